@@ -1,0 +1,88 @@
+"""`multires_conv`: the one entry to the operator. It owns the contract, checks it once and chooses the backend."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from multiresconv.ops.cpu import multires_conv_cpu
+from multiresconv.ops.reference import multires_conv_reference
+from multiresconv.ops.tree import weight_size
+
+Backend = Literal["auto", "reference", "cpu"]
+
+
+def multires_conv(
+    x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], *, backend: Backend = "auto"
+) -> Tensor:
+    """Multiresolution convolution: a causal tree of dilated convolutions with one filter pair per channel.
+
+    With a_0 = x, zero before the start, and scales j = 1..J, J = len(memory) (Shi et al. 2023, eq. 7-9)::
+
+        a_j[n] = sum_{i<K} h0[K-1-i] * a_{j-1}[n - i*2^(j-1)]
+        b_j[n] = sum_{i<K} h1[K-1-i] * a_{j-1}[n - i*2^(j-1)]
+        y[n]   = w_a*a_J[n] + sum_j sum_{t<m_j} w_{j,t} * b_j[n - t*2^j] + w_x*x[n]
+
+    Args:
+        x: (B, D, L) input, L >= 1. Also fast where it is a (B, L, D) tensor transposed; y then has the same layout.
+        h0: (D, K) low-pass taps, K >= 2; the last tap multiplies the current sample.
+        h1: (D, K) high-pass taps.
+        w: (D, 1 + sum(memory) + 1) weights [w_a | w_J,0.. | ... | w_1,0.. | w_x], newest coefficient first in a scale.
+        memory: (m_J, ..., m_1), how many coefficients of each scale are kept, coarsest first; see `fading`, `uniform`.
+        backend: "reference" (plain PyTorch, any device, twice differentiable, exportable), "cpu" (Numba kernels fused
+            over the scales; backward keeps x and the parameters only) or "auto": "cpu" on a CPU, else "reference".
+            A backend that is named runs or raises.
+
+    All tensors have one device and one dtype: float32, float64, or bfloat16/float16, which are computed in float32.
+
+    Returns:
+        y: (B, D, L), dtype of x.
+
+    Raises:
+        TypeError: a dtype that is not floating point or differs between arguments; `memory` not made of integers.
+        ValueError: a shape or a memory that disagrees; a backend of another name.
+        RuntimeError: tensors on different devices, or on a device that the named backend does not serve.
+    """
+    memory = check_arguments(x, h0, h1, w, memory)
+    if backend not in get_args(Backend):
+        raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
+    if backend == "cpu" and x.device.type != "cpu":
+        raise RuntimeError(f"backend: 'cpu' needs tensors on the CPU, x is on {x.device}; use 'auto' or 'reference'")
+    fused = backend == "cpu" or (backend == "auto" and x.device.type == "cpu")
+    run = multires_conv_cpu if fused else multires_conv_reference
+    if x.dtype in (torch.float16, torch.bfloat16):
+        return run(x.float(), h0.float(), h1.float(), w.float(), memory).to(x.dtype)
+    return run(x, h0, h1, w, memory)
+
+
+def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> tuple[int, ...]:
+    """The memory as a tuple, once everything is known to fit; the errors are those of `multires_conv`."""
+    named = {"x": x, "h0": h0, "h1": h1, "w": w}
+    for name, t in named.items():
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}: expected a tensor, got {type(t).__name__}")
+        if not t.is_floating_point():
+            raise TypeError(f"{name}: expected a floating-point tensor, got {t.dtype}")
+        if t.dtype != x.dtype:
+            raise TypeError(f"{name}: expected the dtype of x, {x.dtype}, got {t.dtype}")
+        if t.device != x.device:
+            raise RuntimeError(f"{name}: expected the device of x, {x.device}, got {t.device}")
+    if x.ndim != 3 or x.shape[2] < 1:
+        raise ValueError(f"x: expected shape (batch, channels, length) with length >= 1, got {tuple(x.shape)}")
+    channels = x.shape[1]
+    if h0.ndim != 2 or h0.shape[0] != channels or h0.shape[1] < 2:
+        raise ValueError(f"h0: expected shape ({channels}, K) with K >= 2 for x {tuple(x.shape)}, got {tuple(h0.shape)}")
+    if h1.shape != h0.shape:
+        raise ValueError(f"h1: expected the shape of h0, {tuple(h0.shape)}, got {tuple(h1.shape)}")
+    try:
+        counts = tuple(m.__index__() for m in memory)
+    except (AttributeError, TypeError):
+        raise TypeError(f"memory: expected a sequence of integers (m_J, ..., m_1), got {memory!r}") from None
+    if not counts or min(counts) < 0:
+        raise ValueError(f"memory: expected (m_J, ..., m_1), at least one scale, none negative, got {counts}")
+    if w.shape != (channels, weight_size(counts)):
+        raise ValueError(
+            f"w: expected shape ({channels}, {weight_size(counts)}) = (channels, 1 + sum(memory) + 1), got {tuple(w.shape)}"
+        )
+    return counts
