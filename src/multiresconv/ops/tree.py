@@ -36,20 +36,20 @@ def uniform(depth: int, kernel_size: int, size: int) -> tuple[int, ...]:
     """Memory of `size` coefficients that resolves the whole past alike.
 
     Walks from the coarsest scale to the finest taking 1, K, 3K-2, ... coefficients (next = 2(previous-1) + K) until
-    the total, a_J included, is `size`; the last scale taken from is cut and finer ones get 0. When the tree has fewer
-    than `size` coefficients to take that way, all of them are kept and the memory is smaller than `size`.
+    the total, a_J included, is `size`; the last scale taken from is cut and finer ones get 0.
 
     Raises:
-        ValueError: depth < 1, kernel_size < 2 or size < 2 (a_J and one wavelet coefficient).
+        ValueError: depth < 1, kernel_size < 2, size < 1, or size larger than a walk down to the finest scale takes.
     """
     _check(depth >= 1, f"depth: expected at least 1, got {depth}")
     _check_kernel_size(kernel_size)
-    _check(size >= 2, f"size: expected at least 2 (a_J and one wavelet coefficient), got {size}")
+    _check(size >= 1, f"size: expected at least 1 (a_J alone), got {size}")
     left, take, memory = size - 1, 1, []
     for _ in range(depth):
         memory.append(min(take, left))
         left -= memory[-1]
         take = 2 * (take - 1) + kernel_size
+    _check(left == 0, f"size: depth {depth} and kernel_size {kernel_size} have {size - left} coefficients, got {size}")
     return tuple(memory)
 
 

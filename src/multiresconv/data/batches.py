@@ -1,0 +1,108 @@
+"""Ragged sequences in batches of similar length."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import Sampler
+
+_POOL = 50  # batches sorted by length together: little padding, yet batches mix anew every epoch
+
+
+class Batch(NamedTuple):
+    """Sequences padded with 0 to the longest of them."""
+
+    tokens: Tensor  # (B, L) int64
+    lengths: Tensor  # (B,) int64
+    labels: Tensor  # (B,) int64
+
+
+def collate(items: Sequence[tuple[NDArray, int]]) -> Batch:
+    """A batch of (tokens (n,), label) pairs, B >= 1 of them, of any lengths."""
+    lengths = torch.tensor([len(tokens) for tokens, _ in items])
+    padded = np.zeros((len(items), int(lengths.max())), np.int64)
+    for row, (tokens, _) in zip(padded, items, strict=True):
+        row[: len(tokens)] = tokens
+    return Batch(torch.from_numpy(padded), lengths, torch.tensor([label for _, label in items]))
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Batch sampler that puts sequences of similar length together.
+
+    Shuffled, for training: a permutation from (seed, epoch) is cut into pools of 50 batches, each pool is sorted by
+    length and cut into batches, and the batches come in random order. Rows that fill no batch are left out, other ones
+    every epoch. Not shuffled, for evaluation: every row once, sorted by length; the last batch may be smaller, so a
+    rank may get fewer rows or even a batch fewer.
+
+    Every rank computes all batches and takes rows rank, rank + world_size, ... of each, so that the union over
+    the ranks depends on neither.
+
+    Args:
+        lengths: (rows,) of the sequences.
+        batch_size: rows of a batch over all ranks together, a multiple of world_size.
+        seed: of the permutations, at least 0.
+        shuffle: see above.
+        rank, world_size: of this process, 0 <= rank < world_size.
+
+    Attributes:
+        epoch: chooses the permutation; whoever iterates sets it before every epoch.
+        start: batches to skip at the beginning, to resume within an epoch; whoever resumes sets it, and back to 0.
+
+    Raises:
+        ValueError: an argument out of range, or shuffled with fewer rows than batch_size.
+    """
+
+    def __init__(
+        self,
+        lengths: ArrayLike,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        if self.lengths.ndim != 1 or not len(self.lengths):
+            raise ValueError(f"lengths: expected shape (rows,) with rows >= 1, got {self.lengths.shape}")
+        if world_size < 1 or not 0 <= rank < world_size:
+            raise ValueError(f"rank: expected 0 <= rank < world_size, got rank {rank} and world_size {world_size}")
+        if batch_size < 1 or batch_size % world_size:
+            raise ValueError(f"batch_size: expected a multiple of world_size {world_size}, got {batch_size}")
+        if shuffle and len(self.lengths) < batch_size:
+            raise ValueError(f"batch_size: expected at most the number of rows, {len(self.lengths)}, got {batch_size}")
+        if seed < 0:
+            raise ValueError(f"seed: expected at least 0, got {seed}")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        """Batches of this rank in a full epoch, whatever `start` is."""
+        full, rest = divmod(len(self.lengths), self.batch_size)
+        return full + (not self.shuffle and rest > self.rank)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.start < 0:
+            raise ValueError(f"start: expected at least 0, got {self.start}")
+        batches = self._shuffled() if self.shuffle else self._sorted(np.arange(len(self.lengths)))
+        for batch in batches[self.start : len(self)]:
+            yield batch[self.rank :: self.world_size].tolist()
+
+    def _shuffled(self) -> list[NDArray[np.int64]]:
+        random = np.random.default_rng((self.seed, self.epoch))
+        rows = random.permutation(len(self.lengths))[: len(self) * self.batch_size]
+        pool = _POOL * self.batch_size
+        batches = [batch for i in range(0, len(rows), pool) for batch in self._sorted(rows[i : i + pool])]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _sorted(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+        return [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]

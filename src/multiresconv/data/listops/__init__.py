@@ -1,0 +1,27 @@
+"""ListOps of the Long Range Arena: generate it, read it, tokenise it and check its labels."""
+
+from multiresconv.data.listops.cache import ListOpsSplit, open_split
+from multiresconv.data.listops.evaluate import evaluate_listops
+from multiresconv.data.listops.files import SPLITS, Row, read_listops, read_sources, split_path
+from multiresconv.data.listops.generate import generate_listops
+from multiresconv.data.listops.verify import verify_listops
+from multiresconv.data.listops.vocabulary import END, MAX_TOKENS, N_TOKENS, PADDING, decode, encode
+
+__all__ = [
+    "END",
+    "MAX_TOKENS",
+    "N_TOKENS",
+    "PADDING",
+    "SPLITS",
+    "ListOpsSplit",
+    "Row",
+    "decode",
+    "encode",
+    "evaluate_listops",
+    "generate_listops",
+    "open_split",
+    "read_listops",
+    "read_sources",
+    "split_path",
+    "verify_listops",
+]

@@ -1,0 +1,96 @@
+"""The files of ListOps: `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv`, published or generated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiresconv.data.listops.vocabulary import encode
+
+SPLITS = ("train", "val", "test")
+
+
+class Row(NamedTuple):
+    """One example of a file."""
+
+    line: int  # in the file, the header being line 1
+    source: str
+    tokens: NDArray[np.uint8]  # (n,), see `encode`
+    label: int  # 0 to 9
+
+
+def split_path(folder: str | Path, split: str) -> Path:
+    """Where a folder has the file of a split, "train", "val" or "test".
+
+    Raises:
+        ValueError: another split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    return Path(folder) / f"basic_{split}.tsv"
+
+
+def read_listops(path: str | Path) -> Iterator[Row]:
+    """The rows of a TSV file whose header names the columns Source and Target, in any order, beside any others.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the header lacks a column, or a row is malformed; the message names file and line.
+    """
+    lines = _lines(path)
+    _, header = next(lines, (1, ""))
+    columns = header.split("\t")
+    if "Source" not in columns or "Target" not in columns:
+        raise ValueError(f"{path}, line 1: expected a header with columns Source and Target, got {_shown(header)}")
+    for line, text in lines:
+        fields = _fields(path, line, text, columns)
+        target = fields["Target"]
+        if len(target) != 1 or target not in "0123456789":
+            raise ValueError(f"{path}, line {line}: Target: expected a label from 0 to 9, got {_shown(target)}")
+        yield Row(line, fields["Source"], _encode(path, line, fields["Source"]), int(target))
+
+
+def read_sources(path: str | Path) -> Iterator[str]:
+    """The expressions of a TSV file with a column Source, or of a plain text file with one expression a line.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a line holds no expression or an unknown token; the message names file and line.
+    """
+    columns: list[str] | None = None
+    for line, text in _lines(path):
+        if line == 1 and "Source" in text.split("\t"):
+            columns = text.split("\t")
+            continue
+        if columns is None and "\t" in text:
+            raise ValueError(f"{path}, line {line}: a tab, but line 1 is no header with a column Source")
+        source = text if columns is None else _fields(path, line, text, columns)["Source"]
+        _encode(path, line, source)
+        yield source
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines without their ends, LF or CRLF. Bytes that are no UTF-8 become a token that nobody knows."""
+    with open(path, encoding="utf-8-sig", errors="replace", newline="\n") as file:
+        for line, text in enumerate(file, start=1):
+            yield line, text.removesuffix("\n").removesuffix("\r")
+
+
+def _fields(path: str | Path, line: int, text: str, columns: list[str]) -> dict[str, str]:
+    fields = text.split("\t")
+    if len(fields) != len(columns):
+        raise ValueError(f"{path}, line {line}: expected {len(columns)} columns as in the header, got {len(fields)}")
+    return dict(zip(columns, fields, strict=True))
+
+
+def _encode(path: str | Path, line: int, source: str) -> NDArray[np.uint8]:
+    try:
+        return encode(source)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}: Source: {error}") from None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,0 +1,35 @@
+"""Check the labels of ListOps files by evaluating every expression."""
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from multiresconv.data.listops.evaluate import evaluate_listops
+from multiresconv.data.listops.files import SPLITS, read_listops, split_path
+
+
+def verify_listops(path: str | Path, *, progress: bool = True) -> int:
+    """Number of rows of a file, or of a folder's three splits, once every label is the value of its expression.
+
+    Raises:
+        FileNotFoundError: no such file, or a folder without one of the three.
+        ValueError: the first row that is malformed or has another label; the message names file and line.
+    """
+    path = Path(path)
+    files = [split_path(path, split) for split in SPLITS] if path.is_dir() else [path]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"{file}: no such file; download or generate ListOps first")
+    rows = 0
+    with tqdm(desc="verify", unit="row", disable=not progress) as bar:
+        for file in files:
+            for row in read_listops(file):
+                try:
+                    value = evaluate_listops(row.source)
+                except ValueError as error:
+                    raise ValueError(f"{file}, line {row.line}: Source: {error}") from None
+                if value != row.label:
+                    raise ValueError(f"{file}, line {row.line}: Target is {row.label}, but Source has value {value}")
+                rows += 1
+                bar.update()
+    return rows

@@ -1,0 +1,51 @@
+"""Tokens of ListOps and their numbers.
+
+As in the published pipeline the parentheses, which only repeat what the brackets say, are dropped, `]` is a token,
+an end token is appended, and a sequence has at most 2048 tokens: of a longer one the first 2047 stay, then the end.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+PADDING, UNKNOWN, END = 0, 1, 2  # 1 keeps the published numbering; nothing here ever emits it
+DIGITS = tuple("0123456789")
+OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
+CLOSE = "]"
+TOKENS = ("<pad>", "<unk>", "<end>", *DIGITS, *OPERATORS, CLOSE)
+N_TOKENS = len(TOKENS)
+MAX_TOKENS = 2048
+
+_IDS = {token: i for i, token in enumerate(TOKENS) if i > END}
+
+
+def token_id(token: str) -> int:
+    """Number of a digit, an operator or `]`."""
+    return _IDS[token]
+
+
+def encode(source: str) -> NDArray[np.uint8]:
+    """Token numbers (n,) of an expression, with or without parentheses: n <= 2048, the last one is `END`.
+
+    Raises:
+        ValueError: no token at all, or one that is not a digit, an operator, `]` or a parenthesis.
+    """
+    words = source.replace("(", " ").replace(")", " ").split()
+    if not words:
+        raise ValueError("expected an expression, got none")
+    try:
+        ids = [_IDS[word] for word in words]
+    except KeyError as error:
+        raise ValueError(f"unknown token {error.args[0]!r}, expected one of {' '.join(_IDS)} ( )") from None
+    return np.array([*ids[: MAX_TOKENS - 1], END], dtype=np.uint8)
+
+
+def decode(tokens: ArrayLike) -> str:
+    """The expression, without parentheses, that token numbers (n,) stand for; padding and the end are left out.
+
+    Raises:
+        ValueError: a number that no token has.
+    """
+    ids = np.asarray(tokens)
+    if ids.ndim != 1 or (ids.size and not 0 <= ids.min() <= ids.max() < N_TOKENS):
+        raise ValueError(f"tokens: expected one dimension of numbers from 0 to {N_TOKENS - 1}, got {tokens!r}")
+    return " ".join(TOKENS[i] for i in ids if i not in (PADDING, END))

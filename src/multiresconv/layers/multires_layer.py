@@ -1,0 +1,180 @@
+"""`MultiresLayer`: the operator with its parameters and nothing else."""
+
+from collections.abc import Sequence
+from operator import index
+from typing import Any, Literal, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from multiresconv.ops import (
+    Backend,
+    default_depth,
+    fading,
+    multires_conv,
+    receptive_field,
+    uniform,
+    wavelet_taps,
+    weight_size,
+)
+
+Memory = Literal["fading"] | int | Sequence[int]
+
+
+class LayerOptions(TypedDict, total=False):
+    """The choices that a `MultiresLayer` leaves open, and that blocks, nets and models hand down to it unchanged."""
+
+    kernel_size: int | None
+    wavelet: str | None
+    depth: int | None
+    max_length: int | None
+    memory: Memory
+    own_skip_init: bool
+    backend: Backend
+
+
+class MultiresLayer(nn.Module):
+    """Multiresolution convolution over time (Shi et al. 2023): linear, causal, one filter pair per channel.
+
+    (B, L, d_model) -> (B, L, d_model); see `multires_conv` for the equations.
+
+    Parameters: h0 and h1 (d_model, K), the last tap multiplying the current sample; w (d_model, 1 + sum(memory) + 1).
+    They start from U(-1, 1) * sqrt(1/K) and U(-1, 1) * sqrt(1/(M + 1)), M = 1 + sum(memory) the size of the memory.
+
+    Args:
+        d_model: number of channels.
+        kernel_size: K >= 2 taps per filter; default 2. Not together with `wavelet`, which has its own.
+        wavelet: name of a discrete wavelet of PyWavelets, whose taps h0 and h1 of every channel start from.
+        depth: number of scales J.
+        max_length: the length of sequence whose whole past the coarsest scale is to see; sets the depth.
+        memory: which coefficients are kept: "fading" (the newest of each scale), an integer (that many, resolving the
+            whole past alike) or the counts themselves, (m_J, ..., m_1), coarsest first, which also say the depth.
+        own_skip_init: start the skip weight w_x from U(-1, 1), on a scale of its own, not from that of the memory.
+        backend: passed to `multires_conv`; where the layer runs, not what it computes.
+
+    Exactly one of `depth`, `max_length` and counts in `memory` is needed; further ones have to agree with it.
+
+    Raises:
+        ValueError: an option that is missing, out of range, or contradicts another.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        *,
+        kernel_size: int | None = None,
+        wavelet: str | None = None,
+        depth: int | None = None,
+        max_length: int | None = None,
+        memory: Memory = "fading",
+        own_skip_init: bool = False,
+        backend: Backend = "auto",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if d_model < 1:
+            raise ValueError(f"d_model: expected at least 1, got {d_model}")
+        if wavelet is None:
+            kernel_size = 2 if kernel_size is None else kernel_size
+        elif kernel_size is not None:
+            raise ValueError(f"kernel_size, wavelet: give one of them, got {kernel_size} and {wavelet!r}")
+        else:
+            kernel_size = len(wavelet_taps(wavelet)[0])
+        if kernel_size < 2:
+            raise ValueError(f"kernel_size: expected at least 2, got {kernel_size}")
+        self.memory = _memory(memory, kernel_size, depth, max_length)
+        self.wavelet = wavelet
+        self.own_skip_init = own_skip_init
+        self.backend: Backend = backend
+        self.h0 = nn.Parameter(torch.empty(d_model, kernel_size, device=device, dtype=dtype))
+        self.h1 = nn.Parameter(torch.empty(d_model, kernel_size, device=device, dtype=dtype))
+        self.w = nn.Parameter(torch.empty(d_model, weight_size(self.memory), device=device, dtype=dtype))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        if self.wavelet is None:
+            bound = self.kernel_size**-0.5
+            self.h0.uniform_(-bound, bound)
+            self.h1.uniform_(-bound, bound)
+        else:
+            low, high = wavelet_taps(self.wavelet, dtype=self.h0.dtype)
+            self.h0.copy_(low.expand_as(self.h0))
+            self.h1.copy_(high.expand_as(self.h1))
+        bound = self.w.shape[1] ** -0.5
+        self.w.uniform_(-bound, bound)
+        if self.own_skip_init:
+            self.w[:, -1].uniform_(-1, 1)
+
+    @property
+    def d_model(self) -> int:
+        return self.h0.shape[0]
+
+    @property
+    def kernel_size(self) -> int:
+        return self.h0.shape[1]
+
+    @property
+    def depth(self) -> int:
+        return len(self.memory)
+
+    @property
+    def receptive_field(self) -> int:
+        """Number of newest steps, the current one included, that an output can depend on."""
+        reach = [receptive_field(self.depth, self.kernel_size)]
+        for scale, kept in enumerate(reversed(self.memory), start=1):
+            if kept:
+                reach.append((kept - 1) * 2**scale + receptive_field(scale, self.kernel_size))
+        return max(reach)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The options that build this layer again, defaults filled in, ready for JSON; not where it runs."""
+        taps = {"kernel_size": self.kernel_size} if self.wavelet is None else {"wavelet": self.wavelet}
+        return {**taps, "memory": list(self.memory), "own_skip_init": self.own_skip_init}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, L, d_model), L >= 1 -> y (B, L, d_model), of the same dtype.
+
+        Under autocast the layer computes and returns the dtype of its parameters: the coarse scales multiply many taps.
+        """
+        if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.d_model:
+            raise ValueError(
+                f"x: expected shape (batch, length, {self.d_model}) with length >= 1, got {tuple(x.shape)}"
+            )
+        if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self._convolve(x.to(self.h0.dtype))
+        return self._convolve(x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        y = multires_conv(x.transpose(1, 2), self.h0, self.h1, self.w, self.memory, backend=self.backend)
+        return y.transpose(1, 2)
+
+    def extra_repr(self) -> str:
+        taps = f"kernel_size={self.kernel_size}" if self.wavelet is None else f"wavelet={self.wavelet!r}"
+        skip = ", own_skip_init=True" if self.own_skip_init else ""
+        return f"{self.d_model}, {taps}, memory={self.memory}{skip}"
+
+
+def _memory(memory: Memory, kernel_size: int, depth: int | None, max_length: int | None) -> tuple[int, ...]:
+    """The counts (m_J, ..., m_1) that the options of a `MultiresLayer` amount to."""
+    if depth is not None and max_length is not None:
+        raise ValueError(f"depth, max_length: give one of them, got {depth} and {max_length}")
+    if max_length is not None and max_length < 1:
+        raise ValueError(f"max_length: expected at least 1, got {max_length}")
+    wanted = depth if max_length is None else default_depth(max_length, kernel_size)
+    if isinstance(memory, int) or memory == "fading":
+        if wanted is None:
+            raise ValueError(f"depth, max_length: one of them is needed with memory {memory!r}")
+        return uniform(wanted, kernel_size, memory) if isinstance(memory, int) else fading(wanted)
+    if isinstance(memory, str):
+        raise ValueError(f"memory: expected 'fading', a size or counts (m_J, ..., m_1), got {memory!r}")
+    counts = tuple(index(kept) for kept in memory)
+    if not counts or min(counts) < 0:
+        raise ValueError(f"memory: expected (m_J, ..., m_1), at least one scale, none negative, got {counts}")
+    if wanted not in (None, len(counts)):
+        said = f"depth {depth}" if max_length is None else f"max_length {max_length}, so depth {wanted},"
+        raise ValueError(f"memory: {said} contradicts the {len(counts)} scales of {counts}")
+    return counts

@@ -1,0 +1,134 @@
+"""`MaskedBatchNorm`: batch norm over the valid steps of the whole batch, across processes too."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from multiresconv.layers.lengths import valid_steps
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch norm of (B, L, d_model) per channel, with the statistics of the valid steps only.
+
+    Equals `torch.nn.BatchNorm1d` on the valid steps laid end to end, parameters and buffers by the same names. In
+    training under `torch.distributed` the statistics are those of the global batch, so that N processes compute
+    what one would. Not a subclass of torch's: `SyncBatchNorm.convert_sync_batchnorm` would replace it.
+
+    Padded steps come out as 0. They change no other output, no statistic and no gradient, whatever they hold.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(
+        self,
+        d_model: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.empty(d_model, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.empty(d_model, device=device, dtype=dtype))
+        self.register_buffer("running_mean", torch.empty(d_model, device=device, dtype=dtype))
+        self.register_buffer("running_var", torch.empty(d_model, device=device, dtype=dtype))
+        self.register_buffer("num_batches_tracked", torch.empty((), device=device, dtype=torch.long))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        self.weight.fill_(1)
+        self.bias.zero_()
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+        self.num_batches_tracked.zero_()
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model).
+
+        Raises:
+            ValueError: training on a single valid step, which has no variance.
+        """
+        shared = self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        if self.training:
+            _check_more_than_one_step(x, lengths, shared)
+            self.num_batches_tracked.add_(1)
+        if lengths is None and not shared:
+            return self._torch_norm(x)
+        if lengths is None:
+            lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
+        valid = valid_steps(lengths, x.shape[1])
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        if self.training:
+            count, mean, centred, variance = _statistics(wide, valid, lengths, shared)
+            self._track(count, mean, variance)
+        else:
+            centred, variance = (wide - self.running_mean).where(valid, 0), self.running_var
+        y = centred * (self.weight * (variance + self.eps).rsqrt()) + self.bias
+        return y.where(valid, 0).to(x.dtype)
+
+    def _torch_norm(self, x: Tensor) -> Tensor:
+        steps = x.reshape(-1, x.shape[-1])
+        y = F.batch_norm(
+            steps, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+        return y.view(x.shape)
+
+    @torch.no_grad()
+    def _track(self, count: Tensor, mean: Tensor, variance: Tensor) -> None:
+        unbiased = variance * (count / (count - 1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, eps={self.eps}, momentum={self.momentum}"
+
+
+def _statistics(x: Tensor, valid: Tensor, lengths: Tensor, shared: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Count (), mean (D,), x minus mean and 0 in the padding (B, L, D), biased variance (D,) of the valid steps.
+
+    In two passes: a mean of squares minus a square of the mean cancels where the mean is large.
+    """
+    count = lengths.sum().to(x.dtype)
+    total = x.where(valid, 0).sum((0, 1))
+    if shared:
+        count, total = _SumOverProcesses.apply(torch.cat([count[None], total])).split([1, len(total)])
+    mean = total / count
+    centred = (x - mean).where(valid, 0)
+    squares = centred.square().sum((0, 1))
+    if shared:
+        squares = _SumOverProcesses.apply(squares)
+    return count.squeeze(), mean, centred, squares / count
+
+
+def _check_more_than_one_step(x: Tensor, lengths: Tensor | None, shared: bool) -> None:
+    # Every sequence has a valid step: only a batch of one can lack a second, and no other has to wait for the device.
+    if x.shape[0] > 1 or shared:
+        return
+    steps = x.shape[0] * x.shape[1] if lengths is None else int(lengths.sum())
+    if steps < 2:
+        raise ValueError(f"x: batch norm needs more than 1 valid step in training, got {steps} in {tuple(x.shape)}")
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Sum of a tensor over all processes. Each process' loss depends on it, so the gradient is summed likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        total = local.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].clone()
+        dist.all_reduce(total)
+        return total

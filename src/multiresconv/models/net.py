@@ -1,0 +1,105 @@
+"""`MultiresNet`: an encoder and a stack of blocks, what every model here is built on."""
+
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor, nn
+
+from multiresconv.layers import LayerOptions, MultiresBlock, Norm, check_lengths, valid_steps
+
+
+class MultiresNet(nn.Module):
+    """From a sequence of samples or tokens to one feature vector per step.
+
+    Args:
+        d_model: width of the blocks.
+        n_layers: number of blocks.
+        d_input: channels of real-valued input, encoded by a linear map; or else
+        n_tokens: size of the vocabulary of token input, encoded by an embedding. Exactly one of the two.
+        dropout, norm: of the blocks, see `MultiresBlock`.
+        **layer: options of `MultiresLayer`: kernel_size, wavelet, depth, max_length, memory, own_skip_init, backend.
+
+    Attributes:
+        config: the arguments that build this net again, defaults filled in, ready for JSON. Where and in what
+            precision it runs (backend, device, dtype) is no part of it.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_layers: int,
+        *,
+        d_input: int | None = None,
+        n_tokens: int | None = None,
+        dropout: float = 0.0,
+        norm: Norm = "layer",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **layer: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__()
+        for name, size in {"d_model": d_model, "n_layers": n_layers, "d_input": d_input, "n_tokens": n_tokens}.items():
+            if size is not None and size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
+        if d_input is not None and n_tokens is None:
+            self.encoder = nn.Linear(d_input, d_model, device=device, dtype=dtype)
+        elif n_tokens is not None and d_input is None:
+            self.encoder = nn.Embedding(n_tokens, d_model, device=device, dtype=dtype)
+        else:
+            raise ValueError(f"d_input, n_tokens: expected exactly one of them, got {d_input} and {n_tokens}")
+        blocks = [
+            MultiresBlock(d_model, dropout=dropout, norm=norm, device=device, dtype=dtype, **layer)
+            for _ in range(n_layers)
+        ]
+        self.blocks = nn.ModuleList(blocks)
+        self.config: dict[str, Any] = {
+            "d_model": d_model,
+            "n_layers": n_layers,
+            "d_input": d_input,
+            "n_tokens": n_tokens,
+            "dropout": dropout,
+            "norm": norm,
+            **blocks[0].conv.config,
+        }
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features of every step.
+
+        Args:
+            x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1.
+            lengths: (B,) integers in 1..L, how many steps of each sequence are valid; None: all. The rest is padding,
+                which may hold anything, NaN or an unused token too, and changes no valid output and no gradient.
+
+        Returns:
+            (B, L, d_model); what stands at padded steps has no meaning.
+        """
+        self._check_input(x)
+        if lengths is not None:
+            lengths = check_lengths(lengths, x)
+            # Before the first product: a gradient of 0 times NaN would still be NaN.
+            valid = valid_steps(lengths, x.shape[1])
+            x = x.where(valid if x.ndim == 3 else valid.squeeze(2), 0)
+        x = self._encode(x)
+        for block in self.blocks:
+            x = block(x, lengths)
+        return x
+
+    def _encode(self, x: Tensor) -> Tensor:
+        if isinstance(self.encoder, nn.Linear):
+            return self.encoder(x)
+        try:
+            return self.encoder(x)
+        except IndexError:
+            lowest, highest = (int(bound) for bound in x.aminmax())
+            last = self.encoder.num_embeddings - 1
+            raise ValueError(f"x: expected tokens in 0..{last}, got {lowest}..{highest}") from None
+
+    def _check_input(self, x: Tensor) -> None:
+        if isinstance(self.encoder, nn.Linear):
+            channels = self.encoder.in_features
+            if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != channels:
+                raise ValueError(f"x: expected shape (batch, length >= 1, {channels}), got {tuple(x.shape)}")
+        elif x.ndim != 2 or x.shape[1] < 1:
+            raise ValueError(f"x: expected tokens of shape (batch, length >= 1), got {tuple(x.shape)}")
+        elif x.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"x: expected int64 or int32 tokens, got {x.dtype}")

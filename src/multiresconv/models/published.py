@@ -1,0 +1,128 @@
+"""`load_published`: checkpoints of the code published with the paper (Shi, Wang & Fox, ICML 2023)."""
+
+import os
+import re
+from collections.abc import Mapping
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from multiresconv.layers import Memory
+from multiresconv.models.classifier import MultiresClassifier
+from multiresconv.models.state import check_state
+from multiresconv.ops import wavelet_taps
+
+
+def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> MultiresClassifier:
+    """A classifier with the weights of a published checkpoint, in eval mode, on the CPU.
+
+    Args:
+        ckpt: path of a checkpoint as the published `classification.py` writes it.
+        config: keyword arguments of the published `MultiresNet` that it was trained with; those left out have the
+            published defaults.
+
+    Input is (B, L, C) here, (B, C, L) there; tokens are (B, L) in both.
+
+    Raises:
+        ValueError: a configuration that is unknown, incomplete or not a classifier's; a file that is not such a
+            checkpoint; tensors that do not fit the configuration, by their published names.
+    """
+    if "nr_logistic_mix" in config:
+        raise ValueError("config: nr_logistic_mix belongs to a density model; this version loads classifiers only")
+    try:
+        arguments = _arguments(**config)
+    except TypeError as error:
+        raise ValueError(f"config: not the published constructor's arguments: {error}") from error
+    model = MultiresClassifier(**arguments, device="meta")
+    state = model.state_dict()
+    embedding = isinstance(model.net.encoder, nn.Embedding)
+    published = {name: _published_name(name) for name in state}
+    tensors = _read(ckpt)
+    check_state(tensors, {published[name]: _published_view(name, t, embedding) for name, t in state.items()}, str(ckpt))
+    model.load_state_dict({name: tensors[published[name]].reshape(t.shape) for name, t in state.items()}, assign=True)
+    return model.eval()
+
+
+def _arguments(
+    *,
+    d_input: int,
+    d_output: int = 10,
+    d_model: int = 256,
+    n_layers: int = 4,
+    dropout: float = 0.2,
+    batchnorm: bool = False,
+    encoder: str = "linear",
+    n_tokens: int | None = None,
+    layer_type: str = "multires",
+    max_length: int | None = None,
+    hinit: str | None = None,
+    depth: int | None = None,
+    tree_select: str = "fading",
+    d_mem: int | None = None,
+    kernel_size: int = 2,
+    indep_res_init: bool = False,
+) -> dict[str, Any]:
+    """Arguments of `MultiresClassifier` for those of the published constructor, whose names and defaults these are."""
+    choices = {"encoder": ("linear", "embedding"), "layer_type": ("multires",), "tree_select": ("fading", "uniform")}
+    for name, value in {"encoder": encoder, "layer_type": layer_type, "tree_select": tree_select}.items():
+        if value not in choices[name]:
+            raise ValueError(f"config: {name}: expected {' or '.join(choices[name])}, got {value!r}")
+    if encoder == "embedding" and n_tokens is None:
+        raise ValueError("config: n_tokens: needed with encoder 'embedding'")
+    if tree_select == "uniform" and d_mem is None:
+        raise ValueError("config: d_mem: needed with tree_select 'uniform'")
+    if hinit is not None and len(wavelet_taps(hinit)[0]) != kernel_size:
+        # The published layer pads by kernel_size whatever the wavelet: only where they agree does it run at all.
+        taps = len(wavelet_taps(hinit)[0])
+        raise ValueError(f"config: kernel_size: expected {taps}, the length of wavelet {hinit!r}, got {kernel_size}")
+    memory: Memory = "fading" if tree_select == "fading" or d_mem is None else d_mem
+    return {
+        "d_output": d_output,
+        "d_model": d_model,
+        "n_layers": n_layers,
+        "d_input": d_input if encoder == "linear" else None,
+        "n_tokens": n_tokens if encoder == "embedding" else None,
+        "dropout": dropout,
+        "norm": "batch" if batchnorm else "layer",
+        "kernel_size": kernel_size if hinit is None else None,
+        "wavelet": hinit,
+        "depth": depth,
+        "max_length": max_length if depth is None else None,
+        "memory": memory,
+        "own_skip_init": indep_res_init,
+    }
+
+
+def _read(ckpt: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by their published names, less the prefix that DistributedDataParallel adds."""
+    try:
+        checkpoint = torch.load(ckpt, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise ValueError(f"{ckpt}: not a checkpoint that can be read without running code from it") from error
+    state = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f"{ckpt}: expected a checkpoint with a state dict named 'model'")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _published_name(name: str) -> str:
+    for pattern, published in (
+        (r"net\.encoder\.", r"encoder."),
+        (r"net\.blocks\.(\d+)\.conv\.", r"seq_layers.\1."),
+        (r"net\.blocks\.(\d+)\.mix\.", r"mixing_layers.\1.0."),
+        (r"net\.blocks\.(\d+)\.norm\.", r"norms.\1."),
+        (r"output\.", r"output_mapping."),
+    ):
+        name = re.sub("^" + pattern, published, name)
+    return name
+
+
+def _published_view(name: str, tensor: Tensor, embedding: bool) -> Tensor:
+    """A tensor of the classifier in its published shape: filters and linear maps are `conv1d` weights there."""
+    if name.endswith((".h0", ".h1")):
+        return tensor.unsqueeze(1)
+    if name.endswith(".mix.weight") or (name == "net.encoder.weight" and not embedding):
+        return tensor.unsqueeze(2)
+    return tensor

@@ -1,0 +1,24 @@
+"""`check_state`: refuse tensors that are not those of a model, by name."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def check_state(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], origin: str) -> None:
+    """Raise unless `found`, read from `origin`, has the names and shapes of `expected`, floating point where that is.
+
+    The dtype may be another floating one: a model in half precision is still that model.
+
+    Raises:
+        ValueError: a missing, unknown or wrongly shaped tensor, by name.
+    """
+    missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or unknown:
+        faults = [f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names]
+        raise ValueError(f"{origin}: not the tensors of this model: {'; '.join(faults)}")
+    for name, tensor in expected.items():
+        if found[name].shape != tensor.shape:
+            raise ValueError(f"{origin}: {name}: expected shape {tuple(tensor.shape)}, got {tuple(found[name].shape)}")
+        if found[name].is_floating_point() != tensor.is_floating_point():
+            raise ValueError(f"{origin}: {name}: expected {tensor.dtype} or alike, got {found[name].dtype}")

@@ -1,0 +1,348 @@
+"""Numba kernels of the operator: one row (a channel of a batch element) at a time, all scales while it is in cache.
+
+Notation of `multires_conv`: a_j scaling and b_j wavelet coefficients. Taps come here *newest first*, so that `lo[i]`
+multiplies `a[n - i*d]`. The loops over time work on tuples of at most four taps: a tuple's length is part of its type,
+so the compiler unrolls the loop over taps, keeps taps and sums in registers and vectorises over time. `first` and
+`group` are such tuples, of zeros: patterns for the taps that a filter starts with and for those that follow in groups.
+
+Where m_j = 1, w_{j,0} is folded into the high-pass taps and b_j never exists. Indices are unsigned because Numba
+guards signed ones against being negative, which would keep the loops scalar. `fastmath` allows contraction and
+reassociation only: infinities and NaNs keep their meaning.
+"""
+
+import numpy as np
+from numba import njit, uintp
+from numba.cpython.unsafe.tuple import tuple_setitem
+
+_FAST = {"contract", "reassoc", "nsz"}
+_inline = njit(fastmath=_FAST)
+_kernel = njit(fastmath=_FAST, nogil=True, cache=True)
+
+# Taps per pass over a row: more would not leave their sums, in backward, in registers.
+GROUP = 4
+
+# Channels that are transposed together where time is not the contiguous axis: a cache line of float32.
+BLOCK = 16
+
+
+@_inline
+def _take(pattern, taps, t):
+    """taps[t : t + length of the pattern] as a tuple."""
+    out = pattern
+    for i in range(len(pattern)):
+        out = tuple_setitem(out, i, taps[t + i])
+    return out
+
+
+@_inline
+def _scaled(taps, factor):
+    out = taps
+    for i in range(len(taps)):
+        out = tuple_setitem(out, i, taps[i] * factor)
+    return out
+
+
+@_inline
+def _filter(out, a, lo, dilation):
+    """out[n] = sum_i lo[i] a[n - i*d]."""
+    length, d = uintp(len(a)), uintp(dilation)
+    for s in range(len(lo)):  # stretch s, where s+1 taps reach back no further than the start
+        start = uintp(s) * d
+        stop = length if s == len(lo) - 1 else min(start + d, length)
+        for n in range(start, stop):
+            p = lo[0] * a[n]
+            for i in range(1, s + 1):
+                p += lo[i] * a[n - uintp(i) * d]
+            out[n] = p
+
+
+@_inline
+def _filter_add(out, a, lo, dilation):
+    """out[n] += sum_i lo[i] a[n - i*d]."""
+    length, d = uintp(len(a)), uintp(dilation)
+    for s in range(len(lo)):
+        start = uintp(s) * d
+        stop = length if s == len(lo) - 1 else min(start + d, length)
+        for n in range(start, stop):
+            p = out[n]
+            for i in range(s + 1):
+                p += lo[i] * a[n - uintp(i) * d]
+            out[n] = p
+
+
+@_inline
+def _filter_pair(out, y, a, lo, hi, dilation):
+    """out[n] = sum_i lo[i] a[n - i*d] and y[n] += sum_i hi[i] a[n - i*d], reading `a` once."""
+    length, d = uintp(len(a)), uintp(dilation)
+    for s in range(len(lo)):
+        start = uintp(s) * d
+        stop = length if s == len(lo) - 1 else min(start + d, length)
+        for n in range(start, stop):
+            p = lo[0] * a[n]
+            q = hi[0] * a[n]
+            for i in range(1, s + 1):
+                p += lo[i] * a[n - uintp(i) * d]
+                q += hi[i] * a[n - uintp(i) * d]
+            out[n] = p
+            y[n] += q
+
+
+@_inline
+def _filter_add_backward(grad_in, grad_out, a, lo, sums, dilation):
+    """Adjoint of `_filter_add`: grad_in[n] += sum_i lo[i] grad_out[n + i*d].
+
+    Returns the taps' gradients, sums[i] + sum_n grad_out[n + i*d] a[n].
+    """
+    length, d = uintp(len(a)), uintp(dilation)
+    for s in range(len(lo)):  # stretch s from the end, where s+1 taps reach no further than the end
+        stop = max(length, uintp(s) * d) - uintp(s) * d
+        start = uintp(0) if s == len(lo) - 1 else max(stop, d) - d
+        for n in range(start, stop):
+            p = grad_in[n]
+            for i in range(s + 1):
+                g = grad_out[n + uintp(i) * d]
+                p += lo[i] * g
+                sums = tuple_setitem(sums, i, sums[i] + g * a[n])
+            grad_in[n] = p
+    return sums
+
+
+@_inline
+def _filter_pair_backward(grad_in, grad_out, grad_y, a, lo, hi, sums, sums_hi, dilation):
+    """Adjoint of `_filter_pair`, both outputs at once; grad_in is overwritten, the taps' gradients are returned."""
+    length, d = uintp(len(a)), uintp(dilation)
+    for s in range(len(lo)):
+        stop = max(length, uintp(s) * d) - uintp(s) * d
+        start = uintp(0) if s == len(lo) - 1 else max(stop, d) - d
+        for n in range(start, stop):
+            p = a.dtype.type(0)
+            for i in range(s + 1):
+                g = grad_out[n + uintp(i) * d]
+                h = grad_y[n + uintp(i) * d]
+                p += lo[i] * g + hi[i] * h
+                sums = tuple_setitem(sums, i, sums[i] + g * a[n])
+                sums_hi = tuple_setitem(sums_hi, i, sums_hi[i] + h * a[n])
+            grad_in[n] = p
+    return sums, sums_hi
+
+
+@_inline
+def _add_shifted(pattern, out, a, taps, t, dilation):
+    """`_filter_add` with taps t, t+1, ..., as many as the pattern is long."""
+    lag = min(t * dilation, len(a))
+    _filter_add(out[lag:], a[: len(a) - lag], _take(pattern, taps, t), dilation)
+
+
+@_inline
+def _add_taps(group, out, a, taps, start, dilation):
+    """out[n] += sum_{t >= start} taps[t] a[n - t*d]."""
+    grouped = start + (len(taps) - start) // len(group) * len(group)
+    for t in range(start, grouped, len(group)):
+        _add_shifted(group, out, a, taps, t, dilation)
+    for t in range(grouped, len(taps)):
+        _add_shifted(group[:1], out, a, taps, t, dilation)
+
+
+@_inline
+def _add_shifted_backward(pattern, grad_in, grad_out, a, taps, grad_taps, t, dilation):
+    lag = min(t * dilation, len(a))
+    rest = len(a) - lag
+    sums = _filter_add_backward(
+        grad_in[:rest], grad_out[lag:], a[:rest], _take(pattern, taps, t), pattern, dilation
+    )
+    for i in range(len(pattern)):
+        grad_taps[t + i] += sums[i]
+
+
+@_inline
+def _add_taps_backward(group, grad_in, grad_out, a, taps, grad_taps, start, dilation):
+    """Adjoint of `_add_taps`: adds to grad_in and grad_taps."""
+    grouped = start + (len(taps) - start) // len(group) * len(group)
+    for t in range(start, grouped, len(group)):
+        _add_shifted_backward(group, grad_in, grad_out, a, taps, grad_taps, t, dilation)
+    for t in range(grouped, len(taps)):
+        _add_shifted_backward(group[:1], grad_in, grad_out, a, taps, grad_taps, t, dilation)
+
+
+@_inline
+def _filter_taps(first, group, out, a, taps, dilation):
+    """out[n] = sum_t taps[t] a[n - t*d] for any number of taps."""
+    _filter(out, a, _take(first, taps, 0), dilation)
+    _add_taps(group, out, a, taps, len(first), dilation)
+
+
+@_inline
+def _forward_row(first, group, x, y, lo, hi, w, memory, a, a_next, b):
+    """One row of the operator: x -> y, both (L,); a, a_next and b are scratch of that length."""
+    depth, stop = len(memory), len(w) - 1
+    for n in range(len(x)):
+        y[n] = w[stop] * x[n]
+    source = x
+    for j in range(1, depth + 1):
+        kept, dilation = memory[depth - j], 1 << (j - 1)
+        weights = w[stop - kept : stop]
+        if kept == 1:
+            folded = _scaled(_take(first, hi, 0), weights[0])
+            _filter_pair(a_next, y, source, _take(first, lo, 0), folded, dilation)
+            if len(lo) > len(first):
+                _add_taps(group, a_next, source, lo, len(first), dilation)
+                _add_taps(group, y, source, hi * weights[0], len(first), dilation)
+        else:
+            _filter_taps(first, group, a_next, source, lo, dilation)
+            if kept > 1:
+                _filter_taps(first, group, b, source, hi, dilation)
+                _add_taps(group, y, b, weights, 0, 2 * dilation)
+        stop -= kept
+        source = a_next
+        a_next, a = a, a_next
+    for n in range(len(x)):
+        y[n] += w[0] * source[n]
+
+
+@_inline
+def _backward_row(first, group, x, grad_y, grad_x, lo, hi, w, memory, a, b, g, g_next, grad_b, grads):
+    """Gradients of one row. `grads` (2K + len(w),) receives those of lo, hi and w, in this order.
+
+    a (J, L) is scratch for the recomputed scaling coefficients; b, g, g_next, grad_b (L,) are scratch, too.
+    grad_x may be x: it is written when x has been read for the last time.
+    """
+    depth, length, width = len(memory), len(x), len(lo)
+    for j in range(depth):
+        _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, 1 << j)
+    grads[:] = 0
+    grad_lo, grad_hi, grad_w = grads[:width], grads[width : 2 * width], grads[2 * width :]
+
+    coarsest, last = a[depth - 1], len(w) - 1
+    sum_a, sum_x = x.dtype.type(0), x.dtype.type(0)
+    for n in range(length):
+        sum_a += grad_y[n] * coarsest[n]
+        sum_x += grad_y[n] * x[n]
+        g[n] = w[0] * grad_y[n]
+    grad_w[0], grad_w[last] = sum_a, sum_x
+
+    start = 1
+    for j in range(depth, 0, -1):
+        kept, dilation = memory[depth - j], 1 << (j - 1)
+        source = x if j == 1 else a[j - 2]
+        weights, grad_weights = w[start : start + kept], grad_w[start : start + kept]
+        if kept == 0:
+            g_next[:] = 0
+            _add_shifted_backward(first, g_next, g, source, lo, grad_lo, 0, dilation)
+            _add_taps_backward(group, g_next, g, source, lo, grad_lo, len(first), dilation)
+        else:
+            # The gradient reaches b_j as it is where one coefficient is kept (its weight is in `folded`).
+            into, factor = grad_y, weights[0]
+            if kept > 1:
+                into, factor = grad_b, x.dtype.type(1)
+                grad_b[:] = 0
+                _filter_taps(first, group, b, source, hi, dilation)
+                _add_taps_backward(group, grad_b, grad_y, b, weights, grad_weights, 0, 2 * dilation)
+            folded, sums_hi = hi * factor, np.zeros(width)
+            sums, firsts = _filter_pair_backward(
+                g_next, g, into, source, _take(first, lo, 0), _take(first, folded, 0), first, first, dilation
+            )
+            for i in range(len(first)):
+                grad_lo[i] += sums[i]
+                sums_hi[i] += firsts[i]
+            if width > len(first):
+                _add_taps_backward(group, g_next, g, source, lo, grad_lo, len(first), dilation)
+                _add_taps_backward(group, g_next, into, source, folded, sums_hi, len(first), dilation)
+            for i in range(width):
+                grad_hi[i] += factor * sums_hi[i]
+                if kept == 1:
+                    grad_weights[0] += hi[i] * sums_hi[i]
+        start += kept
+        g_next, g = g, g_next
+    for n in range(length):
+        grad_x[n] = g[n] + w[last] * grad_y[n]
+
+
+@_kernel
+def forward(first, group, x, y, lo, hi, w, memory, start, stop):
+    """Rows start..stop of x (B, D, L) -> y (B, D, L)."""
+    channels, length = x.shape[1], x.shape[2]
+    scratch = np.empty((3, length), x.dtype)
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        _forward_row(first, group, x[i, c], y[i, c], lo[c], hi[c], w[c], memory, scratch[0], scratch[1], scratch[2])
+
+
+@_kernel
+def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
+    """As `forward`, for x and y (B, L, D) and rows in blocks: block k is 16 channels (fewer at the end) of one element."""
+    length, channels = x.shape[1], x.shape[2]
+    blocks = (channels + BLOCK - 1) // BLOCK
+    # rows a power of two apart would fall on the same few cache sets
+    x_block, y_block = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
+    scratch = np.empty((3, length), x.dtype)
+    for k in range(start, stop):
+        i, offset = k // blocks, (k % blocks) * BLOCK
+        count = min(BLOCK, channels - offset)
+        _gather(x_block, x[i], offset, count)
+        for r in range(count):
+            c = offset + r
+            _forward_row(
+                first, group, x_block[r, :length], y_block[r, :length], lo[c], hi[c], w[c], memory,
+                scratch[0], scratch[1], scratch[2],
+            )  # fmt: skip
+        _scatter(y[i], y_block, offset, count)
+
+
+@_kernel
+def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, stop):
+    """Rows start..stop of x, grad_y (B, D, L) -> grad_x (B, D, L), grads (B, D, 2K + width of w)."""
+    channels, length = x.shape[1], x.shape[2]
+    a, scratch = np.empty((len(memory), length), x.dtype), np.empty((4, length), x.dtype)
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        _backward_row(
+            first, group, x[i, c], grad_y[i, c], grad_x[i, c], lo[c], hi[c], w[c], memory,
+            a, scratch[0], scratch[1], scratch[2], scratch[3], grads[i, c],
+        )  # fmt: skip
+
+
+@_kernel
+def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, stop):
+    """As `backward`, for x, grad_y and grad_x (B, L, D) and rows in blocks as in `forward_channels_last`."""
+    length, channels = x.shape[1], x.shape[2]
+    blocks = (channels + BLOCK - 1) // BLOCK
+    x_block, g_block = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
+    a, scratch = np.empty((len(memory), length), x.dtype), np.empty((4, length), x.dtype)
+    for k in range(start, stop):
+        i, offset = k // blocks, (k % blocks) * BLOCK
+        count = min(BLOCK, channels - offset)
+        _gather(x_block, x[i], offset, count)
+        _gather(g_block, grad_y[i], offset, count)
+        for r in range(count):
+            c = offset + r
+            _backward_row(
+                first, group, x_block[r, :length], g_block[r, :length], x_block[r, :length], lo[c], hi[c], w[c],
+                memory, a, scratch[0], scratch[1], scratch[2], scratch[3], grads[i, c],
+            )  # fmt: skip
+        _scatter(grad_x[i], x_block, offset, count)
+
+
+@_inline
+def _gather(block, columns, first, count):
+    """block[r, n] = columns[n, first + r], in tiles of known size, which stay in registers and the nearest cache."""
+    tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
+    for start in range(uintp(0), tiled, uintp(BLOCK)):
+        for r in range(uintp(BLOCK)):
+            for n in range(start, start + uintp(BLOCK)):
+                block[r, n] = columns[n, uintp(first) + r]
+    for n in range(tiled, uintp(len(columns))):
+        for r in range(uintp(count)):
+            block[r, n] = columns[n, uintp(first) + r]
+
+
+@_inline
+def _scatter(columns, block, first, count):
+    """columns[n, first + r] = block[r, n], the inverse of `_gather`."""
+    tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
+    for start in range(uintp(0), tiled, uintp(BLOCK)):
+        for n in range(start, start + uintp(BLOCK)):
+            for r in range(uintp(BLOCK)):
+                columns[n, uintp(first) + r] = block[r, n]
+    for n in range(tiled, uintp(len(columns))):
+        for r in range(uintp(count)):
+            columns[n, uintp(first) + r] = block[r, n]

@@ -1,0 +1,155 @@
+"""Batch norm: torch's own on the valid steps laid end to end, in one process and in two."""
+
+import copy
+
+import pytest
+import torch
+import torch.distributed as dist
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.multiprocessing.spawn import spawn
+
+from multiresconv.layers import MaskedBatchNorm, valid_steps
+
+DOUBLE = torch.float64
+
+
+def make_norms(d_model=3):
+    """The module under test and torch's, with the same random state."""
+    norm = MaskedBatchNorm(d_model, dtype=DOUBLE)
+    for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+        tensor.copy_(torch.rand(d_model) + 0.5)
+    torch_norm = nn.BatchNorm1d(d_model, dtype=DOUBLE)
+    torch_norm.load_state_dict(norm.state_dict())
+    return norm, torch_norm
+
+
+def results(norm, call, x, seen):
+    """Output, gradients and buffers after a loss that weighs every output differently; `seen` picks the valid ones."""
+    x = x.clone().requires_grad_()
+    y = seen(call(x))
+    loss = (y * torch.arange(y.numel(), dtype=y.dtype).view(y.shape).sin()).sum()
+    grads = torch.autograd.grad(loss, [x, norm.weight, norm.bias])
+    return [y, *grads, *(buffer.clone() for buffer in norm.buffers())]
+
+
+@settings(max_examples=20, deadline=None)
+@given(batch=st.integers(2, 4), length=st.integers(1, 9), training=st.booleans())
+def test_without_lengths_it_is_torchs(batch, length, training):
+    norm, torch_norm = make_norms()
+    norm.train(training)
+    torch_norm.train(training)
+    x = 3 * torch.randn(batch, length, 3, dtype=DOUBLE) + 2
+    ours = results(norm, norm, x, lambda y: y)
+    theirs = results(torch_norm, lambda x: torch_norm(x.mT).mT, x, lambda y: y)
+    torch.testing.assert_close(ours, theirs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), length=st.integers(2, 9), training=st.booleans(), garbage=st.sampled_from([0.0, 1e6, torch.nan]))
+def test_with_lengths_it_is_torchs_on_the_valid_steps(data, length, training, garbage):
+    lengths = torch.tensor(data.draw(st.lists(st.integers(1, length), min_size=2, max_size=4)))
+    norm, torch_norm = make_norms()
+    norm.train(training)
+    torch_norm.train(training)
+    valid = valid_steps(lengths, length).squeeze(2)
+    x = 3 * torch.randn(len(lengths), length, 3, dtype=DOUBLE) + 2
+    x[~valid] = garbage
+    ours = results(norm, lambda x: norm(x, lengths), x, lambda y: y[valid])
+    theirs = results(torch_norm, lambda x: torch_norm(x[valid]), x, lambda y: y)
+    torch.testing.assert_close(ours, theirs)
+    assert not norm(x, lengths)[~valid].any()
+
+
+def test_a_loss_on_the_padding_has_no_gradient():
+    norm, _ = make_norms()
+    x = torch.randn(2, 5, 3, dtype=DOUBLE, requires_grad=True)
+    lengths = torch.tensor([2, 4])
+    padding = ~valid_steps(lengths, 5).squeeze(2)
+    for grad in torch.autograd.grad(norm(x, lengths)[padding].sum(), [x, norm.weight, norm.bias]):
+        assert not grad.any()
+
+
+def test_gradients_are_numerically_right():
+    norm, _ = make_norms()
+    x = torch.randn(3, 4, 3, dtype=DOUBLE, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: norm(x, torch.tensor([1, 4, 2])), x)
+
+
+def test_a_large_mean_does_not_cancel():
+    norm = MaskedBatchNorm(3)
+    x = torch.randn(8, 100, 3) + 1e4
+    lengths = torch.full((8,), 90)
+    y = norm(x, lengths)[:, :90]
+    torch.testing.assert_close(y.var((0, 1), correction=0), torch.ones(3), atol=1e-2, rtol=0)
+
+
+def test_half_precision_keeps_float32_statistics():
+    norm = MaskedBatchNorm(3)
+    x = torch.randn(8, 100, 3)
+    lengths = torch.randint(1, 101, (8,))
+    expected = copy.deepcopy(norm)
+    y = norm(x.bfloat16(), lengths)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), expected(x.bfloat16().float(), lengths), atol=0.02, rtol=0.01)
+    torch.testing.assert_close(norm.running_var, expected.running_var)
+
+
+def test_one_valid_step_cannot_be_trained_on():
+    norm = MaskedBatchNorm(3)
+    for x, lengths in [(torch.zeros(1, 1, 3), None), (torch.zeros(1, 5, 3), torch.tensor([1]))]:
+        with pytest.raises(ValueError, match=r"more than 1 valid step in training, got 1 in \(1, "):
+            norm(x, lengths)
+        norm.eval()(x, lengths)
+        norm.train()
+    assert norm.num_batches_tracked == 0
+
+
+def test_conversion_to_torchs_sync_batch_norm_leaves_it_alone():
+    norm = MaskedBatchNorm(3)
+    assert nn.SyncBatchNorm.convert_sync_batchnorm(norm) is norm
+
+
+def global_batch():
+    torch.manual_seed(0)
+    norm, _ = make_norms()
+    return norm, 3 * torch.randn(5, 6, 3, dtype=DOUBLE) + 2, torch.randn(5, 6, 3, dtype=DOUBLE)
+
+
+RAGGED = torch.tensor([6, 2, 1, 5, 3])
+
+
+def train_step(norm, x, weights, lengths):
+    x = x.clone().requires_grad_()
+    y = norm(x, lengths)
+    (y * weights).square().sum().backward()
+    return [y.detach(), x.grad], [norm.weight.grad, norm.bias.grad], list(norm.buffers())
+
+
+def one_of_two(rank, folder):
+    """A process with its share, 2 and 3 rows, of the batch. Saves what came out."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    rows = slice(0, 2) if rank == 0 else slice(2, 5)
+    out = []
+    for lengths in (RAGGED, None):
+        norm, x, weights = global_batch()
+        out.append(train_step(norm, x[rows], weights[rows], None if lengths is None else lengths[rows]))
+        if rank == 1:
+            norm.eval()(x)  # waits for no other process
+    torch.save(out, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_are_one(tmp_path):
+    spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for (rows_a, sums_a, buffers_a), (rows_b, sums_b, buffers_b), lengths in zip(
+        first, second, (RAGGED, None), strict=True
+    ):
+        rows, sums, buffers = train_step(*global_batch(), lengths)
+        torch.testing.assert_close([torch.cat(pair) for pair in zip(rows_a, rows_b, strict=True)], rows)
+        torch.testing.assert_close([a + b for a, b in zip(sums_a, sums_b, strict=True)], sums)
+        torch.testing.assert_close(buffers_a, buffers)
+        torch.testing.assert_close(buffers_b, buffers)
