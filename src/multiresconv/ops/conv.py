@@ -18,7 +18,7 @@ def multires_conv(
 ) -> Tensor:
     """Multiresolution convolution: a causal tree of dilated convolutions with one filter pair per channel.
 
-    With a_0 = x, zero before the start, and scales j = 1..J, J = len(memory) (Shi et al. 2023, eq. 7-9)::
+    With a_0 = x, zero before the start, and scales j = 1..J, J = len(memory) (Shi, Wang & Fox 2023, "MultiresConv")::
 
         a_j[n] = sum_{i<K} h0[K-1-i] * a_{j-1}[n - i*2^(j-1)]
         b_j[n] = sum_{i<K} h1[K-1-i] * a_{j-1}[n - i*2^(j-1)]
@@ -72,7 +72,9 @@ def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequen
         raise ValueError(f"x: expected shape (batch, channels, length) with length >= 1, got {tuple(x.shape)}")
     channels = x.shape[1]
     if h0.ndim != 2 or h0.shape[0] != channels or h0.shape[1] < 2:
-        raise ValueError(f"h0: expected shape ({channels}, K) with K >= 2 for x {tuple(x.shape)}, got {tuple(h0.shape)}")
+        raise ValueError(
+            f"h0: expected shape ({channels}, K) with K >= 2 for x {tuple(x.shape)}, got {tuple(h0.shape)}"
+        )
     if h1.shape != h0.shape:
         raise ValueError(f"h1: expected the shape of h0, {tuple(h0.shape)}, got {tuple(h1.shape)}")
     try:
@@ -83,6 +85,7 @@ def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequen
         raise ValueError(f"memory: expected (m_J, ..., m_1), at least one scale, none negative, got {counts}")
     if w.shape != (channels, weight_size(counts)):
         raise ValueError(
-            f"w: expected shape ({channels}, {weight_size(counts)}) = (channels, 1 + sum(memory) + 1), got {tuple(w.shape)}"
+            f"w: expected shape ({channels}, {weight_size(counts)}) = (channels, 1 + sum(memory) + 1), "
+            f"got {tuple(w.shape)}"
         )
     return counts

@@ -32,7 +32,14 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
         kernel, units = cpu_kernels.forward_channels_last, x.shape[0] * -(-x.shape[1] // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.forward, x.shape[0] * x.shape[1]
-    args = [_dense(x, like=x), _dense(y, like=x), _array(h0.flip(1)), _array(h1.flip(1)), _array(w), np.array(memory, np.int64)]
+    args = [
+        _dense(x, like=x),
+        _dense(y, like=x),
+        _array(h0.flip(1)),
+        _array(h1.flip(1)),
+        _array(w),
+        np.array(memory, np.int64),
+    ]
     _parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     return y
 

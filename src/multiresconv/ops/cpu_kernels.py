@@ -10,6 +10,9 @@ guards signed ones against being negative, which would keep the loops scalar. `f
 reassociation only: infinities and NaNs keep their meaning.
 """
 
+# Numba's intrinsics take one argument less than their definition, which type checkers read.
+# pyright: reportCallIssue=false
+
 import numpy as np
 from numba import njit, uintp
 from numba.cpython.unsafe.tuple import tuple_setitem
@@ -147,9 +150,7 @@ def _add_taps(group, out, a, taps, start, dilation):
 def _add_shifted_backward(pattern, grad_in, grad_out, a, taps, grad_taps, t, dilation):
     lag = min(t * dilation, len(a))
     rest = len(a) - lag
-    sums = _filter_add_backward(
-        grad_in[:rest], grad_out[lag:], a[:rest], _take(pattern, taps, t), pattern, dilation
-    )
+    sums = _filter_add_backward(grad_in[:rest], grad_out[lag:], a[:rest], _take(pattern, taps, t), pattern, dilation)
     for i in range(len(pattern)):
         grad_taps[t + i] += sums[i]
 
@@ -269,7 +270,7 @@ def forward(first, group, x, y, lo, hi, w, memory, start, stop):
 
 @_kernel
 def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
-    """As `forward`, for x and y (B, L, D) and rows in blocks: block k is 16 channels (fewer at the end) of one element."""
+    """As `forward`, for x and y (B, L, D) and rows in blocks: a block is BLOCK channels of an element, or its last."""
     length, channels = x.shape[1], x.shape[2]
     blocks = (channels + BLOCK - 1) // BLOCK
     # rows a power of two apart would fall on the same few cache sets

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def multires_conv_reference(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
-    """y of `multires_conv`, one dilated causal `conv1d` per scale (Shi et al. 2023, eq. 7-9 and algorithm 1).
+    """y of `multires_conv`, one dilated causal `conv1d` per scale (Shi, Wang & Fox 2023).
 
     Shapes: x (B, D, L), h0 and h1 (D, K), w (D, 1 + sum(memory) + 1), memory (m_J, ..., m_1); returns (B, D, L).
     """
@@ -22,6 +22,9 @@ def multires_conv_reference(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory
 
 
 def causal_conv(a: Tensor, taps: Tensor, dilation: int) -> Tensor:
-    """Per channel sum_i taps[K-1-i] * a[n - i*dilation], zero before the start: a (B, D, L), taps (D, K) -> (B, D, L)."""
+    """Per channel sum_i taps[K-1-i] * a[n - i*dilation], zero before the start.
+
+    Shapes: a (B, D, L), taps (D, K); returns (B, D, L).
+    """
     past = dilation * (taps.shape[1] - 1)
     return F.conv1d(F.pad(a, (past, 0)), taps[:, None], dilation=dilation, groups=a.shape[1])

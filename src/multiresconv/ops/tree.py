@@ -1,7 +1,8 @@
 """Arithmetic of the multiresolution tree: which coefficients a memory keeps, how deep and how far it reaches.
 
 A memory is one tuple, coarsest scale first, `memory = (m_J, ..., m_1)`: of the wavelet coefficients b_j it keeps
-the `m_j` newest, 2^j steps apart, and always the newest scaling coefficient a_J (*TreeSelect*, Shi et al. 2023, sec. 3.3).
+the `m_j` newest, 2^j steps apart, and always the newest scaling coefficient a_J. The paper (Shi, Wang & Fox 2023) calls
+the choice *TreeSelect*.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def receptive_field(depth: int, kernel_size: int) -> int:
 
 
 def fading(depth: int) -> tuple[int, ...]:
-    """Memory whose resolution fades with time: the newest coefficient of each of `depth` scales (the paper's default)."""
+    """Memory whose resolution fades with time: the newest coefficient of each scale (the paper's default)."""
     _check(depth >= 1, f"depth: expected at least 1, got {depth}")
     return (1,) * depth
 
