@@ -173,10 +173,11 @@ def _filter_taps(first, group, out, a, taps, dilation):
 
 
 @_inline
-def _forward_row(first, group, x, y, lo, hi, w, memory, a, a_next, b):
-    """One row of the operator: x -> y, both (L,); a, a_next and b are scratch of that length."""
+def _forward_row(first, group, x, y, lo, hi, w, memory, scratch):
+    """One row of the operator: x -> y, both (L,); scratch (3, L)."""
+    a, a_next, b = scratch[0], scratch[1], scratch[2]
     depth, stop = len(memory), len(w) - 1
-    for n in range(len(x)):
+    for n in range(uintp(len(x))):
         y[n] = w[stop] * x[n]
     source = x
     for j in range(1, depth + 1):
@@ -196,18 +197,23 @@ def _forward_row(first, group, x, y, lo, hi, w, memory, a, a_next, b):
         stop -= kept
         source = a_next
         a_next, a = a, a_next
-    for n in range(len(x)):
+    for n in range(uintp(len(x))):
         y[n] += w[0] * source[n]
 
 
 @_inline
-def _backward_row(first, group, x, grad_y, grad_x, lo, hi, w, memory, a, b, g, g_next, grad_b, grads):
-    """Gradients of one row. `grads` (2K + len(w),) receives those of lo, hi and w, in this order.
+def _backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads):
+    """Gradients of one row: `rows` are its x, grad_y (read) and grad_x (written); all (L,).
 
-    a (J, L) is scratch for the recomputed scaling coefficients; b, g, g_next, grad_b (L,) are scratch, too.
+    `grads` (2K + len(w),) receives those of lo, hi and w, in this order.
+
+    a (J, L) is for the recomputed scaling coefficients; scratch (4, L) and taps (2, K) for what is needed in passing.
     grad_x may be x: it is written when x has been read for the last time.
     """
+    x, grad_y, grad_x = rows
     depth, length, width = len(memory), len(x), len(lo)
+    b, g, g_next, grad_b = scratch[0], scratch[1], scratch[2], scratch[3]
+    folded, sums_hi = taps[0], taps[1]
     for j in range(depth):
         _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, 1 << j)
     grads[:] = 0
@@ -215,7 +221,7 @@ def _backward_row(first, group, x, grad_y, grad_x, lo, hi, w, memory, a, b, g, g
 
     coarsest, last = a[depth - 1], len(w) - 1
     sum_a, sum_x = x.dtype.type(0), x.dtype.type(0)
-    for n in range(length):
+    for n in range(uintp(length)):
         sum_a += grad_y[n] * coarsest[n]
         sum_x += grad_y[n] * x[n]
         g[n] = w[0] * grad_y[n]
@@ -238,7 +244,9 @@ def _backward_row(first, group, x, grad_y, grad_x, lo, hi, w, memory, a, b, g, g
                 grad_b[:] = 0
                 _filter_taps(first, group, b, source, hi, dilation)
                 _add_taps_backward(group, grad_b, grad_y, b, weights, grad_weights, 0, 2 * dilation)
-            folded, sums_hi = hi * factor, np.zeros(width)
+            for i in range(width):
+                folded[i] = hi[i] * factor
+                sums_hi[i] = 0
             sums, firsts = _filter_pair_backward(
                 g_next, g, into, source, _take(first, lo, 0), _take(first, folded, 0), first, first, dilation
             )
@@ -254,7 +262,7 @@ def _backward_row(first, group, x, grad_y, grad_x, lo, hi, w, memory, a, b, g, g
                     grad_weights[0] += hi[i] * sums_hi[i]
         start += kept
         g_next, g = g, g_next
-    for n in range(length):
+    for n in range(uintp(length)):
         grad_x[n] = g[n] + w[last] * grad_y[n]
 
 
@@ -265,7 +273,7 @@ def forward(first, group, x, y, lo, hi, w, memory, start, stop):
     scratch = np.empty((3, length), x.dtype)
     for row in range(start, stop):
         i, c = row // channels, row % channels
-        _forward_row(first, group, x[i, c], y[i, c], lo[c], hi[c], w[c], memory, scratch[0], scratch[1], scratch[2])
+        _forward_row(first, group, x[i, c], y[i, c], lo[c], hi[c], w[c], memory, scratch)
 
 
 @_kernel
@@ -274,19 +282,17 @@ def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
     length, channels = x.shape[1], x.shape[2]
     blocks = (channels + BLOCK - 1) // BLOCK
     # rows a power of two apart would fall on the same few cache sets
-    x_block, y_block = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
+    x_rows, y_rows = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
     scratch = np.empty((3, length), x.dtype)
-    for k in range(start, stop):
-        i, offset = k // blocks, (k % blocks) * BLOCK
+    for block in range(start, stop):
+        i, offset = block // blocks, (block % blocks) * BLOCK
         count = min(BLOCK, channels - offset)
-        _gather(x_block, x[i], offset, count)
+        _gather(x_rows, x[i], offset, count)
         for r in range(count):
             c = offset + r
-            _forward_row(
-                first, group, x_block[r, :length], y_block[r, :length], lo[c], hi[c], w[c], memory,
-                scratch[0], scratch[1], scratch[2],
-            )  # fmt: skip
-        _scatter(y[i], y_block, offset, count)
+            x_row, y_row = x_rows[r, :length], y_rows[r, :length]
+            _forward_row(first, group, x_row, y_row, lo[c], hi[c], w[c], memory, scratch)
+        _scatter(y[i], y_rows, offset, count)
 
 
 @_kernel
@@ -294,12 +300,11 @@ def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, s
     """Rows start..stop of x, grad_y (B, D, L) -> grad_x (B, D, L), grads (B, D, 2K + width of w)."""
     channels, length = x.shape[1], x.shape[2]
     a, scratch = np.empty((len(memory), length), x.dtype), np.empty((4, length), x.dtype)
+    taps = np.empty((2, lo.shape[1]), x.dtype)
     for row in range(start, stop):
         i, c = row // channels, row % channels
-        _backward_row(
-            first, group, x[i, c], grad_y[i, c], grad_x[i, c], lo[c], hi[c], w[c], memory,
-            a, scratch[0], scratch[1], scratch[2], scratch[3], grads[i, c],
-        )  # fmt: skip
+        rows = x[i, c], grad_y[i, c], grad_x[i, c]
+        _backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
 
 
 @_kernel
@@ -307,20 +312,19 @@ def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, g
     """As `backward`, for x, grad_y and grad_x (B, L, D) and rows in blocks as in `forward_channels_last`."""
     length, channels = x.shape[1], x.shape[2]
     blocks = (channels + BLOCK - 1) // BLOCK
-    x_block, g_block = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
+    x_rows, g_rows = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
     a, scratch = np.empty((len(memory), length), x.dtype), np.empty((4, length), x.dtype)
-    for k in range(start, stop):
-        i, offset = k // blocks, (k % blocks) * BLOCK
+    taps = np.empty((2, lo.shape[1]), x.dtype)
+    for block in range(start, stop):
+        i, offset = block // blocks, (block % blocks) * BLOCK
         count = min(BLOCK, channels - offset)
-        _gather(x_block, x[i], offset, count)
-        _gather(g_block, grad_y[i], offset, count)
+        _gather(x_rows, x[i], offset, count)
+        _gather(g_rows, grad_y[i], offset, count)
         for r in range(count):
             c = offset + r
-            _backward_row(
-                first, group, x_block[r, :length], g_block[r, :length], x_block[r, :length], lo[c], hi[c], w[c],
-                memory, a, scratch[0], scratch[1], scratch[2], scratch[3], grads[i, c],
-            )  # fmt: skip
-        _scatter(grad_x[i], x_block, offset, count)
+            rows = x_rows[r, :length], g_rows[r, :length], x_rows[r, :length]
+            _backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
+        _scatter(grad_x[i], x_rows, offset, count)
 
 
 @_inline
