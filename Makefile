@@ -1,0 +1,34 @@
+# Everything runs in a virtual environment of the project's own; PYTHON is the interpreter that makes it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+
+.PHONY: demo test check bench clean
+
+demo: $(INSTALLED)  ## train on short ListOps, evaluate, say where the pictures are
+	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
+	$(BIN)/multiresconv evaluate $(RUN)
+	@echo "Pictures: $(RUN)/curves.png  $(RUN)/confusion.png  $(RUN)/confusion-test.png"
+
+test: $(INSTALLED)  ## the whole test suite
+	$(BIN)/pytest -n auto --dist worksteal
+
+check: $(INSTALLED)  ## style, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## time and memory of the operator on this machine
+	$(BIN)/python benchmarks/bench_conv.py
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("multiresconv needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)
