@@ -92,9 +92,11 @@ def test_what_is_not_finite_spreads_as_in_the_reference(poison: float) -> None:
 def test_opcheck(memory: tuple[int, ...], channels_last: bool) -> None:
     *tensors, _ = arguments(2, 5, 30, 3, memory, channels_last=channels_last)
     tensors = [t.requires_grad_() for t in tensors]
-    torch.library.opcheck(cpu._forward, (*tensors, list(memory)))
+    torch.library.opcheck(torch.ops.multiresconv.cpu_forward.default, (*tensors, list(memory)))
     grad_y = torch.randn(2, 5, 30, dtype=torch.float64)
-    torch.library.opcheck(cpu._backward, (grad_y, *(t.detach() for t in tensors), list(memory)))
+    torch.library.opcheck(
+        torch.ops.multiresconv.cpu_backward.default, (grad_y, *(t.detach() for t in tensors), list(memory))
+    )
 
 
 def test_compiles_to_one_node() -> None:
@@ -221,3 +223,22 @@ def test_a_new_process_compiles_nothing() -> None:
     x, taps, w = torch.randn(2, 3, 40, requires_grad=True), torch.randn(3, 2), torch.randn(3, 7)
     multires_conv(x, taps, taps, w, fading(5)).sum().backward()
     subprocess.run([sys.executable, "-c", FRESH], check=True, timeout=120)
+
+
+NO_PLACE = """
+import warnings
+from numba.core.caching import CacheImpl
+CacheImpl._locator_classes = []
+import torch
+from multiresconv import fading, multires_conv
+x, taps, w = torch.randn(2, 3, 40), torch.randn(3, 2), torch.randn(3, 7)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    y = multires_conv(x, taps, taps, w, fading(5))
+assert any("NUMBA_CACHE_DIR" in str(warning.message) for warning in said), said
+torch.testing.assert_close(y, multires_conv(x, taps, taps, w, fading(5), backend="reference"))
+"""
+
+
+def test_runs_where_nothing_can_be_cached() -> None:
+    subprocess.run([sys.executable, "-c", NO_PLACE], check=True, timeout=120)

@@ -20,10 +20,18 @@ _SERIAL_WORK = 1 << 20
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
     """y of `multires_conv`; shapes as in `multires_conv_reference`. Differentiable once."""
-    return _forward(x, h0, h1, w, memory)
+    return torch.ops.multiresconv.cpu_forward.default(x, h0, h1, w, memory)
 
 
-@torch.library.custom_op("multiresconv::cpu_forward", mutates_args=(), device_types="cpu")
+# `torch.library.custom_op` would say this in less, but its first call imports torch._dynamo, for a second.
+torch.library.define("multiresconv::cpu_forward", "(Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory) -> Tensor")
+torch.library.define(
+    "multiresconv::cpu_backward",
+    "(Tensor grad_y, Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+
+
+@torch.library.impl("multiresconv::cpu_forward", "cpu")
 def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     from multiresconv.ops import cpu_kernels
 
@@ -44,7 +52,7 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
     return y
 
 
-@torch.library.custom_op("multiresconv::cpu_backward", mutates_args=(), device_types="cpu")
+@torch.library.impl("multiresconv::cpu_backward", "cpu")
 def _backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -66,12 +74,12 @@ def _backward(
     return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.contiguous()
 
 
-@_forward.register_fake
+@torch.library.register_fake("multiresconv::cpu_forward")
 def _(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     return _empty_like(x)
 
 
-@_backward.register_fake
+@torch.library.register_fake("multiresconv::cpu_backward")
 def _(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -84,10 +92,10 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 
 
 def _backward_formula(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-    return *_backward(grad_y, *ctx.saved_tensors, ctx.memory), None
+    return *torch.ops.multiresconv.cpu_backward.default(grad_y, *ctx.saved_tensors, ctx.memory), None
 
 
-_forward.register_autograd(_backward_formula, setup_context=_save_for_backward)
+torch.library.register_autograd("multiresconv::cpu_forward", _backward_formula, setup_context=_save_for_backward)
 
 
 def _channels_last(x: Tensor) -> bool:

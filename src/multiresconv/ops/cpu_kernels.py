@@ -13,13 +13,29 @@ reassociation only: infinities and NaNs keep their meaning.
 # Numba's intrinsics take one argument less than their definition, which type checkers read.
 # pyright: reportCallIssue=false
 
+import warnings
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit, uintp
 from numba.cpython.unsafe.tuple import tuple_setitem
 
 _FAST = {"contract", "reassoc", "nsz"}
 _inline = njit(fastmath=_FAST)
-_kernel = njit(fastmath=_FAST, nogil=True, cache=True)
+
+
+def _kernel(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile on first use and keep the machine code on disk, wherever there is a place for it."""
+    try:
+        return njit(fastmath=_FAST, nogil=True, cache=True)(function)
+    except RuntimeError as error:
+        warnings.warn(
+            f"{error}; it is compiled anew in every process, for seconds: set NUMBA_CACHE_DIR to a folder that can be "
+            "written to",
+            stacklevel=2,
+        )
+        return njit(fastmath=_FAST, nogil=True)(function)
+
 
 # Taps per pass over a row: more would not leave their sums, in backward, in registers.
 GROUP = 4
