@@ -41,8 +41,10 @@ def train_arguments(data: Path, run: Path, **options: Any) -> list[str]:
         "trainer__log_every": 3,
         "trainer__accelerator": "cpu",
     }
-    pairs = {**defaults, **options}.items()
-    return ["train", "listops", *(part for name, value in pairs for part in (f"--{name.replace('__', '.')}", str(value)))]
+    arguments = ["train", "listops"]
+    for name, value in {**defaults, **options}.items():
+        arguments += [f"--{name.replace('__', '.')}", str(value)]
+    return arguments
 
 
 def train(data: Path, run: Path, **options: Any) -> int:

@@ -1,0 +1,1 @@
+"""Training on Lightning, the run directory, and the evaluation of a run."""

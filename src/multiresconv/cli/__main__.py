@@ -1,0 +1,7 @@
+"""`python -m multiresconv.cli`, the same as the console script."""
+
+import sys
+
+from multiresconv.cli.entry import main
+
+sys.exit(main())

@@ -1,0 +1,34 @@
+"""The entry of the console script: exit codes, and one line for whatever is wrong."""
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+
+EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; bad input ends in one line on standard error and code 2."""
+    if not all(importlib.util.find_spec(name) for name in EXTRA):
+        print('this needs the training extra: pip install "multiresconv[train]"', file=sys.stderr)
+        return 2
+    from multiresconv.cli.dispatch import dispatch  # not above: it needs the extra
+
+    try:
+        return dispatch(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read the output, `head` say, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        return complain(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
+    except (argparse.ArgumentError, ValueError) as error:
+        return complain(str(error))
+
+
+def complain(text: str) -> int:
+    print(f"multiresconv: error: {' '.join(text.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,38 @@
+"""Checkpoints: model, optimizer and position of a run in one file that loads with `weights_only`."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from multiresconv.training.run_directory import write_atomically
+from multiresconv.training.state import RunState
+
+
+class Checkpoint(NamedTuple):
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    state: RunState
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, state: RunState) -> None:
+    content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state.to_dict()}
+    write_atomically(path, lambda part: torch.save(content, part))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint, on the CPU.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is damaged or no checkpoint of a run.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint; the run stopped before its first one, start it anew")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(content["model"], content["optimizer"], RunState.from_dict(content["state"]))
+    except Exception as error:  # torch.load raises whatever its unpickler or its archive reader met
+        raise ValueError(f"{path}: damaged, or no checkpoint of a run: {type(error).__name__}") from error

@@ -1,0 +1,136 @@
+"""A training run from its options to its pictures."""
+
+import logging
+import platform
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LambdaCallback
+
+from multiresconv.tasks import Task
+from multiresconv.training.checkpoints import load_checkpoint
+from multiresconv.training.module import TrainingModule
+from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.pictures import draw_confusion, draw_curves
+from multiresconv.training.processes import is_first_process, processes
+from multiresconv.training.progress import Progress
+from multiresconv.training.run_directory import RunDirectory
+from multiresconv.training.state import RunState
+from multiresconv.training.stopping import StopRequest
+
+
+def fit(
+    task: Task,
+    optimizer: OptimizerOptions,
+    trainer: TrainerOptions,
+    *,
+    directory: RunDirectory,
+    config: dict[str, Any],
+    seed: int = 0,
+    max_time: timedelta | None = None,
+    resume: bool = False,
+) -> RunState:
+    """Train until the last epoch, writing `directory`; with `resume` go on where that run stands.
+
+    `config` is what config.yaml says of the options, kept as it was when a run is resumed.
+
+    Raises:
+        Stopped: a signal or `max_time` ended it early; it can be resumed.
+        NonFiniteError: a loss or a weight is not finite.
+        FileExistsError, FileNotFoundError, ValueError: the directory, the data or an option is not as it should be.
+    """
+    is_first = is_first_process()
+    resumed = load_checkpoint(directory.last) if resume and directory.last.is_file() else None
+    if is_first and not resume:
+        directory.check_is_free()
+    if is_first:
+        task.prepare()  # here too, since an error before Lightning starts the others ends in one line
+    stop = StopRequest(max_time)
+    module = TrainingModule(
+        task,
+        optimizer,
+        trainer,
+        seed=seed,
+        directory=directory,
+        stop=stop,
+        progress=Progress(enabled=is_first),
+        resumed=resumed,
+    )
+    if is_first and resume:
+        directory.cut_metrics(module.state.step, module.state.validated_epochs)
+
+    def start(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+        if is_first and not resume:  # only now, when data and options have proved good
+            directory.create(config, about(task))
+
+    try:
+        with quiet():
+            run_lightning(module, trainer, start)
+    finally:
+        stop.release()
+        module.progress.close()
+        if is_first and directory.about.is_file():
+            draw(task, directory, module.state)
+    return module.state
+
+
+def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callable[..., None]) -> None:
+    state = module.state
+
+    def listen(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+        module.stop.listen()  # after Lightning has put up its own handler of SIGTERM
+
+    devices, num_nodes = processes(options)
+    try:
+        trainer = pl.Trainer(
+            accelerator=options.accelerator,
+            devices=devices,
+            num_nodes=num_nodes,
+            precision=options.precision,
+            max_epochs=options.epochs - state.trained_epochs,
+            # a validation that a stop left out is made up for before the first step
+            num_sanity_val_steps=-1 if state.awaits_validation else 0,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[LambdaCallback(on_fit_start=start, on_sanity_check_start=listen, on_train_start=listen)],
+        )
+    except (MisconfigurationException, RuntimeError) as error:  # such as a GPU that is not there
+        raise ValueError(f"trainer: {error}") from error
+    n = trainer.world_size
+    for name in ("batch_size", "eval_batch_size"):  # here, before there are processes that all say the same
+        if (size := getattr(options, name)) % n:
+            raise ValueError(f"trainer.{name}: expected a multiple of the {n} processes, got {size}")
+    trainer.fit(module)
+
+
+def about(task: Task) -> dict[str, Any]:
+    """run.json: what the numbers of a run depend on beside its options."""
+    versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
+    return {"task": task.name, "versions": {"python": platform.python_version(), **versions}}
+
+
+def draw(task: Task, directory: RunDirectory, state: RunState) -> None:
+    draw_curves(directory.path / "curves.png", directory.read_metrics())
+    if state.best is not None and "confusion" in state.best.scores:
+        title = f"{task.name}, validation, epoch {state.best.epoch}"
+        draw_confusion(directory.path / "confusion.png", state.best.scores["confusion"], task.classes, title)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's remarks about its own product, and its warnings about what is meant to be so here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        yield

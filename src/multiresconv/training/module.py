@@ -1,0 +1,244 @@
+"""The Lightning module: what one training step and one validation do, each a pure function of its number."""
+
+import math
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.optim import AdamW
+from torch.utils.data import DataLoader
+
+from multiresconv.data import LengthBuckets
+from multiresconv.models import save
+from multiresconv.tasks import Outcome, Task
+from multiresconv.training.checkpoints import Checkpoint, save_checkpoint
+from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.progress import Progress
+from multiresconv.training.run_directory import RunDirectory
+from multiresconv.training.schedule import learning_rate
+from multiresconv.training.state import Best, RunState
+from multiresconv.training.stopping import Stopped, StopRequest
+
+
+class NonFiniteError(ValueError):
+    """A loss or a weight is NaN or infinite. What is on disk is from before."""
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains `task` from the step where `resumed` stood.
+
+    The rows, the random numbers and the learning rate of a step follow from (seed, step) and from nothing that ran
+    before. So a run goes on in the middle of an epoch by giving Lightning only the batches that are left, and no state
+    of a sampler, a scheduler or a random number generator has to be saved; Lightning itself always starts afresh.
+    """
+
+    # the share of a process may be empty where the validation set is tiny
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        task: Task,
+        optimizer: OptimizerOptions,
+        options: TrainerOptions,
+        *,
+        seed: int,
+        directory: RunDirectory,
+        stop: StopRequest,
+        progress: Progress,
+        resumed: Checkpoint | None = None,
+    ) -> None:
+        super().__init__()
+        self.task, self.optimizer_options, self.options, self.seed = task, optimizer, options, seed
+        self.directory, self.stop, self.progress, self.resumed = directory, stop, progress, resumed
+        torch.manual_seed(seed)
+        self.network = task.build()
+        self.scores = task.scores()
+        self.state = RunState()
+        if resumed is not None:
+            self.network.load_state_dict(resumed.model)
+            self.state = resumed.state
+
+    # Data
+
+    def prepare_data(self) -> None:
+        self.task.prepare()
+
+    def setup(self, stage: str) -> None:
+        self.train_rows, self.val_rows = self.task.open("train"), self.task.open("val")
+        world_size = self.trainer.world_size
+        if len(self.val_rows) < world_size:
+            raise ValueError(f"val: expected a row for each of {world_size} processes, got {len(self.val_rows)}")
+        self.steps_per_epoch = len(self._train_batches())
+        self.total_steps = self.steps_per_epoch * self.options.epochs
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """What is left of the epoch; Lightning asks anew before every epoch."""
+        batches = self._train_batches()
+        batches.epoch, batches.start = divmod(self.state.step, self.steps_per_epoch)
+        self.rows_of_batch = list(batches)
+        return DataLoader(self.train_rows, batch_sampler=self.rows_of_batch, collate_fn=self.task.collate)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        batches = self.task.batches(self.val_rows, self.options.eval_batch_size, rank=rank, world_size=world_size)
+        return DataLoader(self.val_rows, batch_sampler=batches, collate_fn=self.task.collate)
+
+    def _train_batches(self) -> LengthBuckets:
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        return self.task.batches(
+            self.train_rows, self.options.batch_size, seed=self.seed, shuffle=True, rank=rank, world_size=world_size
+        )
+
+    # Training
+
+    def configure_optimizers(self) -> AdamW:
+        o = self.optimizer_options
+        optimizer = AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay)
+        if self.resumed is not None:
+            optimizer.load_state_dict(self.resumed.optimizer)
+        return optimizer
+
+    def on_fit_start(self) -> None:
+        if self.trainer.world_size > 1:
+            steps = torch.tensor([self.state.step, -self.state.step], device=self.device)
+            dist.all_reduce(steps, dist.ReduceOp.MAX)
+            if steps.sum() != 0:
+                raise ValueError(f"resume: expected {self.directory.last} to be the same file for every process")
+
+    def on_train_start(self) -> None:
+        self.saved_at = self.clock = time.monotonic()
+        self.progress.start(self.state, self.steps_per_epoch, self.total_steps, self.options.batch_size)
+        if self.state.step == 0:
+            self._save_last()  # from the first moment on there is something to resume
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        entropy = np.random.SeedSequence((self.seed, self.state.step, self.global_rank))
+        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.lr
+
+    @property
+    def lr(self) -> float:
+        o = self.optimizer_options
+        warmup_steps = o.warmup_epochs * self.steps_per_epoch
+        return learning_rate(self.state.step, peak=o.lr, warmup_steps=warmup_steps, total_steps=self.total_steps)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        outcome = self.task.run(self.network, batch)
+        losses = outcome.losses.detach()
+        mine = [losses.double().sum(), outcome.hits.double().sum(), len(losses), self.stop.wanted()]
+        sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in mine])
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(sums)  # so that all processes see one loss, and stop at the same step
+        self.loss_sum, self.hits, self.rows, self.stopping = sums.tolist()
+        if not math.isfinite(self.loss_sum):
+            raise NonFiniteError(self._describe_non_finite(outcome, batch_idx))
+        # the gradients of the processes are averaged: with this factor they become those of the mean over all rows
+        return outcome.losses.sum() * (self.trainer.world_size / self.rows)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        state, lr = self.state, self.lr
+        state.step += 1
+        state.awaits_validation = state.step % self.steps_per_epoch == 0
+        state.loss_sum += self.loss_sum
+        state.hits += self.hits
+        state.rows += int(self.rows)
+        state.interval_seconds += self._tick()
+        self.progress.step(int(self.rows), self.loss_sum / self.rows, self.hits / self.rows)
+        if state.step % self.options.log_every == 0:
+            self._log_interval(lr)
+        every = self.options.checkpoint_steps
+        old = time.monotonic() - self.saved_at >= self.options.checkpoint_seconds
+        if self.stopping or old or (every is not None and state.step % every == 0):
+            self._save_last()
+        if self.stopping:
+            raise Stopped(self.state.step, self.stop.exit_code)
+
+    def _log_interval(self, lr: float) -> None:
+        state = self.state
+        self._write_line(
+            {
+                "kind": "train",
+                "step": state.step,
+                "epoch": math.ceil(state.step / self.steps_per_epoch),
+                "loss": state.loss_sum / state.rows,
+                "accuracy": state.hits / state.rows,
+                "lr": lr,
+                "samples_per_second": round(state.rows / max(state.interval_seconds, 1e-9), 2),
+                "seconds": round(state.seconds, 3),
+            }
+        )
+        state.loss_sum, state.hits, state.rows, state.interval_seconds = 0.0, 0.0, 0, 0.0
+
+    def _describe_non_finite(self, outcome: Outcome, batch_idx: int) -> str:
+        step, bad = self.state.step, ~torch.isfinite(outcome.losses)
+        rows = [row for row, is_bad in zip(self.rows_of_batch[batch_idx], bad.tolist(), strict=True) if is_bad]
+        shown = ", ".join(map(str, rows[:10])) + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")
+        return (
+            f"the loss is not finite at step {step + 1}, epoch {step // self.steps_per_epoch + 1}, "
+            f"batch {step % self.steps_per_epoch + 1} of {self.steps_per_epoch}, "
+            f"{'rows ' + shown if rows else 'in the share of another process'} of the training data; the step was not "
+            f"taken, {self.directory.last} is from before; try a smaller --optimizer.lr"
+        )
+
+    # Validation
+
+    def on_validation_start(self) -> None:
+        self.clock = time.monotonic()
+        self.scores.reset()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.scores.update(self.task.run(self.network, batch), batch)
+
+    def on_validation_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        # of several processes none may leave alone, so there the stop waits for the next training step
+        if self.trainer.world_size == 1 and self.stop.wanted():
+            self._tick()
+            self._save_last()
+            raise Stopped(self.state.step, self.stop.exit_code)
+
+    def on_validation_epoch_end(self) -> None:
+        scores = {name: value.cpu() for name, value in self.scores.compute().items()}
+        state, score = self.state, float(scores[self.task.monitor])
+        self._tick()
+        state.validated_epochs += 1
+        state.awaits_validation = False
+        state.last_score = score
+        is_best = state.best is None or score > state.best.score
+        if is_best:
+            state.best = Best(state.step, state.validated_epochs, score, scores)
+        numbers = {name: value.item() for name, value in scores.items() if value.ndim == 0}
+        position = {"kind": "val", "step": state.step, "epoch": state.validated_epochs}
+        self._write_line({**position, **numbers, "best": is_best, "seconds": round(state.seconds, 3)})
+        self.progress.validated(state.validated_epochs, numbers, score, is_best)
+        if is_best and self.trainer.is_global_zero:
+            save(self.network, self.directory.model)
+            save_checkpoint(self.directory.best, self.network, self.trainer.optimizers[0], state)
+        self._save_last()
+
+    # Files and time
+
+    def _write_line(self, line: dict[str, Any]) -> None:
+        if self.trainer.is_global_zero:
+            self.directory.append_metrics(line)
+
+    def _save_last(self) -> None:
+        if not all(torch.isfinite(parameter).all() for parameter in self.network.parameters()):
+            raise NonFiniteError(
+                f"a weight is not finite after step {self.state.step}; {self.directory.last} is from before; "
+                "try a smaller --optimizer.lr"
+            )
+        if self.trainer.is_global_zero:
+            save_checkpoint(self.directory.last, self.network, self.trainer.optimizers[0], self.state)
+        self.saved_at = time.monotonic()
+
+    def _tick(self) -> float:
+        """Seconds since the last call, which are added to the run's."""
+        now = time.monotonic()
+        passed, self.clock = now - self.clock, now
+        self.state.seconds += passed
+        return passed

@@ -1,0 +1,73 @@
+"""Options of a run that no task changes, as the command line and config.yaml name them."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """AdamW with cosine decay per step to 0 and linear warm-up; defaults of the paper's ListOps.
+
+    Args:
+        lr: largest learning rate.
+        weight_decay: of AdamW.
+        warmup_epochs: the learning rate rises linearly over this many epochs.
+    """
+
+    lr: float = 3e-3
+    weight_decay: float = 0.03
+    warmup_epochs: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.lr > 0, "optimizer.lr", "a number above 0", self.lr)
+        _check(self.weight_decay >= 0, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
+        _check(self.warmup_epochs >= 0, "optimizer.warmup_epochs", "a number of at least 0", self.warmup_epochs)
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """How long, on what, and how often something is written.
+
+    Args:
+        epochs: passes over the training data.
+        batch_size: rows of a training step, over all processes together.
+        eval_batch_size: rows of a validation batch, over all processes together.
+        precision: of the network; the loss is always computed in 32 bits.
+        accelerator: auto takes a GPU where there is one.
+        devices: processes on this machine, one per GPU or CPU share; auto takes every GPU, or what torchrun started.
+        num_nodes: machines; torchrun's own number wins.
+        log_every: steps between two lines of metrics.jsonl.
+        checkpoint_seconds: a checkpoint is saved when the last one is this old.
+        checkpoint_steps: a checkpoint is also saved every so many steps.
+    """
+
+    epochs: int = 100
+    batch_size: int = 50
+    eval_batch_size: int = 50
+    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int | Literal["auto"] = "auto"
+    num_nodes: int = 1
+    log_every: int = 50
+    checkpoint_seconds: float = 60.0
+    checkpoint_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "eval_batch_size", "num_nodes", "log_every"):
+            _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
+        _check(self.devices == "auto" or self.devices >= 1, "trainer.devices", "auto or at least 1", self.devices)
+        steps = self.checkpoint_steps
+        _check(steps is None or steps >= 1, "trainer.checkpoint_steps", "at least 1", steps)
+
+
+# What a resumed run may have otherwise than the run had before: none of it enters the numbers of a run on one device.
+FREE_TO_CHANGE = frozenset(
+    f"trainer.{field.name}"
+    for field in fields(TrainerOptions)
+    if field.name in ("accelerator", "devices", "num_nodes", "checkpoint_seconds", "checkpoint_steps")
+)
+
+
+def _check(ok: bool, name: str, expected: str, seen: Any) -> None:
+    if not ok:
+        raise ValueError(f"{name}: expected {expected}, got {seen}")

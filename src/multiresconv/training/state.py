@@ -1,0 +1,48 @@
+"""Where a run stands: everything of a checkpoint beside the model and the optimizer."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass
+class Best:
+    """The best validation so far."""
+
+    step: int
+    epoch: int
+    score: float
+    scores: dict[str, Tensor]  # all that the task's scores computed, on the CPU
+
+
+@dataclass
+class RunState:
+    """Position and running sums of a run. One step is one optimizer step over all processes."""
+
+    step: int = 0
+    validated_epochs: int = 0
+    awaits_validation: bool = False  # the last step of an epoch is done, but not yet its validation
+    seconds: float = 0.0  # of training and validation, over all sittings
+    best: Best | None = None
+    last_score: float | None = None
+
+    # sums since the last line of metrics.jsonl
+    loss_sum: float = 0.0
+    hits: float = 0.0
+    rows: int = 0
+    interval_seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers, strings, tensors and dicts only, for a checkpoint that loads with `weights_only`."""
+        return asdict(self)
+
+    @property
+    def trained_epochs(self) -> int:
+        """Epochs that need no further training step."""
+        return self.validated_epochs + self.awaits_validation
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "RunState":
+        best = values["best"]
+        return cls(**{**values, "best": None if best is None else Best(**best)})

@@ -1,0 +1,62 @@
+"""Stop a run in good order: Ctrl-C, SIGTERM, a time limit. The step in hand is finished and a checkpoint saved."""
+
+import signal
+import threading
+import time
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+
+class Stopped(Exception):
+    """The run stopped early; its directory can be resumed."""
+
+    def __init__(self, step: int, exit_code: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step, self.exit_code = step, exit_code
+
+
+class StopRequest:
+    """Whether the run should stop, and with which exit code: 128 + signal number, or 0 when its time is over."""
+
+    def __init__(self, max_time: timedelta | None = None) -> None:
+        self.deadline = None if max_time is None else time.monotonic() + max_time.total_seconds()
+        self.signal: int | None = None
+        self.handlers: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def wanted(self) -> bool:
+        return self.signal is not None or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.signal is None else 128 + self.signal
+
+    def listen(self) -> None:
+        """From now on SIGINT and SIGTERM only set a flag; a second one acts at once, as it would without this."""
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            for number in self.handlers:
+                signal.signal(number, self._note)
+
+    def release(self) -> None:
+        """Put back the handlers that were there when this was made."""
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self.handlers.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        for each in self.handlers:
+            signal.signal(each, signal.default_int_handler)
+
+
+def parse_max_time(text: str) -> timedelta:
+    """HH:MM:SS or DD:HH:MM:SS.
+
+    Raises:
+        ValueError: anything else.
+    """
+    parts = text.split(":")
+    if len(parts) not in (3, 4) or not all(part.isdigit() for part in parts):
+        raise ValueError(f"max_time: expected HH:MM:SS or DD:HH:MM:SS, got {text!r}")
+    days, hours, minutes, seconds = (int(part) for part in (["0", *parts])[-4:])
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)

@@ -1,0 +1,260 @@
+"""A training run: what it writes, what it refuses, and that it does not depend on the number of processes."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_run import BATCH, N_VAL, STEPS_PER_EPOCH, metrics, train, train_arguments, write_data
+
+from multiresconv.cli import main
+from multiresconv.data import Batch
+from multiresconv.data.listops import split_path
+from multiresconv.models import load
+from multiresconv.tasks import ListOps, ListOpsData, Outcome
+from multiresconv.training.schedule import learning_rate
+
+WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "listops")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    assert train(data, path) == 0
+    return path
+
+
+def change_batch(
+    monkeypatch: pytest.MonkeyPatch, n: int, change: Callable[[Outcome, torch.nn.Module], Outcome]
+) -> None:
+    """Let the n-th batch that a network is given come out changed."""
+    run_batch, batches = ListOps.run, iter(range(1, 10_000))
+
+    def changed(self: ListOps, model: torch.nn.Module, batch: Batch) -> Outcome:
+        outcome = run_batch(self, model, batch)
+        return change(outcome, model) if next(batches) == n else outcome
+
+    monkeypatch.setattr(ListOps, "run", changed)
+
+
+def test_a_run_holds_its_files_and_nothing_else(run: Path) -> None:
+    names = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    assert names == [
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "config.yaml",
+        "confusion.png",
+        "curves.png",
+        "metrics.jsonl",
+        "model/config.json",
+        "model/model.safetensors",
+        "run.json",
+    ]
+
+
+def test_metrics_have_a_line_per_interval_and_per_validation(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    positions = [(line["kind"], line["step"], line["epoch"]) for line in lines]
+    assert positions == [
+        ("train", 3, 1),
+        ("val", 4, 1),
+        ("train", 6, 2),
+        ("val", 8, 2),
+        ("train", 9, 3),
+        ("train", 12, 3),
+        ("val", 12, 3),
+    ]
+    for line in lines:
+        assert math.isfinite(line["loss"])
+        assert 0 <= line["accuracy"] <= 1
+        if line["kind"] == "train":
+            assert line["samples_per_second"] > 0
+        else:
+            assert line["n"] == N_VAL
+    assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
+
+
+def test_the_model_folder_has_the_weights_of_the_best_validation(run: Path, data: Path) -> None:
+    validations = [line for line in metrics(run) if line["kind"] == "val"]
+    best = max(validations, key=lambda line: line["accuracy"])  # the first of equals
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert checkpoint["state"]["step"] == best["step"]
+    assert [line["step"] for line in validations if line["best"]][-1] == best["step"]
+    weights = load(run / "model").state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in checkpoint["model"].items())
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_does_not(run: Path, data: Path, tmp_path: Path) -> None:
+    assert train(data, tmp_path / "same") == 0
+    assert train(data, tmp_path / "other", seed=1) == 0
+    assert metrics(tmp_path / "same") == metrics(run)
+    assert metrics(tmp_path / "other")[0]["loss"] != metrics(run)[0]["loss"]
+
+
+def test_training_never_opens_the_test_split(run: Path, data: Path, tmp_path: Path) -> None:
+    copy = write_data(tmp_path / "data")
+    split_path(copy, "test").unlink()
+    assert train(copy, tmp_path / "run") == 0
+    assert metrics(tmp_path / "run") == metrics(run)
+
+
+def test_progress_shows_loss_accuracy_speed_and_the_time_left(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path / "run", trainer__epochs=1) == 0
+    shown = capsys.readouterr().err
+    total = STEPS_PER_EPOCH * BATCH
+    assert re.search(
+        rf"{total}/{total} \[\d\d:\d\d<\d\d:\d\d, .* samples/s, loss \d\.\d+, accuracy \d\.\d+, val \d", shown
+    )
+    assert "epoch 1: validation loss " in shown
+    assert "lightning" not in shown.lower(), "no remark and no warning of Lightning's"
+
+
+def test_the_network_learns(data: Path, tmp_path: Path) -> None:
+    assert train(data, tmp_path / "run", trainer__epochs=40, model__dropout=0, optimizer__weight_decay=0) == 0
+    lines = [line for line in metrics(tmp_path / "run") if line["kind"] == "train"]
+    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+
+
+def test_two_processes_compute_what_one_does(data: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert train(data, one, model__dropout=0) == 0
+    arguments = train_arguments(data, two, model__dropout=0, trainer__devices=2)
+    command = [sys.executable, "-m", "multiresconv.cli", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("best validation") == 1, "more than the first process spoke"
+    for a, b in zip(metrics(one), metrics(two), strict=True):
+        assert b == {**a, "loss": pytest.approx(a["loss"], rel=1e-4)}
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions_train_and_are_evaluated(precision: str, run: Path, data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    assert train(data, other, trainer__precision=precision, model__dropout=0) == 0
+    assert train(data, tmp_path / "single", model__dropout=0) == 0
+    for a, b in zip(metrics(other), metrics(tmp_path / "single"), strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=0.05)
+    assert metrics(other) != metrics(tmp_path / "single")
+    assert main(["evaluate", str(other), "--device", "cpu"]) == 0
+
+
+def test_a_loss_that_is_not_finite_stops_before_its_step(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def poison(outcome: Outcome, _: torch.nn.Module) -> Outcome:
+        factors = torch.ones_like(outcome.losses)
+        factors[2] = math.nan
+        return outcome._replace(losses=outcome.losses * factors)
+
+    change_batch(monkeypatch, STEPS_PER_EPOCH + 2 + 3, poison)  # after the first validation, which has two batches
+    assert train(data, tmp_path / "run", trainer__checkpoint_steps=1) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("multiresconv: error: the loss is not finite at step 7, epoch 2, batch 3 of 4, rows ")
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["state"]["step"] == 6
+    assert all(torch.isfinite(value).all() for value in last["model"].values())
+
+
+def test_weights_that_are_not_finite_are_never_saved(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def steep(outcome: Outcome, model: torch.nn.Module) -> Outcome:
+        """The same loss, but its gradient is 0 times infinity."""
+        nothing = sum(parameter.sum() for parameter in model.parameters()) * 0.0
+        return outcome._replace(losses=outcome.losses + torch.as_tensor(nothing).abs().sqrt())
+
+    change_batch(monkeypatch, 3, steep)
+    assert train(data, tmp_path / "run", trainer__checkpoint_steps=1) == 2
+    assert "a weight is not finite after step 3" in capsys.readouterr().err
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["state"]["step"] == 2
+    assert all(torch.isfinite(value).all() for value in last["model"].values())
+
+
+def test_a_run_that_is_there_is_not_overwritten(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "metrics.jsonl").read_bytes()
+    assert train(data, run) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"--resume {run}" in error
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_folder_without_data_gets_them_and_one_with_other_files_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def generate(data: ListOpsData, *, overwrite: bool = False) -> None:
+        assert data.n_train == 31
+        write_data(data.folder)
+
+    monkeypatch.setattr("multiresconv.tasks.listops.generate", generate)
+    (tmp_path / "empty").mkdir()
+    for name in ("missing", "empty"):
+        assert train(tmp_path / name, tmp_path / f"run-{name}", data__n_train=31, trainer__epochs=1) == 0
+        assert f"{tmp_path / name}: no data there yet, generating" in capsys.readouterr().err
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "holiday.jpg").touch()
+    assert train(tmp_path / "other", tmp_path / "run") == 2
+    error = capsys.readouterr().err
+    assert "basic_train.tsv" in error
+    assert f"multiresconv data listops --folder {tmp_path / 'other'}" in error
+    assert not (tmp_path / "run").exists(), "a run that never began must not be in the way of the next"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("trainer__epochs", 0, "trainer.epochs: expected at least 1, got 0"),
+        pytest.param("trainer__accelerator", "gpu", "trainer: ", marks=WITHOUT_GPU),
+        ("trainer__devices", 4, "trainer.batch_size: expected a multiple of the 4 processes, got 6"),
+        ("trainer__devices", 0, "trainer.devices"),
+        ("trainer__batch_size", 25, "batch_size: expected at most the number of rows, 24, got 25"),
+        ("optimizer__lr", -1, "optimizer.lr"),
+        ("optimizer__lr", "nan", "optimizer.lr"),
+        ("model__n_layers", 0, "n_layers"),
+        ("model__wavelet", "db2", "kernel_size"),
+        ("max_time", "soon", "max_time: expected HH:MM:SS or DD:HH:MM:SS, got 'soon'"),
+        ("seed", -1, "seed"),
+    ],
+)
+def test_options_out_of_range_end_in_one_line(
+    option: str, value: object, said: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path / "run", **{option: value}) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("multiresconv: error: ")
+    assert error.count("\n") == 1
+    assert said in error
+    assert not (tmp_path / "run").exists()
+
+
+@given(total=st.integers(2, 300), share=st.floats(0, 0.9), peak=st.floats(1e-5, 1.0))
+def test_learning_rate_rises_to_its_peak_and_falls_to_nothing(total: int, share: float, peak: float) -> None:
+    warmup = share * total
+    rates = [learning_rate(s, peak=peak, warmup_steps=warmup, total_steps=total) for s in range(total + 1)]
+    top = rates.index(max(rates))
+    assert all(0 < rate <= peak for rate in rates[:-1])
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+    assert abs(top - (warmup - 1)) <= 1 or top == 0
+
+
+def test_resume_of_what_is_no_run_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "listops", "--resume", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"multiresconv: error: {tmp_path} is no run directory: it has no run.json\n"
