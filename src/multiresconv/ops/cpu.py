@@ -31,7 +31,6 @@ torch.library.define(
 )
 
 
-@torch.library.impl("multiresconv::cpu_forward", "cpu")
 def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     from multiresconv.ops import cpu_kernels
 
@@ -52,7 +51,6 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
     return y
 
 
-@torch.library.impl("multiresconv::cpu_backward", "cpu")
 def _backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -72,6 +70,10 @@ def _backward(
     total = torch.from_numpy(grads.sum(axis=0)).to(x.dtype)
     grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
     return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.contiguous()
+
+
+torch.library.impl("multiresconv::cpu_forward", "cpu", _forward)
+torch.library.impl("multiresconv::cpu_backward", "cpu", _backward)
 
 
 @torch.library.register_fake("multiresconv::cpu_forward")
@@ -140,7 +142,7 @@ def _parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any
     if threads <= 1:
         kernel(*args, 0, units)
         return
-    pieces = min(units, 8 * threads)
+    pieces = min(units, 4 * threads)
     queue = itertools.count()  # next() on it is atomic
 
     def take() -> None:
