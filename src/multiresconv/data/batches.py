@@ -13,7 +13,7 @@ _POOL = 50  # batches sorted by length together: little padding, yet batches mix
 
 
 class Batch(NamedTuple):
-    """Sequences padded with 0 to the longest of them."""
+    """Sequences padded with 0 to the longest of them, or slightly more: see `padded_length`."""
 
     tokens: Tensor  # (B, L) int64
     lengths: Tensor  # (B,) int64
@@ -23,10 +23,20 @@ class Batch(NamedTuple):
 def collate(items: Sequence[tuple[NDArray, int]]) -> Batch:
     """A batch of (tokens (n,), label) pairs, B >= 1 of them, of any lengths."""
     lengths = torch.tensor([len(tokens) for tokens, _ in items])
-    padded = np.zeros((len(items), int(lengths.max())), np.int64)
+    padded = np.zeros((len(items), padded_length(int(lengths.max()))), np.int64)
     for row, (tokens, _) in zip(padded, items, strict=True):
         row[: len(tokens)] = tokens
     return Batch(torch.from_numpy(padded), lengths, torch.tensor([label for _, label in items]))
+
+
+def padded_length(longest: int) -> int:
+    """The next of 16 lengths an octave, exact up to 32: at most a sixteenth more, 3 % on average.
+
+    So batches come in few sizes. Were each of its own, an allocator would hardly ever find room left by another that
+    fits, and the memory of a long training would grow severalfold.
+    """
+    step = 1 << max(longest.bit_length() - 5, 0)
+    return -(-longest // step) * step
 
 
 class LengthBuckets(Sampler[list[int]]):

@@ -1,0 +1,60 @@
+"""What the README says to type works as it stands; only numbers are made smaller here."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from tiny_run import write_data
+
+from multiresconv.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
+
+SMALLER = {
+    "train": "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2",
+    "data": "--n_train 12 --n_val 4 --n_test 4 --min_length 5 --max_length 30",
+}
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "my-model" / "config.json").is_file()
+
+
+def test_the_commands_of_the_readme_run_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(Path("data/listops-quick"))  # train finds it there and does not generate the recipe's
+    Path("expressions.txt").write_text("[MAX 2 9 [MIN 4 7 ] 0 ]\n", encoding="utf-8")
+    assert {command[0] for command in COMMANDS} == {"train", "evaluate", "predict", "data"}
+    for command in COMMANDS:
+        smaller = [] if "--resume" in command else SMALLER.get(command[0], "").split()
+        assert main([*command, *smaller]) == 0, f"{command}: {capsys.readouterr().err}"
+
+
+def test_what_make_does_in_the_readme_is_there() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(r"make (\w+)", README)
+    assert {"demo", "test", "bench"} <= set(named) <= set(targets)
+
+
+def test_the_file_tree_and_the_links_are_true() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+    tree = README.split("## Where things are")[1].split("\n## ")[0]
+    for name in re.findall(r"^      (\w+/)", tree, re.MULTILINE):
+        assert (ROOT / "src" / "multiresconv" / name).is_dir(), name
+    for name in re.findall(r"[\w/]+\.(?:py|yaml)", tree):
+        assert any((ROOT / "src" / "multiresconv").rglob(name)), name
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
