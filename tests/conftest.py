@@ -1,4 +1,4 @@
-"""One thread per test process: tests run side by side, and small convolutions on many threads only wait for each other."""
+"""One thread per test process: tests run side by side, and many threads on small convolutions wait for each other."""
 
 import os
 

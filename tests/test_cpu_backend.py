@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -87,16 +88,25 @@ def test_what_is_not_finite_spreads_as_in_the_reference(poison: float) -> None:
         assert not y.isfinite().all()
 
 
-@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(("channels", "channels_last"), [(5, False), (5, True), (1, False)])
 @pytest.mark.parametrize("memory", [fading(4), uniform(4, 3, 12), (2, 0, 1)])
-def test_opcheck(memory: tuple[int, ...], channels_last: bool) -> None:
-    *tensors, _ = arguments(2, 5, 30, 3, memory, channels_last=channels_last)
+def test_opcheck(memory: tuple[int, ...], channels: int, channels_last: bool) -> None:
+    *tensors, _ = arguments(2, channels, 30, 3, memory, channels_last=channels_last)
     tensors = [t.requires_grad_() for t in tensors]
     torch.library.opcheck(torch.ops.multiresconv.cpu_forward.default, (*tensors, list(memory)))
-    grad_y = torch.randn(2, 5, 30, dtype=torch.float64)
+    grad_y = torch.randn(2, channels, 30, dtype=torch.float64)
     torch.library.opcheck(
         torch.ops.multiresconv.cpu_backward.default, (grad_y, *(t.detach() for t in tensors), list(memory))
     )
+
+
+def test_a_second_derivative_is_refused_not_zero() -> None:
+    x, h0, h1, w, memory = arguments(1, 2, 9, 2, fading(3))
+    w.requires_grad_()
+    y = multires_conv(x.requires_grad_(), h0, h1, w, memory, backend="cpu")
+    (grad,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="'cpu' is differentiable once; name 'reference'"):
+        torch.autograd.grad(grad.square().sum(), w)
 
 
 def test_compiles_to_one_node() -> None:
@@ -142,13 +152,34 @@ def test_threads_are_those_of_torch(threads: None, monkeypatch: pytest.MonkeyPat
     assert len(seen) == 2
 
 
-def test_an_error_in_a_thread_reaches_the_caller(threads: None) -> None:
+def test_an_error_in_another_thread_reaches_the_caller(threads: None) -> None:
+    caller, together = threading.get_ident(), threading.Barrier(2)
+
+    met: set[int] = set()
+
     def kernel(start: int, stop: int) -> None:
-        raise ZeroDivisionError
+        if threading.get_ident() not in met:
+            met.add(threading.get_ident())
+            together.wait(timeout=10)  # each has a piece
+        if threading.get_ident() != caller:
+            raise ZeroDivisionError
 
     torch.set_num_threads(2)
     with pytest.raises(ZeroDivisionError):
         cpu._parallel(kernel, 100, 10**9, [])
+
+
+def test_a_caller_does_not_wait_for_what_others_keep_busy(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(cpu, "_threads", pool)
+        pool.submit(release.wait, 30)
+        torch.set_num_threads(2)
+        pieces: list[int] = []
+        cpu._parallel(lambda start, stop: pieces.extend(range(start, stop)), 100, 10**9, [])
+        assert not release.is_set()
+        assert sorted(pieces) == list(range(100))
+        release.set()
 
 
 def test_python_threads_may_call_at_once(threads: None) -> None:

@@ -5,6 +5,7 @@ import copy
 import pytest
 import pywt
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -229,3 +230,31 @@ def test_mean_pool_in_half_precision_counts_exactly():
 def test_lengths_that_do_not_fit_are_refused(lengths, error, message):
     with pytest.raises(error, match=message):
         check_lengths(lengths, torch.zeros(2, 5, 3))
+
+
+def test_block_is_the_composition_that_the_paper_names():
+    torch.manual_seed(0)
+    block = MultiresBlock(6, dropout=0.5, depth=3)
+    x = torch.randn(4, 20, 6)
+    torch.manual_seed(1)
+    got = block(x)
+    torch.manual_seed(1)
+    y = block.dropout(F.gelu(block.conv(x)))
+    value, gate = block.mix(y).chunk(2, -1)
+    torch.testing.assert_close(got, block.norm(x + block.dropout(value * gate.sigmoid())))
+    without = MultiresBlock(6, depth=3)
+    without.load_state_dict(block.state_dict())
+    assert not torch.equal(got, without(x))
+
+
+def test_layer_passes_its_backend_on():
+    layer = MultiresLayer(3, depth=2, backend="cpu", device="meta")
+    with pytest.raises(RuntimeError, match="'cpu' needs tensors on the CPU"):
+        layer(torch.empty(1, 5, 3, device="meta"))
+    with pytest.raises(ValueError, match=r"backend: expected one of auto, .*, got 'cuda'"):
+        MultiresLayer(3, depth=2, backend="cuda")  # pyright: ignore[reportArgumentType]
+
+
+def test_layer_refuses_another_dtype_in_its_own_terms():
+    with pytest.raises(TypeError, match=r"x: expected the dtype of the layer, torch.float32, got torch.float64"):
+        MultiresLayer(3, depth=2)(torch.zeros(1, 5, 3, dtype=torch.float64))

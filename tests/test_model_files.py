@@ -110,6 +110,28 @@ def test_config_is_written_last(tmp_path, monkeypatch):
     assert written == ["model.safetensors", "config.json"]
 
 
+def test_an_interrupted_save_never_mixes_two_models(tmp_path, monkeypatch):
+    save(make_model(depth=None, memory=(1, 3)), tmp_path)
+    replace = files.os.replace
+
+    def killed_before_the_second(source, target):
+        if target.name == "config.json":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", killed_before_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        save(make_model(depth=None, memory=(3, 1)), tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
+        load(tmp_path)
+    monkeypatch.undo()
+    better = make_model(depth=None, memory=(3, 1))
+    save(better, tmp_path)
+    monkeypatch.setattr(files.os, "replace", killed_before_the_second)
+    save(better, tmp_path)  # of the same architecture: the tensors are all there is to replace
+    assert torch.equal(load(tmp_path).output.weight, better.output.weight)
+
+
 def test_what_is_not_a_model_is_not_saved(tmp_path):
     with pytest.raises(TypeError, match="model: expected one of MultiresClassifier, unwrapped, got DataParallel"):
         save(torch.nn.DataParallel(make_model()), tmp_path)  # pyright: ignore[reportArgumentType]

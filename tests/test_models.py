@@ -175,3 +175,27 @@ def test_import_is_light():
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "multiresconv.models" in modules
     assert not {"numba", "pywt", "lightning", "triton.language"} & set(modules)
+
+
+@pytest.mark.parametrize("options", [{"d_input": 2, "norm": "layer"}, {"n_tokens": 7, "norm": "batch"}])
+def test_compiles_whole_with_lengths(options: dict[str, Any]):
+    torch.manual_seed(0)
+    model = MultiresClassifier(3, d_model=8, n_layers=2, depth=3, **options)
+    compiled = torch.compile(copy.deepcopy(model), fullgraph=True, backend="aot_eager")
+    x = torch.randn(3, 20, 2) if "d_input" in options else torch.randint(7, (3, 20))
+    lengths = torch.tensor([20, 3, 11])
+    for each in (model, compiled):
+        each(x, lengths).square().sum().backward()
+    got = {name.removeprefix("_orig_mod."): p.grad for name, p in compiled.named_parameters()}
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(got[name], parameter.grad, msg=name)
+
+
+def test_meta_then_empty_then_reset():
+    model = MultiresClassifier(3, d_model=8, n_layers=2, n_tokens=5, depth=3, norm="batch", device="meta")
+    model.to_empty(device="cpu")
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data.fill_(torch.nan) if tensor.is_floating_point() else None
+    model.reset_parameters()
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+    assert model(torch.zeros(2, 9, dtype=torch.long), torch.tensor([9, 2])).isfinite().all()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,8 @@ class MultiresLayer(nn.Module):
         super().__init__()
         if d_model < 1:
             raise ValueError(f"d_model: expected at least 1, got {d_model}")
+        if backend not in get_args(Backend):
+            raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
         if wavelet is None:
             kernel_size = 2 if kernel_size is None else kernel_size
         elif kernel_size is not None:
@@ -137,18 +139,16 @@ class MultiresLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (B, L, d_model), L >= 1 -> y (B, L, d_model), of the same dtype.
 
-        Under autocast the layer computes and returns the dtype of its parameters: the coarse scales multiply many taps.
+        Under autocast the layer computes and returns the dtype of its parameters.
         """
         if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.d_model:
             raise ValueError(
                 f"x: expected shape (batch, length, {self.d_model}) with length >= 1, got {tuple(x.shape)}"
             )
         if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
-            with torch.autocast(x.device.type, enabled=False):
-                return self._convolve(x.to(self.h0.dtype))
-        return self._convolve(x)
-
-    def _convolve(self, x: Tensor) -> Tensor:
+            x = x.to(self.h0.dtype)
+        if x.dtype != self.h0.dtype:
+            raise TypeError(f"x: expected the dtype of the layer, {self.h0.dtype}, got {x.dtype}")
         y = multires_conv(x.transpose(1, 2), self.h0, self.h1, self.w, self.memory, backend=self.backend)
         return y.transpose(1, 2)
 

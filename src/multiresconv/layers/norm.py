@@ -71,8 +71,8 @@ class MaskedBatchNorm(nn.Module):
             count, mean, centred, variance = _statistics(wide, valid, lengths, shared)
             self._track(count, mean, variance)
         else:
-            centred, variance = (wide - self.running_mean).where(valid, 0), self.running_var
-        y = centred * (self.weight * (variance + self.eps).rsqrt()) + self.bias
+            centred, variance = (wide - self.running_mean).where(valid, 0), self.running_var.to(wide.dtype)
+        y = centred * (self.weight.to(wide.dtype) * (variance + self.eps).rsqrt()) + self.bias
         return y.where(valid, 0).to(x.dtype)
 
     def _torch_norm(self, x: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class MaskedBatchNorm(nn.Module):
 
     @torch.no_grad()
     def _track(self, count: Tensor, mean: Tensor, variance: Tensor) -> None:
-        unbiased = variance * (count / (count - 1))
+        unbiased = variance * (count / (count - 1).clamp(min=1))
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
 
@@ -111,7 +111,7 @@ def _statistics(x: Tensor, valid: Tensor, lengths: Tensor, shared: bool) -> tupl
 
 def _check_more_than_one_step(x: Tensor, lengths: Tensor | None, shared: bool) -> None:
     # Every sequence has a valid step: only a batch of one can lack a second, and no other has to wait for the device.
-    if x.shape[0] > 1 or shared:
+    if x.shape[0] > 1 or shared or x.is_meta or torch.compiler.is_compiling():
         return
     steps = x.shape[0] * x.shape[1] if lengths is None else int(lengths.sum())
     if steps < 2:

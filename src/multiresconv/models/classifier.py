@@ -62,6 +62,10 @@ class MultiresClassifier(nn.Module):
         self.output = nn.Linear(d_model, d_output, device=device, dtype=dtype)
         self.config: dict[str, Any] = {"d_output": d_output, **self.net.config}
 
+    def reset_parameters(self) -> None:
+        self.net.reset_parameters()
+        self.output.reset_parameters()
+
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits of every sequence.
 

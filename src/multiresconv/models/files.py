@@ -20,7 +20,8 @@ CLASSES = {"MultiresClassifier": MultiresClassifier}
 def save(model: MultiresClassifier, folder: str | os.PathLike[str]) -> None:
     """Write a model into `folder`, which is made if need be; a model that is there already is replaced.
 
-    Each file appears whole or not at all, `config.json` last: a folder that has it has a model.
+    Each file appears whole or not at all, `config.json` last: a folder that has it has a model, and never the tensors
+    of one with the configuration of another.
     Where and how it runs (device, backend, train or eval mode) is not saved; the dtype is, with the tensors.
 
     Raises:
@@ -37,8 +38,13 @@ def save(model: MultiresClassifier, folder: str | os.PathLike[str]) -> None:
     data = safetensors.torch.save({key: tensor.cpu().contiguous() for key, tensor in tensors.items()})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    described, text = folder / "config.json", (json.dumps(config, indent=2) + "\n").encode()
+    same = described.is_file() and described.read_bytes() == text
+    if not same:
+        described.unlink(missing_ok=True)
     _write(folder / "model.safetensors", data)
-    _write(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    if not same:
+        _write(described, text)
 
 
 def load(

@@ -1,6 +1,6 @@
 """`MultiresNet`: an encoder and a stack of blocks, what every model here is built on."""
 
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,11 @@ class MultiresNet(nn.Module):
             "norm": norm,
             **blocks[0].conv.config,
         }
+
+    def reset_parameters(self) -> None:
+        self.encoder.reset_parameters()
+        for block in self.blocks:
+            cast(MultiresBlock, block).reset_parameters()
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Features of every step.

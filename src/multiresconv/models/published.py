@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from pickle import UnpicklingError
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,16 +26,16 @@ def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> M
     Input is (B, L, C) here, (B, C, L) there; tokens are (B, L) in both.
 
     Raises:
+        FileNotFoundError: no such file.
         ValueError: a configuration that is unknown, incomplete or not a classifier's; a file that is not such a
             checkpoint; tensors that do not fit the configuration, by their published names.
     """
     if "nr_logistic_mix" in config:
         raise ValueError("config: nr_logistic_mix belongs to a density model; this version loads classifiers only")
     try:
-        arguments = _arguments(**config)
+        model = MultiresClassifier(**_arguments(**config), device="meta")
     except TypeError as error:
         raise ValueError(f"config: not the published constructor's arguments: {error}") from error
-    model = MultiresClassifier(**arguments, device="meta")
     state = model.state_dict()
     embedding = isinstance(model.net.encoder, nn.Embedding)
     published = {name: _published_name(name) for name in state}
@@ -97,12 +97,14 @@ def _arguments(
 
 def _read(ckpt: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The tensors of a checkpoint by their published names, less the prefix that DistributedDataParallel adds."""
+    if not Path(ckpt).is_file():
+        raise FileNotFoundError(f"{ckpt}: expected a checkpoint, there is no such file")
     try:
         checkpoint = torch.load(ckpt, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+    except Exception as error:  # whatever a damaged file makes the reader stumble over
         raise ValueError(f"{ckpt}: not a checkpoint that can be read without running code from it") from error
     state = checkpoint.get("model") if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(t, Tensor) for k, t in state.items()):
         raise ValueError(f"{ckpt}: expected a checkpoint with a state dict named 'model'")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 

@@ -1,6 +1,7 @@
 """`multires_conv`: the one entry to the operator. It owns the contract, checks it once and chooses the backend."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -11,6 +12,8 @@ from multiresconv.ops.reference import multires_conv_reference
 from multiresconv.ops.tree import weight_size
 
 Backend = Literal["auto", "reference", "cpu"]
+
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 def multires_conv(
@@ -31,10 +34,11 @@ def multires_conv(
         w: (D, 1 + sum(memory) + 1) weights [w_a | w_J,0.. | ... | w_1,0.. | w_x], newest coefficient first in a scale.
         memory: (m_J, ..., m_1), how many coefficients of each scale are kept, coarsest first; see `fading`, `uniform`.
         backend: "reference" (plain PyTorch, any device, twice differentiable, exportable), "cpu" (Numba kernels fused
-            over the scales; backward keeps x and the parameters only) or "auto": "cpu" on a CPU, else "reference".
-            A backend that is named runs or raises.
+            over the scales, reverse-mode derivatives of first order; backward keeps x and the parameters only) or
+            "auto": "cpu" on a CPU, else "reference". A backend that is named runs or raises.
 
     All tensors have one device and one dtype: float32, float64, or bfloat16/float16, which are computed in float32.
+    Autocast changes nothing here. For second derivatives and `torch.func` name the backend "reference".
 
     Returns:
         y: (B, D, L), dtype of x.
@@ -51,9 +55,17 @@ def multires_conv(
         raise RuntimeError(f"backend: 'cpu' needs tensors on the CPU, x is on {x.device}; use 'auto' or 'reference'")
     fused = backend == "cpu" or (backend == "auto" and x.device.type == "cpu")
     run = multires_conv_cpu if fused else multires_conv_reference
-    if x.dtype in (torch.float16, torch.bfloat16):
-        return run(x.float(), h0.float(), h1.float(), w.float(), memory).to(x.dtype)
-    return run(x, h0, h1, w, memory)
+    with _without_autocast(x.device.type):
+        if x.dtype in (torch.float16, torch.bfloat16):
+            return run(x.float(), h0.float(), h1.float(), w.float(), memory).to(x.dtype)
+        return run(x, h0, h1, w, memory)
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[object]:
+    """The coarse scales multiply many taps: their precision is that of the arguments, never autocast's."""
+    if device_type != "meta" and torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
 
 def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> tuple[int, ...]:
@@ -62,14 +74,14 @@ def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequen
     for name, t in named.items():
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}: expected a tensor, got {type(t).__name__}")
-        if not t.is_floating_point():
-            raise TypeError(f"{name}: expected a floating-point tensor, got {t.dtype}")
+        if t.dtype not in _DTYPES:
+            raise TypeError(f"{name}: expected float32, float64, bfloat16 or float16, got {t.dtype}")
         if t.dtype != x.dtype:
             raise TypeError(f"{name}: expected the dtype of x, {x.dtype}, got {t.dtype}")
         if t.device != x.device:
             raise RuntimeError(f"{name}: expected the device of x, {x.device}, got {t.device}")
-    if x.ndim != 3 or x.shape[2] < 1:
-        raise ValueError(f"x: expected shape (batch, channels, length) with length >= 1, got {tuple(x.shape)}")
+    if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] < 1:
+        raise ValueError(f"x: expected shape (batch, channels >= 1, length >= 1), got {tuple(x.shape)}")
     channels = x.shape[1]
     if h0.ndim != 2 or h0.shape[0] != channels or h0.shape[1] < 2:
         raise ValueError(

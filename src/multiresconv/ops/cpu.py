@@ -4,6 +4,7 @@ The kernels are compiled on their first use and cached on disk; importing this m
 import Numba.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ def _backward(
     _parallel(kernel, units, 3 * _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     total = torch.from_numpy(grads.sum(axis=0)).to(x.dtype)
     grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
-    return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.contiguous()
+    return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.clone(memory_format=torch.contiguous_format)
 
 
 torch.library.impl("multiresconv::cpu_forward", "cpu", _forward)
@@ -97,7 +98,13 @@ def _backward_formula(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
     return *torch.ops.multiresconv.cpu_backward.default(grad_y, *ctx.saved_tensors, ctx.memory), None
 
 
+def _no_second_derivative(ctx: Any, *grads: Tensor) -> None:
+    # Without this, PyTorch would take second derivatives for zero.
+    raise RuntimeError("backend: 'cpu' is differentiable once; name 'reference' for second derivatives")
+
+
 torch.library.register_autograd("multiresconv::cpu_forward", _backward_formula, setup_context=_save_for_backward)
+torch.library.register_autograd("multiresconv::cpu_backward", _no_second_derivative)
 
 
 def _channels_last(x: Tensor) -> bool:
@@ -136,7 +143,7 @@ def _work(x: Tensor, h0: Tensor, w: Tensor) -> int:
 def _parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
     """Call `kernel(*args, start, stop)` on pieces of range(units) from `torch.get_num_threads()` threads.
 
-    The caller works too, so it never waits for a pool that others keep busy, and takes pieces as they come.
+    The caller works too and takes pieces as they come, so it waits for no thread that others keep busy.
     """
     threads = min(torch.get_num_threads(), units, -(-work // _SERIAL_WORK))
     if threads <= 1:
@@ -149,12 +156,15 @@ def _parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any
         while (piece := next(queue)) < pieces:
             kernel(*args, piece * units // pieces, (piece + 1) * units // pieces)
 
-    others = [_pool().submit(take) for _ in range(threads - 1)]
+    others = []
     try:
+        with contextlib.suppress(RuntimeError):  # the interpreter is shutting down: no more threads
+            others.extend(_pool().submit(take) for _ in range(threads - 1))
         take()
     finally:
         for other in others:
-            other.result()
+            if not other.cancel():  # one that has not begun has nothing left to do
+                other.result()
 
 
 _threads: ThreadPoolExecutor | None = None
@@ -162,7 +172,7 @@ _threads: ThreadPoolExecutor | None = None
 
 def _pool() -> ThreadPoolExecutor:
     global _threads
-    if _threads is None:
+    if _threads is None:  # two callers may get here at once; then one pool is dropped when its work is done
         _threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="multiresconv")
     return _threads
 

@@ -45,6 +45,12 @@ BLOCK = 16
 
 
 @_inline
+def _dilation(scale):
+    """2^(scale-1), or what is beyond any row already, so that no product with it overflows."""
+    return 1 << min(scale - 1, 40)
+
+
+@_inline
 def _take(pattern, taps, t):
     """taps[t : t + length of the pattern] as a tuple."""
     out = pattern
@@ -197,7 +203,7 @@ def _forward_row(first, group, x, y, lo, hi, w, memory, scratch):
         y[n] = w[stop] * x[n]
     source = x
     for j in range(1, depth + 1):
-        kept, dilation = memory[depth - j], 1 << (j - 1)
+        kept, dilation = memory[depth - j], _dilation(j)
         weights = w[stop - kept : stop]
         if kept == 1:
             folded = _scaled(_take(first, hi, 0), weights[0])
@@ -231,7 +237,7 @@ def _backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads
     b, g, g_next, grad_b = scratch[0], scratch[1], scratch[2], scratch[3]
     folded, sums_hi = taps[0], taps[1]
     for j in range(depth):
-        _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, 1 << j)
+        _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, _dilation(j + 1))
     grads[:] = 0
     grad_lo, grad_hi, grad_w = grads[:width], grads[width : 2 * width], grads[2 * width :]
 
@@ -245,7 +251,7 @@ def _backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads
 
     start = 1
     for j in range(depth, 0, -1):
-        kept, dilation = memory[depth - j], 1 << (j - 1)
+        kept, dilation = memory[depth - j], _dilation(j)
         source = x if j == 1 else a[j - 2]
         weights, grad_weights = w[start : start + kept], grad_w[start : start + kept]
         if kept == 0:

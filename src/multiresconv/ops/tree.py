@@ -6,6 +6,7 @@ the choice *TreeSelect*.
 """
 
 from collections.abc import Sequence
+from operator import index
 
 
 def default_depth(length: int, kernel_size: int) -> int:
@@ -45,7 +46,7 @@ def uniform(depth: int, kernel_size: int, size: int) -> tuple[int, ...]:
     _check(depth >= 1, f"depth: expected at least 1, got {depth}")
     _check_kernel_size(kernel_size)
     _check(size >= 1, f"size: expected at least 1 (a_J alone), got {size}")
-    left, take, memory = size - 1, 1, []
+    left, take, memory = index(size) - 1, 1, []
     for _ in range(depth):
         memory.append(min(take, left))
         left -= memory[-1]
