@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
-from multiresconv.ops import default_depth, weight_size
+from multiresconv.ops import Backend, default_depth, weight_size
 
 SHAPES = [(8, 128, 2048, 4), (8, 256, 1024, 2), (8, 128, 1000, 2), (1, 128, 16384, 4)]
 MEMORY_SHAPE = (1, 128, 16384, 4)
@@ -39,8 +39,8 @@ def contenders(batch: int, channels: int, length: int, kernel_size: int) -> dict
     w = torch.randn(channels, weight_size(fading(depth)))
     same_size = uniform(depth, kernel_size, depth + 1)
 
-    def operator(backend: str, memory: tuple[int, ...]) -> Callable[..., Tensor]:
-        return lambda *tensors: multires_conv(*tensors, memory, backend=backend)
+    def operator(backend: Backend, memory: tuple[int, ...]) -> Callable[..., Tensor]:
+        return lambda x, h0, h1, w: multires_conv(x, h0, h1, w, memory, backend=backend)
 
     return {
         "conv1d loop": (operator("reference", fading(depth)), [x, *taps, w]),

@@ -1,5 +1,7 @@
 """The definition of the operator in plain PyTorch; every other backend is held to it."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +29,6 @@ def causal_conv(a: Tensor, taps: Tensor, dilation: int) -> Tensor:
 
     Shapes: a (B, D, L), taps (D, K); returns (B, D, L).
     """
-    dilation = torch.sym_min(dilation, a.shape[2])  # taps that reach beyond the start meet zeros only
-    past = dilation * (taps.shape[1] - 1)
-    return F.conv1d(F.pad(a, (past, 0)), taps[:, None], dilation=dilation, groups=a.shape[1])
+    step: Any = torch.sym_min(dilation, a.shape[2])  # taps that reach beyond the start meet zeros only
+    past = step * (taps.shape[1] - 1)
+    return F.conv1d(F.pad(a, (past, 0)), taps[:, None], dilation=step, groups=a.shape[1])
