@@ -15,6 +15,7 @@ from multiresconv.cli import main
 from multiresconv.cli.parsers import build_parsers
 from multiresconv.data.listops import encode, read_listops, split_path
 from multiresconv.models import load
+from multiresconv.training.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,26 @@ def test_evaluate_agrees_with_the_validation_of_the_run(run: Path) -> None:
 def test_evaluate_takes_a_file(run: Path, tmp_path: Path) -> None:
     write_rows(tmp_path / "mine.tsv", 7, seed=9)
     assert main(["evaluate", str(run), "--file", str(tmp_path / "mine.tsv"), "--device", "cpu"]) == 0
-    assert json.loads((run / "evaluation-mine.json").read_text())["n"] == 7
+    report = json.loads((run / "evaluation-file-mine.json").read_text())
+    assert (report["n"], report["file"]) == (7, str(tmp_path / "mine.tsv"))
+
+
+def test_a_file_named_like_a_split_does_not_replace_its_report(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    assert main(["evaluate", ".", "--device", "cpu"]) == 0
+    before = (run / "evaluation-test.json").read_bytes()
+    report = json.loads(before)
+    best = [line for line in RunDirectory(run).read_metrics() if line.get("best")][-1]
+    assert (report["run"], report["model_epoch"], report["model_step"]) == (run.name, best["epoch"], best["step"])
+    write_rows(tmp_path / "test.tsv", 7, seed=9)
+    caches = tmp_path / "caches"
+    arguments = ["--file", str(tmp_path / "test.tsv"), "--cache_folder", str(caches)]
+    assert main(["evaluate", ".", *arguments, "--device", "cpu"]) == 0
+    assert (run / "evaluation-test.json").read_bytes() == before
+    assert [path.suffix for path in caches.iterdir()] == [".cache"]
+    assert not (tmp_path / "test.tsv.cache").exists()
 
 
 def test_predict_labels_every_row_in_order(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,11 +125,14 @@ def test_predict_reads_standard_input(
         (["train", "listops", "--model.n_layer", "6"], "model.n_layer"),
         (["train", "listops", "--recipe", "huge"], "'demo', 'paper', 'quick'"),
         (["train", "listops", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["evaluate", "two  blanks"], "two  blanks is no run directory"),
         (["evaluate", "nowhere"], "nowhere is no run directory"),
         (["predict", "nowhere", "file"], "nowhere is no run directory"),
         (["evaluate", "RUN", "--split", "train"], "split"),
         (["evaluate", "RUN", "--file", "nowhere.tsv"], "nowhere.tsv"),
-        (["evaluate", "RUN", "--batch_size", "0"], "batch_size"),
+        (["evaluate", "RUN", "--file", "GOOD", "--split", "val"], "--split val --file"),
+        (["evaluate", "RUN", "--file", "DATA"], "a folder, expected a file"),
+        (["evaluate", "RUN", "--batch_size", "-3"], "batch_size: expected at least 1, got -3"),
         (["predict", "RUN", "nowhere.tsv"], "nowhere.tsv: No such file"),
         (["predict", "RUN", "BAD"], "line 2: Source: unknown token 'x'"),
         (["predict", "RUN", "GOOD", "--batch_size", "0"], "batch_size"),
@@ -209,16 +232,26 @@ assert "lightning" not in sys.modules and "torchmetrics" not in sys.modules
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml", "tqdm")
+
+
 def test_a_missing_extra_is_named_in_one_line() -> None:
-    program = """
+    """All of it, and each part by itself; reading data needs none of it."""
+    program = f"""
 import sys
 from importlib.machinery import PathFinder
 find = PathFinder.find_spec
-missing = {"jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml", "tqdm"}
+missing = set({EXTRA})
 PathFinder.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)
+import multiresconv.data.listops
 from multiresconv.cli import main
-sys.exit(main(["train", "listops"]))
+assert main(["train", "listops"]) == 2
+for name in {EXTRA}:
+    missing = {{name}}
+    sys.modules.pop(name, None)
+    assert main(["train", "listops"]) == 2, name
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert result.returncode == 2
-    assert result.stderr == 'this needs the training extra: pip install "multiresconv[train]"\n'
+    assert result.returncode == 0, result.stderr
+    line = 'this needs the training extra: pip install "multiresconv[train]"\n'
+    assert result.stderr == line * (1 + len(EXTRA))

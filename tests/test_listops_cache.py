@@ -1,8 +1,12 @@
 """The cache: faithful to the file, made once, and made anew whenever it may not be trusted."""
 
+import errno
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -80,7 +84,7 @@ def empty(name):
 
 def older_format(cache):
     mark = json.loads((cache / "finished.json").read_text())
-    mark["source"]["format"] -= 1
+    mark["format"] -= 1
     (cache / "finished.json").write_text(json.dumps(mark))
 
 
@@ -130,6 +134,32 @@ def test_a_changed_file_is_read_anew(path, builds):
     assert len(builds) == 3
 
 
+def test_another_file_with_the_same_size_and_time_is_read_anew_and_a_copy_is_not(path, builds):
+    open_split(path)
+    lines, status = path.read_bytes().splitlines(keepends=True), path.stat()
+    for content in (lines, [lines[0], *reversed(lines[1:])]):  # the same, then other ones
+        other = path.with_name("other.tsv")
+        other.write_bytes(b"".join(content))
+        os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.replace(other, path)
+        assert_faithful(open_split(path), path)
+    assert len(builds) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks whether a process lives")
+def test_what_a_killed_process_left_is_removed(path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left, theirs = (
+        path.with_name(f".basic_train.tsv.cache-{socket.gethostname()}-{process}-x")
+        for process in (int(dead.stdout), os.getppid())
+    )
+    for folder in (left, theirs):
+        (folder / "fresh").mkdir(parents=True)
+    open_split(path)
+    assert not left.exists()
+    assert theirs.exists()
+
+
 def test_a_killed_build_leaves_no_cache(path, monkeypatch):
     saved = []
 
@@ -171,18 +201,31 @@ def test_another_folder_for_the_cache(path, tmp_path, builds):
     assert not list(tmp_path.glob("*.cache"))
 
 
-def test_no_permission_names_the_way_out(path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_no_permission_names_the_way_out(path, monkeypatch, number):
     def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(cache_module, "TemporaryDirectory", refuse)
-    with pytest.raises(PermissionError, match=r"cannot write the cache of basic_train\.tsv here .*; name another"):
+    monkeypatch.setattr(cache_module, "scratch_folder", refuse)
+    with pytest.raises(
+        PermissionError, match=r"cannot write the cache of basic_train\.tsv here .*--data\.cache_folder"
+    ):
         open_split(path)
+
+
+def test_the_checksum_tells_rows_from_others_not_files(path, tmp_path):
+    rows = path.read_bytes().splitlines(keepends=True)
+    same, cut = tmp_path / "same.tsv", tmp_path / "cut.tsv"
+    same.write_bytes(b"".join(rows).replace(b"\r\n", b"\n"))
+    cut.write_bytes(b"".join(rows[:-1]))
+    assert open_split(same).checksum() == open_split(path).checksum() != open_split(cut).checksum()
 
 
 def test_no_file_and_no_rows(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.tsv: no such file"):
         open_split(tmp_path / "none.tsv")
+    with pytest.raises(FileNotFoundError, match="a folder, expected a file"):
+        open_split(tmp_path)
     (tmp_path / "empty.tsv").write_text("Source\tTarget\n")
     with pytest.raises(ValueError, match=r"empty\.tsv: expected rows below the header, got none"):
         open_split(tmp_path / "empty.tsv")

@@ -40,6 +40,11 @@ def test_columns_are_found_by_name(tmp_path):
     [
         ("[MAX 2 9 ]", "expected 2 columns as in the header, got 1"),
         ("", "expected 2 columns as in the header, got 1"),
+        ("[MAX 2 9\t9", r"Source: \[MAX is not closed"),
+        ("[MAX 2 ] 9 ]\t9", "Source: ']' without an operator"),
+        ("[MAX 2 [SM ] ]\t2", r"Source: \[SM has no argument"),
+        ("[MAX 2 9 ] 4\t9", "Source: expected one expression, got 2"),
+        ("[MAX " + "2 " * 3000 + "\t2", r"Source: \[MAX is not closed"),
         ("[MAX 2 9 ]\t9\t9", "expected 2 columns as in the header, got 3"),
         ("[MAX 2 9 ]\t10", "Target: expected a label from 0 to 9, got '10'"),
         ("[MAX 2 9 ]\t", "Target: expected a label from 0 to 9, got ''"),
@@ -59,7 +64,9 @@ def test_malformed_row(tmp_path, row, message):
         verify_listops(path, progress=False)
 
 
-@pytest.mark.parametrize("header", ["", "source\ttarget", "Source", "[MAX 2 9 ]\t9"])
+@pytest.mark.parametrize(
+    "header", ["", "source\ttarget", "Source", "[MAX 2 9 ]\t9", "Source\tTarget\tTarget", "Source\tSource\tTarget"]
+)
 def test_malformed_header(tmp_path, header):
     path = tmp_path / "rows.tsv"
     path.write_text(f"{header}\n4\t4\n")
@@ -79,6 +86,8 @@ def test_sources_without_labels(tmp_path):
     [
         ("4\n\n5\n", "line 2: Source: expected an expression"),
         ("4\n[MAX 2 x ]\n", "line 2: Source: unknown token 'x'"),
+        ("4\n[MAX 2 ] ]\n", "line 2: Source: ']' without"),
+        ("Source\tSource\n4\t4\n", "line 1: expected one column Source"),
         ("4\t4\n", "line 1: a tab, but line 1 is no header"),
         ("Target\tSource\n4\n", "line 2: expected 2 columns"),
     ],

@@ -258,3 +258,20 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
     assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)]).returncode == 9
     assert [path.suffix for path in tmp_path.iterdir() if path.name.startswith("basic")] == []
     generate_listops(tmp_path, **SMALL)
+
+
+def test_the_second_of_two_at_once_leaves_the_first_ones_files(tmp_path, monkeypatch):
+    draw = generate_module._draw
+    firsts = []
+
+    def overtaken(limits, seed, split, first, n, attempt):
+        if not firsts:
+            firsts.append(True)
+            generate_listops(tmp_path, **SMALL)
+        return draw(limits, seed, split, first, n, attempt)
+
+    monkeypatch.setattr(generate_module, "_draw", overtaken)
+    with pytest.raises(FileExistsError, match=r"basic_train\.tsv: exists"):
+        generate_listops(tmp_path, **SMALL, seed=1, workers=1)
+    digests = {split: sha256(data).hexdigest()[:16] for split, data in contents(tmp_path).items()}
+    assert digests == PINNED

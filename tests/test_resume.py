@@ -94,24 +94,27 @@ from multiresconv.data import Batch
 from multiresconv.tasks import ListOps, Outcome
 from multiresconv.tasks.listops import ListOps
 
-left, number = int(sys.argv[1]), int(sys.argv[2])
+left, number, times = map(int, sys.argv[1:4])
 run_batch = ListOps.run
 
 def run(self, model, batch):
     global left
     left -= 1
     if left == 0:
-        os.kill(os.getpid(), number)
+        for _ in range(times):
+            os.kill(os.getpid(), number)
     return run_batch(self, model, batch)
 
 ListOps.run = run
-sys.exit(main(sys.argv[3:]))
+sys.exit(main(sys.argv[4:]))
 """
 
 
-def train_and_signal_itself(number: int, batch: int, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+def train_and_signal_itself(
+    number: int, batch: int, arguments: list[str], times: int = 1
+) -> subprocess.CompletedProcess[str]:
     """Train in a process of its own that sends itself a signal within its n-th batch, validation batches included."""
-    command = [sys.executable, "-c", SIGNAL_ITSELF, str(batch), str(number), *arguments]
+    command = [sys.executable, "-c", SIGNAL_ITSELF, str(batch), str(number), str(times), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -138,6 +141,17 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(data: Path, whole: Path,
     assert stopped.returncode == 130, stopped.stderr
     assert f"stopped after step 2; go on with: multiresconv train listops --resume {run}" in stopped.stderr
     assert "Traceback" not in stopped.stderr
+    assert main(["train", "listops", "--resume", str(run)]) == 0
+    assert_same_run(run, whole)
+
+
+def test_a_second_ctrl_c_waits_for_nothing_and_says_how_to_go_on(data: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "a run"
+    stopped = train_and_signal_itself(signal.SIGINT, 2, train_arguments(data, run), times=2)
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.splitlines()[-1].endswith(f"multiresconv train listops --resume '{run}'")
+    assert "Traceback" not in stopped.stderr
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state"]["step"] == 0
     assert main(["train", "listops", "--resume", str(run)]) == 0
     assert_same_run(run, whole)
 

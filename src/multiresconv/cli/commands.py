@@ -1,9 +1,10 @@
 """What each command does: one typed function each, of which the parsers are made."""
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from json import dumps
 from pathlib import Path
 from typing import Any, Literal
@@ -38,14 +39,15 @@ def train_listops(
         seed: of the initial weights, of the order of the rows and of the dropout.
         max_time: stop after this time, HH:MM:SS, so that --resume can go on.
     """
+    from multiresconv.training.finite import NonFiniteError
     from multiresconv.training.fit import fit
-    from multiresconv.training.module import NonFiniteError
     from multiresconv.training.processes import is_first_process
     from multiresconv.training.stopping import Stopped, parse_max_time
 
     is_first = is_first_process()
     directory = RunDirectory(resume or run or Path(f"runs/listops-{time.strftime('%Y%m%d-%H%M%S')}"))
     groups = {"data": data, "model": model, "optimizer": optimizer, "trainer": trainer}
+    how_to_go_on = f"multiresconv train listops --resume {shlex.quote(str(directory.path))}"
     config = {**{name: plain(asdict(group)) for name, group in groups.items()}, "seed": seed}
     try:
         state = fit(
@@ -60,10 +62,13 @@ def train_listops(
         )
     except Stopped as stopped:
         if is_first:
-            how = f"multiresconv train listops --resume {directory.path}"
-            print(f"stopped after step {stopped.step}; go on with: {how}", file=sys.stderr)
+            print(f"stopped after step {stopped.step}; go on with: {how_to_go_on}", file=sys.stderr)
         # to Lightning's launcher, the code of a process beside the first would mean that it crashed
         return stopped.exit_code if is_first else 0
+    except KeyboardInterrupt:  # a second one, which waits for nothing
+        if is_first and directory.about.is_file():
+            print(f"stopped; go on from the last checkpoint with: {how_to_go_on}", file=sys.stderr)
+        return 130
     except NonFiniteError:
         if is_first:
             raise
@@ -96,8 +101,9 @@ def data_listops(verify: bool, overwrite: bool, **options: Any) -> int:
 
 def evaluate(
     run: Path,
-    split: Literal["val", "test"] = "test",
+    split: Literal["val", "test"] | None = None,
     file: Path | None = None,
+    cache_folder: Path | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
@@ -105,21 +111,26 @@ def evaluate(
 
     Args:
         run: the run directory.
-        split: of the data that the run was trained on.
-        file: other rows with labels, in the file format of the data; NAME is then its stem.
+        split: of the data that the run was trained on; default test.
+        file: other rows with labels, in the file format of the data; NAME is then file-STEM, as of STEM.tsv.
+        cache_folder: where the tokenised rows go; default as in the run.
         batch_size: default as in the run's own validation.
         device: where to compute.
     """
     from multiresconv.training.evaluate import choose_device, table
     from multiresconv.training.evaluate import evaluate as evaluate_run
 
+    if split is not None and file is not None:
+        raise ValueError(f"--split {split} --file {file}: expected one of them")
     directory = RunDirectory(run)
-    task, trainer = restore(directory)
+    task, trainer = restore(directory, cache_folder)
+    split = split or "test"
     report = evaluate_run(
         task,
         directory,
-        name=split if file is None else file.stem,
+        name=split if file is None else f"file-{file.stem}",
         rows=task.open(split) if file is None else task.open_file(file),
+        file=file,
         batch_size=trainer.eval_batch_size if batch_size is None else batch_size,
         device=choose_device(device),
     )
@@ -143,15 +154,17 @@ def predict(
         batch_size: default as in the run's own validation.
         device: where to compute.
     """
-    from multiresconv.training.evaluate import choose_device
+    from multiresconv.training.evaluate import best_model, choose_device
     from multiresconv.training.evaluate import predict as predict_items
 
     directory = RunDirectory(run)
     task, trainer = restore(directory)
+    place = choose_device(device)
+    model = best_model(task, directory, place)
     for file in files:
         items = list(task.read_inputs(Path("/dev/stdin") if str(file) == "-" else file))
         size = trainer.eval_batch_size if batch_size is None else batch_size
-        rows = predict_items(task, directory, items, batch_size=size, device=choose_device(device))
+        rows = predict_items(task, model, items, batch_size=size, device=place)
         for number, probabilities in enumerate(rows, start=1):
             (label, probability), *others = probabilities.items()
             if json:
@@ -163,16 +176,18 @@ def predict(
     return 0
 
 
-def restore(directory: RunDirectory) -> tuple[ListOps, TrainerOptions]:
-    """The task of a run, and how it was trained."""
+def restore(directory: RunDirectory, cache_folder: Path | None = None) -> tuple[ListOps, TrainerOptions]:
+    """The task of a run, and how it was trained; with another folder for caches, if one is given."""
     config = directory.read_config(ListOps.name)
     try:
         data = ListOpsData(**{**config["data"], "folder": Path(config["data"]["folder"])})
+        if cache_folder := cache_folder or data.cache_folder:
+            data = replace(data, cache_folder=Path(cache_folder))
         return ListOps(data, ListOpsModel(**config["model"])), TrainerOptions(**config["trainer"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{directory.config}: not the options of a run of this version: {error}") from error
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as YAML has them."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    """The values as YAML has them, paths so that they hold in any working directory."""
+    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}

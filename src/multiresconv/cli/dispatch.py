@@ -1,5 +1,6 @@
 """From the arguments to the command."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +42,16 @@ def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespac
         FileNotFoundError: there is no run.
         ValueError: the run is of another task, or another option is given with a value that the run does not have.
     """
-    options = parser.parse_object(RunDirectory(given["resume"]).read_config(task))
+    directory = RunDirectory(given["resume"])
+    config = directory.read_config(task)
+    try:
+        options = parser.parse_object(config)
+    except (argparse.ArgumentError, TypeError, ValueError) as error:
+        raise ValueError(f"{directory.config}: not the options of a run of this version: {error}") from error
     refused = []
     for name, value in given.items():
-        if name in ("resume", "max_time", *FREE_TO_CHANGE):
+        value = value.resolve() if name == "data.folder" else value
+        if name in ("resume", "max_time", "data.cache_folder", *FREE_TO_CHANGE):
             options[name] = value
         elif name != "config" and options.get(name) != value:
             refused.append(f"--{name} {value}")

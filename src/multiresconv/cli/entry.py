@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml")
+EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml", "tqdm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,5 +30,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def complain(text: str) -> int:
-    print(f"multiresconv: error: {' '.join(text.split())}", file=sys.stderr)
+    print(f"multiresconv: error: {' '.join(line.strip() for line in text.splitlines())}", file=sys.stderr)
     return 2

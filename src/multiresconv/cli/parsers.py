@@ -68,7 +68,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
 
     data = commands["data listops"].parser
     add_recipe(data, "listops", RecipeData)
-    data.add_class_arguments(ListOpsData, as_group=False)
+    data.add_class_arguments(ListOpsData, as_group=False, skip={"cache_folder"})
     data.add_argument("--verify", action="store_true", help="evaluate every expression and compare the label")
     data.add_argument("--overwrite", action="store_true", help="replace the files that are there")
 

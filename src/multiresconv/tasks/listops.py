@@ -1,7 +1,9 @@
 """ListOps (Nangia & Bowman 2018, the long form of the Long Range Arena): the value, 0 to 9, of a nested expression."""
 
+import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,6 +44,7 @@ class ListOpsData:
         max_depth: deepest nesting of operators.
         max_args: most arguments of an operator, at least 2.
         seed: of the generator.
+        cache_folder: where the tokenised rows go; null is beside each file.
     """
 
     folder: Path = Path("data/listops")
@@ -53,6 +56,7 @@ class ListOpsData:
     max_depth: int = 10
     max_args: int = 10
     seed: int = 0
+    cache_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,28 +96,35 @@ class ListOps:
     def __init__(self, data: ListOpsData, model: ListOpsModel) -> None:
         self.data, self.model = data, model
 
-    def prepare(self) -> None:
+    def prepare(self, *, may_generate: bool = True) -> None:
         """Generate the data set if its folder is missing or empty; a folder that has files is used as it is.
 
         Raises:
-            FileNotFoundError: the folder has files, but not those of ListOps.
+            FileNotFoundError: the folder has files, but not those of ListOps, or none, without `may_generate`.
         """
         folder = self.data.folder
         if is_vacant(folder):
+            if not may_generate:
+                raise FileNotFoundError(f"data.folder: {folder} has no data, and a run goes on with its own only")
             print(f"{folder}: no data there yet, generating ListOps (multiresconv data listops)", file=sys.stderr)
-            generate(self.data)
+            with suppress(FileExistsError):  # another process was first
+                generate(self.data)
         for split in ("train", "val"):
             if not split_path(folder, split).is_file():
                 raise FileNotFoundError(
                     f"data.folder: {folder} has no {split_path(folder, split).name}; name another folder, or "
-                    f"generate the data: multiresconv data listops --folder {folder}"
+                    f"generate the data: multiresconv data listops --folder {shlex.quote(str(folder))}"
                 )
 
+    def fingerprint(self) -> dict[str, Any]:
+        splits = {name: self.open(name) for name in ("train", "val")}
+        return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
+
     def open(self, split: str) -> ListOpsSplit:
-        return open_split(split_path(self.data.folder, split))
+        return self.open_file(split_path(self.data.folder, split))
 
     def open_file(self, path: Path) -> ListOpsSplit:
-        return open_split(path)
+        return open_split(path, cache_folder=self.data.cache_folder)
 
     def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
         """Tokens of each expression, with label 0 since none is known."""

@@ -35,8 +35,15 @@ class Task(Protocol):
         """Name of the score, larger is better, whose maximum on "val" makes a model the best one."""
         ...
 
-    def prepare(self) -> None:
-        """Make the data be there; one process of each machine calls this before any other opens a split."""
+    def prepare(self, *, may_generate: bool = True) -> None:
+        """Make the data be there; one process of each machine calls this before any other opens a split.
+
+        Without `may_generate`, for a run that is resumed, data that are missing are an error.
+        """
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """By split what tells its rows from others, as JSON has it, of "train" and "val" only."""
         ...
 
     def open(self, split: str) -> Any:

@@ -1,7 +1,9 @@
 """Scores and predictions of a trained run."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,35 +12,60 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from multiresconv.models import MultiresClassifier, load
+from multiresconv.models import MultiresClassifier, load, save
 from multiresconv.tasks import Task
+from multiresconv.training.checkpoints import load_checkpoint, load_weights
 from multiresconv.training.pictures import draw_confusion
 from multiresconv.training.run_directory import RunDirectory, write_json
 
 
 def evaluate(
-    task: Task, directory: RunDirectory, *, name: str, rows: Any, batch_size: int, device: torch.device
+    task: Task,
+    directory: RunDirectory,
+    *,
+    name: str,
+    rows: Any,
+    batch_size: int,
+    device: torch.device,
+    file: Path | None = None,
 ) -> dict[str, Any]:
-    """Score the run's best model on `rows`, write evaluation-<name>.json and confusion-<name>.png, give the report."""
-    scores = score(task, best_model(directory, device), rows, batch_size, device)
-    report = {"task": task.name, "run": directory.path.name, "data": name, **classification_report(task, scores)}
+    """Score the run's best model on `rows`, write evaluation-<name>.json and confusion-<name>.png, give the report.
+
+    The report says which `file`, if not a split, the rows are from, and which epoch and step the model is from.
+    """
+    check_batch_size(batch_size)
+    scores = score(task, best_model(task, directory, device), rows, batch_size, device)
+    best = [line for line in directory.read_metrics() if line.get("best")][-1:]
+    report = {
+        "task": task.name,
+        "run": directory.path.resolve().name,
+        **{f"model_{key}": line[key] for line in best for key in ("epoch", "step")},
+        "data": name,
+        **({} if file is None else {"file": str(file)}),
+        **classification_report(task, scores),
+    }
     write_json(directory.path / f"evaluation-{name}.json", report)
     draw_confusion(directory.path / f"confusion-{name}.png", scores["confusion"], task.classes, f"{task.name}, {name}")
     return report
 
 
-def best_model(directory: RunDirectory, device: torch.device) -> MultiresClassifier:
-    """The model of the best validation, in eval mode.
+def best_model(task: Task, directory: RunDirectory, device: torch.device) -> MultiresClassifier:
+    """The model of the best validation, in eval mode; its folder, if deleted, is made again of best.ckpt.
 
     Raises:
         FileNotFoundError: the run has not come to its first validation yet.
+        ValueError: the model or the checkpoint is damaged.
     """
-    directory.read_about()
-    if not directory.model.is_dir():
-        raise FileNotFoundError(
-            f"{directory.path} has no model yet: the run stopped before its first validation; "
-            f"go on with it: multiresconv train {directory.read_about()['task']} --resume {directory.path}"
-        )
+    name = directory.read_about()["task"]
+    if not all((directory.model / file).is_file() for file in ("config.json", "model.safetensors")):
+        if not directory.best.is_file():
+            raise FileNotFoundError(
+                f"{directory.path} has no model yet: the run stopped before its first validation; "
+                f"go on with it: multiresconv train {name} --resume {shlex.quote(str(directory.path))}"
+            )
+        model = task.build()
+        load_weights(model, load_checkpoint(directory.best), directory.best)
+        save(model, directory.model)
     return load(directory.model, device)
 
 
@@ -47,7 +74,7 @@ def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torc
     """The task's scores of a model in eval mode, on the CPU."""
     scores = task.scores().to(device)
     loader = DataLoader(rows, batch_sampler=task.batches(rows, batch_size), collate_fn=task.collate)
-    with tqdm(total=len(rows), unit=" samples", desc="evaluate", mininterval=1.0) as bar:
+    with tqdm(total=len(rows), unit=" samples", desc="evaluate", disable=None) as bar:  # None: on a terminal only
         for batch in loader:
             batch = on_device(batch, device)
             outcome = task.run(model, batch)
@@ -90,21 +117,24 @@ def table(report: dict[str, Any]) -> str:
 
 @torch.inference_mode()
 def predict(
-    task: Task, directory: RunDirectory, items: Iterable[Any], *, batch_size: int, device: torch.device
+    task: Task, model: nn.Module, items: Iterable[Any], *, batch_size: int, device: torch.device
 ) -> Iterator[dict[str, float]]:
-    """For each item the probability of every class, the most probable first.
+    """For each item the probability of every class, the most probable first; `model` is in eval mode on `device`.
 
     Raises:
         ValueError: batch_size below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    model = best_model(directory, device)
+    check_batch_size(batch_size)
     left = iter(items)
     while chunk := list(islice(left, batch_size)):
         batch = on_device(task.collate(chunk), device)
         for row in task.run(model, batch).outputs.softmax(1).cpu():
             yield {task.classes[int(i)]: float(row[i]) for i in row.argsort(descending=True)}
+
+
+def check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
 
 
 def on_device(batch: Any, device: torch.device) -> Any:

@@ -2,9 +2,10 @@
 
 import logging
 import platform
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 
 from multiresconv.tasks import Task
-from multiresconv.training.checkpoints import load_checkpoint
+from multiresconv.training.checkpoints import Checkpoint, load_checkpoint
 from multiresconv.training.module import TrainingModule
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.pictures import draw_confusion, draw_curves
@@ -43,41 +44,79 @@ def fit(
     Raises:
         Stopped: a signal or `max_time` ended it early; it can be resumed.
         NonFiniteError: a loss or a weight is not finite.
+        KeyboardInterrupt: a second Ctrl-C; what was done after the last checkpoint is lost.
+        BlockingIOError: another process is training this run.
         FileExistsError, FileNotFoundError, ValueError: the directory, the data or an option is not as it should be.
     """
     is_first = is_first_process()
-    resumed = load_checkpoint(directory.last) if resume and directory.last.is_file() else None
-    if is_first and not resume:
-        directory.check_is_free()
-    if is_first:
-        task.prepare()  # here too, since an error before Lightning starts the others ends in one line
-    stop = StopRequest(max_time)
-    module = TrainingModule(
-        task,
-        optimizer,
-        trainer,
-        seed=seed,
-        directory=directory,
-        stop=stop,
-        progress=Progress(enabled=is_first),
-        resumed=resumed,
-    )
-    if is_first and resume:
-        directory.cut_metrics(module.state.step, module.state.validated_epochs)
+    with ExitStack() as lock:
+        if is_first and resume:
+            lock.enter_context(directory.locked())
+        elif is_first:
+            directory.check_is_free()
+        resumed = load_last(directory) if resume else None
+        if is_first:
+            task.prepare(may_generate=not resume)  # here too, since an error before Lightning starts others is one line
+        if is_first and resume:
+            check_data(task, directory)
+        stop = StopRequest(max_time)
+        module = TrainingModule(
+            task,
+            optimizer,
+            trainer,
+            seed=seed,
+            directory=directory,
+            stop=stop,
+            progress=Progress(enabled=is_first),
+            resumed=resumed,
+        )
+        if is_first and resume:
+            directory.cut_metrics(module.state.step, module.state.validated_epochs)
 
-    def start(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-        if is_first and not resume:  # only now, when data and options have proved good
-            directory.create(config, about(task))
+        def start(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+            if is_first and not resume:  # only now, when data and options have proved good
+                lock.enter_context(directory.locked())
+                directory.check_is_free()  # again, since another process may have started here meanwhile
+                directory.create(config, about(task))
 
+        try:
+            with quiet():
+                run_lightning(module, trainer, start)
+        finally:
+            stop.release()
+            module.progress.close()
+            if is_first and directory.about.is_file():
+                draw(task, directory, module.state)
+        return module.state
+
+
+def load_last(directory: RunDirectory) -> Checkpoint | None:
+    """Where a run stands, or None if it was stopped before there was anything to save.
+
+    Raises:
+        FileNotFoundError, ValueError: last.ckpt is missing or damaged; the message names a way out.
+    """
+    best = directory.best
+    way_out = f"copy {best} over it to go on from there" if best.is_file() else "start another run"
+    if not directory.last.is_file():
+        if not directory.read_metrics():
+            return None
+        raise FileNotFoundError(f"{directory.last}: missing, though {directory.metrics} tells of steps; {way_out}")
     try:
-        with quiet():
-            run_lightning(module, trainer, start)
-    finally:
-        stop.release()
-        module.progress.close()
-        if is_first and directory.about.is_file():
-            draw(task, directory, module.state)
-    return module.state
+        return load_checkpoint(directory.last)
+    except ValueError as error:
+        raise ValueError(f"{error}; {way_out}") from error
+
+
+def check_data(task: Task, directory: RunDirectory) -> None:
+    """Raises ValueError if the data are not those that the run began with."""
+    seen = task.fingerprint()
+    begun_with = directory.read_about().get("data", seen)
+    if begun_with != seen:
+        raise ValueError(
+            f"data: expected those that {directory.path} began with, {begun_with}, got {seen}; "
+            "put those back, or start another run"
+        )
 
 
 def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callable[..., None]) -> None:
@@ -110,20 +149,31 @@ def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callab
     for name in ("batch_size", "eval_batch_size"):  # here, before there are processes that all say the same
         if (size := getattr(options, name)) % n:
             raise ValueError(f"trainer.{name}: expected a multiple of the {n} processes, got {size}")
-    trainer.fit(module)
+    try:
+        trainer.fit(module)
+    except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt, such as a second Ctrl-C
+        raise KeyboardInterrupt from error
 
 
 def about(task: Task) -> dict[str, Any]:
     """run.json: what the numbers of a run depend on beside its options."""
     versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
-    return {"task": task.name, "versions": {"python": platform.python_version(), **versions}}
+    return {
+        "task": task.name,
+        "versions": {"python": platform.python_version(), **versions},
+        "data": task.fingerprint(),
+    }
 
 
 def draw(task: Task, directory: RunDirectory, state: RunState) -> None:
-    draw_curves(directory.path / "curves.png", directory.read_metrics())
-    if state.best is not None and "confusion" in state.best.scores:
-        title = f"{task.name}, validation, epoch {state.best.epoch}"
-        draw_confusion(directory.path / "confusion.png", state.best.scores["confusion"], task.classes, title)
+    """The pictures; that they fail is said, but neither ends a run nor hides what ended it."""
+    try:
+        draw_curves(directory.path / "curves.png", directory.read_metrics())
+        if state.best is not None and "confusion" in state.best.scores:
+            title = f"{task.name}, validation, epoch {state.best.epoch}"
+            draw_confusion(directory.path / "confusion.png", state.best.scores["confusion"], task.classes, title)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        print(f"{directory.path}: no pictures: {error}", file=sys.stderr)
 
 
 @contextmanager

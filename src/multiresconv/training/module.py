@@ -15,17 +15,14 @@ from torch.utils.data import DataLoader
 from multiresconv.data import LengthBuckets
 from multiresconv.models import save
 from multiresconv.tasks import Outcome, Task
-from multiresconv.training.checkpoints import Checkpoint, save_checkpoint
+from multiresconv.training.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
+from multiresconv.training.finite import NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.progress import Progress
-from multiresconv.training.run_directory import RunDirectory
+from multiresconv.training.run_directory import RunDirectory, named
 from multiresconv.training.schedule import learning_rate
 from multiresconv.training.state import Best, RunState
 from multiresconv.training.stopping import Stopped, StopRequest
-
-
-class NonFiniteError(ValueError):
-    """A loss or a weight is NaN or infinite. What is on disk is from before."""
 
 
 class TrainingModule(pl.LightningModule):
@@ -59,13 +56,13 @@ class TrainingModule(pl.LightningModule):
         self.scores = task.scores()
         self.state = RunState()
         if resumed is not None:
-            self.network.load_state_dict(resumed.model)
+            load_weights(self.network, resumed, directory.last)
             self.state = resumed.state
 
     # Data
 
     def prepare_data(self) -> None:
-        self.task.prepare()
+        self.task.prepare(may_generate=self.state.step == 0)
 
     def setup(self, stage: str) -> None:
         self.train_rows, self.val_rows = self.task.open("train"), self.task.open("val")
@@ -99,7 +96,7 @@ class TrainingModule(pl.LightningModule):
         o = self.optimizer_options
         optimizer = AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay)
         if self.resumed is not None:
-            optimizer.load_state_dict(self.resumed.optimizer)
+            load_optimizer(optimizer, self.resumed, self.directory.last)
         return optimizer
 
     def on_fit_start(self) -> None:
@@ -188,6 +185,7 @@ class TrainingModule(pl.LightningModule):
     # Validation
 
     def on_validation_start(self) -> None:
+        check_finite(self.network, self.state.step, self.directory.last)
         self.clock = time.monotonic()
         self.scores.reset()
 
@@ -204,6 +202,11 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores = {name: value.cpu() for name, value in self.scores.compute().items()}
         state, score = self.state, float(scores[self.task.monitor])
+        if not (math.isfinite(score) and math.isfinite(float(scores["loss"]))):
+            raise NonFiniteError(
+                f"the validation loss is not finite after step {state.step}; {self.directory.model} and "
+                f"{self.directory.last} are from before; try a smaller --optimizer.lr"
+            )
         self._tick()
         state.validated_epochs += 1
         state.awaits_validation = False
@@ -216,7 +219,8 @@ class TrainingModule(pl.LightningModule):
         self._write_line({**position, **numbers, "best": is_best, "seconds": round(state.seconds, 3)})
         self.progress.validated(state.validated_epochs, numbers, score, is_best)
         if is_best and self.trainer.is_global_zero:
-            save(self.network, self.directory.model)
+            with named(self.directory.model):
+                save(self.network, self.directory.model)
             save_checkpoint(self.directory.best, self.network, self.trainer.optimizers[0], state)
         self._save_last()
 
@@ -227,11 +231,7 @@ class TrainingModule(pl.LightningModule):
             self.directory.append_metrics(line)
 
     def _save_last(self) -> None:
-        if not all(torch.isfinite(parameter).all() for parameter in self.network.parameters()):
-            raise NonFiniteError(
-                f"a weight is not finite after step {self.state.step}; {self.directory.last} is from before; "
-                "try a smaller --optimizer.lr"
-            )
+        check_finite(self.network, self.state.step, self.directory.last)
         if self.trainer.is_global_zero:
             save_checkpoint(self.directory.last, self.network, self.trainer.optimizers[0], self.state)
         self.saved_at = time.monotonic()

@@ -56,6 +56,7 @@ class TrainerOptions:
         for name in ("epochs", "batch_size", "eval_batch_size", "num_nodes", "log_every"):
             _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
         _check(self.devices == "auto" or self.devices >= 1, "trainer.devices", "auto or at least 1", self.devices)
+        _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
         steps = self.checkpoint_steps
         _check(steps is None or steps >= 1, "trainer.checkpoint_steps", "at least 1", steps)
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from multiresconv.training.state import RunState
 
 _SMOOTHING = 0.98  # of the shown loss and accuracy; what is logged is exact
-_QUIET_SECONDS = 30.0
+_LINE_SECONDS = 30.0  # between two lines
 
 
 class Progress:
@@ -24,44 +24,62 @@ class Progress:
         self.steps_per_epoch, self.steps = steps_per_epoch, state.step
         self.loss = self.accuracy = self.weight = 0.0
         self.score = state.last_score
-        self.interval = 0.1 if sys.stderr.isatty() else _QUIET_SECONDS
-        self.shown_at = 0.0
+        self.done, self.total = state.step * batch_size, total_steps * batch_size
+        self.begun_at, self.begun_with = time.monotonic(), self.done
+        self.on_terminal = sys.stderr.isatty()
+        self.shown_at = 0.0 if self.on_terminal else time.monotonic()
         self.bar = tqdm(
-            total=total_steps * batch_size,
-            initial=state.step * batch_size,
+            total=self.total,
+            initial=self.done,
             unit=" samples",
             smoothing=0.05,
-            mininterval=self.interval,
-            maxinterval=max(self.interval, 10.0),
             dynamic_ncols=True,
+            disable=not self.on_terminal,
         )
 
     def step(self, rows: int, loss: float, accuracy: float) -> None:
         if self.bar is None:
             return
         self.steps += 1
+        self.done += rows
         self.weight = _SMOOTHING * self.weight + (1 - _SMOOTHING)
         self.loss = _SMOOTHING * self.loss + (1 - _SMOOTHING) * loss
         self.accuracy = _SMOOTHING * self.accuracy + (1 - _SMOOTHING) * accuracy
-        if time.monotonic() >= self.shown_at + self.interval:
+        if time.monotonic() >= self.shown_at + (0.1 if self.on_terminal else _LINE_SECONDS):
             self._show(self.bar)
         self.bar.update(rows)
 
-    def _show(self, bar: tqdm) -> None:
+    def _show(self, bar: tqdm, remark: str = "") -> None:
+        """Refresh what the bar says, or write a line."""
         self.shown_at = time.monotonic()
-        bar.set_description(f"epoch {1 + (self.steps - 1) // self.steps_per_epoch}", refresh=False)
+        epoch = f"epoch {1 + (self.steps - 1) // self.steps_per_epoch}"
         text = f"loss {self.loss / self.weight:.4f}, accuracy {self.accuracy / self.weight:.4f}"
-        bar.set_postfix_str(text if self.score is None else f"{text}, val {self.score:.4f}", refresh=False)
+        if self.score is not None:
+            text += f", val {self.score:.4f}"
+        if self.on_terminal:
+            bar.set_description(epoch, refresh=False)
+            bar.set_postfix_str(text, refresh=False)
+            return
+        speed = (self.done - self.begun_with) / max(self.shown_at - self.begun_at, 1e-9)
+        left = tqdm.format_interval((self.total - self.done) / speed)
+        share = f"{self.done / self.total:.0%}"
+        print(f"{epoch}, {share}, {text}, {speed:.0f} samples/s, {left} left{remark}", file=sys.stderr, flush=True)
 
     def validated(self, epoch: int, scores: dict[str, float], score: float, is_best: bool) -> None:
         self.score = score
+        if not self.enabled:
+            return
+        remark = " (best)" if is_best else ""
+        if self.bar is not None and self.weight:  # there is no bar yet where a validation is made up for first
+            self._show(self.bar, remark)
+            if not self.on_terminal:
+                return
         shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items() if isinstance(value, float))
-        if self.enabled:
-            tqdm.write(f"epoch {epoch}: validation {shown}{' (best)' if is_best else ''}", file=sys.stderr)
+        tqdm.write(f"epoch {epoch}: validation {shown}{remark}", file=sys.stderr)
 
     def close(self) -> None:
         if self.bar is not None:
-            if self.weight:
+            if self.on_terminal and self.weight:
                 self._show(self.bar)
             self.bar.close()
             self.bar = None

@@ -2,25 +2,69 @@
 
 import json
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let errors of the system say which file they met: of a full disk they do not by themselves."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place; the suffix stays, since writers look at it."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    write(part)
-    with open(part, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    """Let `write` fill a file beside `path`, then put it in its place; the suffix stays, since writers look at it.
+
+    Raises:
+        OSError: it cannot be written, the disk being full, say; it names `path`.
+    """
+    part = path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+    try:
+        with named(path):
+            write(part)
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, lambda part: part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8"))
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[str, Any]:
+    """Raises ValueError, saying `where`, if the text is not that of a mapping."""
+    try:
+        value = parse(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{where}: damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: damaged: expected a mapping, got {type(value).__name__}")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """Raises ValueError naming the file if it is no UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: damaged: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -28,7 +72,8 @@ class RunDirectory:
     """Names of the files of a run.
 
     run.json (task and versions), config.yaml (every option), metrics.jsonl, checkpoints/last.ckpt and best.ckpt,
-    model/ (the best model, see `multiresconv.load`), curves.png, confusion.png.
+    model/ (the best model, see `multiresconv.load`), curves.png, confusion.png, and .lock,
+    which is empty.
     """
 
     path: Path
@@ -58,11 +103,43 @@ class RunDirectory:
         return self.path / "model"
 
     def check_is_free(self) -> None:
-        """Raises FileExistsError if something is here already."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        """Raises FileExistsError if something is here already, more than what a start that was killed left."""
+        if not self.path.exists():
+            return
+        if self.about.is_file():
             raise FileExistsError(
-                f"run: {self.path} is there already; name another with --run, or go on with it: --resume {self.path}"
+                f"run: {self.path} is there already; name another with --run, or go on with it: "
+                f"--resume {shlex.quote(str(self.path))}"
             )
+        unfinished = self.path.is_dir() and all(
+            path.name == self.config.name
+            or path.name.startswith(".")
+            or (path == self.last.parent and path.is_dir() and not any(path.iterdir()))
+            for path in self.path.iterdir()
+        )
+        if not unfinished:
+            raise FileExistsError(f"run: {self.path} is there already, and no run; name another with --run")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training here; where the file system has no locks, go without.
+
+        Raises:
+            BlockingIOError: another process is training here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise BlockingIOError(f"{self.path}: another process is training this run right now") from None
+                except OSError:
+                    pass
+            for part in self.last.parent.glob(".*.part-*"):  # of a sitting that was killed while it wrote
+                with suppress(OSError):
+                    part.unlink()
+            yield
 
     def create(self, config: dict[str, Any], about: dict[str, Any]) -> None:
         """Start a run here."""
@@ -76,33 +153,47 @@ class RunDirectory:
 
         Raises:
             FileNotFoundError: this is no run directory.
+            ValueError: the file is damaged.
         """
         if not self.about.is_file():
             raise FileNotFoundError(f"{self.path} is no run directory: it has no {self.about.name}")
-        return json.loads(self.about.read_text(encoding="utf-8"))
+        about = parse_mapping(read_text(self.about), json.loads, str(self.about))
+        if "task" not in about:
+            raise ValueError(f"{self.about}: damaged: it names no task")
+        return about
 
     def read_config(self, task: str) -> dict[str, Any]:
         """The options in config.yaml.
 
         Raises:
             FileNotFoundError: this is no run directory.
-            ValueError: it is one of another task.
+            ValueError: it is one of another task, or a file is damaged.
         """
         seen = self.read_about()["task"]
         if seen != task:
             raise ValueError(f"{self.path}: expected a run of {task}, got one of {seen}")
-        return yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        return parse_mapping(read_text(self.config), yaml.safe_load, str(self.config))
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with named(self.metrics), open(self.metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of metrics.jsonl; a last one that a kill cut short is left out."""
+        """Every whole line of metrics.jsonl; a last one that a kill cut short is left out.
+
+        Raises:
+            ValueError: a damaged line; the message names it.
+        """
         if not self.metrics.is_file():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]
+        metrics = []
+        for number, text in enumerate(read_text(self.metrics).split("\n")[:-1], start=1):
+            where = f"{self.metrics}, line {number}"
+            line = parse_mapping(text, json.loads, where)
+            if not line.keys() >= {"kind", "step", "epoch"}:
+                raise ValueError(f"{where}: damaged: expected kind, step and epoch, got {', '.join(line) or 'nothing'}")
+            metrics.append(line)
+        return metrics
 
     def cut_metrics(self, step: int, validated_epochs: int) -> None:
         """Drop the lines that the checkpoint of this position does not know of; the run writes them again."""

@@ -59,4 +59,7 @@ def parse_max_time(text: str) -> timedelta:
     if len(parts) not in (3, 4) or not all(part.isdigit() for part in parts):
         raise ValueError(f"max_time: expected HH:MM:SS or DD:HH:MM:SS, got {text!r}")
     days, hours, minutes, seconds = (int(part) for part in (["0", *parts])[-4:])
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"max_time: expected less than a billion days, got {text!r}") from None

@@ -5,21 +5,22 @@ The cache of `basic_train.tsv` is the folder `basic_train.tsv.cache`: `tokens.np
 they were made of. A cache without this mark, or at odds with its mark, or made of another file, is rebuilt.
 """
 
+import errno
 import json
 import os
 import zlib
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from multiresconv.data.listops.files import read_listops
+from multiresconv.data.listops.scratch import scratch_folder
 
-_FORMAT = 1  # to be raised when the arrays, or the numbers of the tokens, change
+_FORMAT = 2  # to be raised when the arrays, or the numbers of the tokens, change
 _ARRAYS = {"tokens": np.uint8, "offsets": np.int64, "labels": np.uint8}
 
 
@@ -49,6 +50,13 @@ class ListOpsSplit(Dataset[tuple[NDArray[np.uint8], int]]):
             raise IndexError(f"index: expected 0 to {len(self) - 1}, got {index}")
         return self.tokens[self.offsets[index] : self.offsets[index + 1]], int(self.labels[index])
 
+    def checksum(self) -> int:
+        """CRC-32 of all rows, in their order."""
+        checksum = 0
+        for array in (self.tokens, self.offsets, self.labels):
+            checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
+        return checksum
+
 
 def open_split(path: str | Path, *, cache_folder: str | Path | None = None) -> ListOpsSplit:
     """The rows of a ListOps file, published or generated, in its order; the first call tokenises them.
@@ -66,7 +74,8 @@ def open_split(path: str | Path, *, cache_folder: str | Path | None = None) -> L
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; download or generate ListOps first")
+        what = "a folder, expected a file" if path.is_dir() else "no such file; download or generate ListOps first"
+        raise FileNotFoundError(f"{path}: {what}")
     if cache_folder is None:
         cache = path.with_name(f"{path.name}.cache")
     else:  # many data folders may share this one, and their files have the same names
@@ -84,7 +93,9 @@ def _load(cache: Path, path: Path) -> ListOpsSplit | None:
     """The data set, or None unless the cache is finished, sound and made of this very file."""
     try:
         mark = json.loads((cache / "finished.json").read_text())
-        if mark["source"] != _identity(path):
+        if mark["format"] != _FORMAT:
+            return None
+        if mark["source"] != _identity(path) and mark["content"] != _checksum(path):  # a copy or a touch is no change
             return None
         arrays = {}
         for name, dtype in _ARRAYS.items():
@@ -102,7 +113,9 @@ def _load(cache: Path, path: Path) -> ListOpsSplit | None:
 
 def _build(cache: Path, path: Path) -> None:
     """Tokenise into a folder of our own, then put it in place, unless another process was first."""
-    identity = _identity(path)  # before reading: a file that changes meanwhile leaves a stale cache, not a false one
+    # before reading: a file that changes meanwhile leaves a stale cache, not a false one
+    identity = _identity(path)
+    content = _checksum(path) if identity["size"] else 0
     tokens, offsets, labels = bytearray(), [0], bytearray()
     for row in read_listops(path):
         tokens += row.tokens.tobytes()
@@ -114,18 +127,21 @@ def _build(cache: Path, path: Path) -> None:
     arrays = {name: np.frombuffer(values, np.uint8) for name, values in data.items()} | {"offsets": np.array(offsets)}
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=cache.parent, prefix=f".{cache.name}-") as temporary:
-            fresh, old = Path(temporary) / "fresh", Path(temporary) / "old"
+        with scratch_folder(cache.parent, cache.name) as scratch:
+            fresh, old = scratch / "fresh", scratch / "old"
             fresh.mkdir()
             for name, dtype in _ARRAYS.items():
                 np.save(fresh / f"{name}.npy", arrays[name].astype(dtype, copy=False), allow_pickle=False)
             checksums = {name: _checksum(fresh / f"{name}.npy") for name in _ARRAYS}
-            mark = {"source": identity, "rows": len(labels), "checksums": checksums}
+            mark = {"format": _FORMAT, "source": identity, "content": content, "checksums": checksums}
             (fresh / "finished.json").write_text(json.dumps(mark, indent=2) + "\n")
             _install(fresh, cache, old, path)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         raise PermissionError(
-            f"{cache.parent}: cannot write the cache of {path.name} here ({error.strerror}); name another cache_folder"
+            f"{cache.parent}: cannot write the cache of {path.name} here ({error.strerror}); name another folder: "
+            "--data.cache_folder of train, --cache_folder of evaluate"
         ) from None
 
 
@@ -141,10 +157,10 @@ def _install(fresh: Path, cache: Path, old: Path, path: Path) -> None:
             os.rename(fresh, cache)
 
 
-def _identity(path: Path) -> dict[str, int | str]:
-    """What tells one state of a file from another, as the mark has it."""
+def _identity(path: Path) -> dict[str, int]:
+    """What tells one state of a file from another without reading it; a copy may keep its size and mtime."""
     status = path.stat()
-    return {"format": _FORMAT, "file": path.name, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {name: getattr(status, f"st_{name}") for name in ("size", "mtime_ns", "ctime_ns", "ino")}
 
 
 def _checksum(file: Path) -> int:

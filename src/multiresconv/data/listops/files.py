@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multiresconv.data.listops.vocabulary import encode
+from multiresconv.data.listops.evaluate import evaluate_listops
+from multiresconv.data.listops.vocabulary import cut, is_expression, token_ids
 
 SPLITS = ("train", "val", "test")
 
@@ -42,8 +43,10 @@ def read_listops(path: str | Path) -> Iterator[Row]:
     lines = _lines(path)
     _, header = next(lines, (1, ""))
     columns = header.split("\t")
-    if "Source" not in columns or "Target" not in columns:
-        raise ValueError(f"{path}, line 1: expected a header with columns Source and Target, got {_shown(header)}")
+    if columns.count("Source") != 1 or columns.count("Target") != 1:
+        raise ValueError(
+            f"{path}, line 1: expected a header with columns Source and Target, each once, got {_shown(header)}"
+        )
     for line, text in lines:
         fields = _fields(path, line, text, columns)
         target = fields["Target"]
@@ -57,12 +60,14 @@ def read_sources(path: str | Path) -> Iterator[str]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a line holds no expression or an unknown token; the message names file and line.
+        ValueError: a line holds no expression, or more than one, or an unknown token; the message names file and line.
     """
     columns: list[str] | None = None
     for line, text in _lines(path):
         if line == 1 and "Source" in text.split("\t"):
             columns = text.split("\t")
+            if columns.count("Source") > 1:
+                raise ValueError(f"{path}, line 1: expected one column Source, got {_shown(text)}")
             continue
         if columns is None and "\t" in text:
             raise ValueError(f"{path}, line {line}: a tab, but line 1 is no header with a column Source")
@@ -87,7 +92,10 @@ def _fields(path: str | Path, line: int, text: str, columns: list[str]) -> dict[
 
 def _encode(path: str | Path, line: int, source: str) -> NDArray[np.uint8]:
     try:
-        return encode(source)
+        ids = token_ids(source)
+        if not is_expression(ids):  # before the cut, which would hide it
+            evaluate_listops(source)  # raises, and says what is wrong
+        return cut(ids)
     except ValueError as error:
         raise ValueError(f"{path}, line {line}: Source: {error}") from None
 

@@ -7,14 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from multiresconv.data.listops.files import SPLITS, split_path
 from multiresconv.data.listops.limits import Limits, count_trees
+from multiresconv.data.listops.scratch import scratch_folder
 
 _MAX_DRAWS = 1 << 22  # trees drawn for one row before its limits count as out of reach: some seconds
 _MAX_ATTEMPTS = 100_000  # rows drawn to replace one duplicate before the trees count as used up: some seconds
@@ -58,12 +57,14 @@ def generate_listops(
         seed: from 0 to 2^64 - 1.
         workers: threads; by default one for each core.
         overwrite: replace files that exist.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr where that is a terminal.
 
     Raises:
         FileExistsError: a file exists, and `overwrite` is False.
         ValueError: an argument out of range, or limits that too few trees meet.
     """
+    from tqdm import tqdm  # not above: it comes with the training extra
+
     limits = Limits(min_length, max_length, max_depth, max_args, _operator_probability)
     rows = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
     workers = _available_cores() if workers is None else workers
@@ -80,24 +81,31 @@ def generate_listops(
             f"max_length {max_length}, max_depth {max_depth} and max_args {max_args}"
         )
     paths = [split_path(folder, split) for split in SPLITS]
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path}: exists; delete it, choose another folder or overwrite")
+    if not overwrite:
+        _check_free(paths)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".unfinished-") as temporary:
+    with scratch_folder(folder, "unfinished") as scratch:
         taken: set[bytes] = set()
-        with tqdm(total=wanted, desc="generate", unit="row", disable=not progress) as bar:
+        with tqdm(total=wanted, desc="generate", unit="row", disable=None if progress else True) as bar:
             for split, (path, n) in enumerate(zip(paths, rows.values(), strict=True)):
-                with open(Path(temporary) / path.name, "wb") as file:
+                with open(scratch / path.name, "wb") as file:
                     file.write(b"Source\tTarget\r\n")
                     for row in _distinct_rows(limits, seed, split, n, workers, taken):
                         file.write(b"%b\t%d\r\n" % (row.source, row.label))
                         bar.update()
+        if not overwrite:
+            _check_free(paths)  # again, as another process may have been first
         for path in paths:  # first all old ones go: stopped in between, a folder lacks a file, but never mixes two sets
             path.unlink(missing_ok=True)
         for path in paths:
-            os.replace(Path(temporary) / path.name, path)
+            os.replace(scratch / path.name, path)
+
+
+def _check_free(paths: list[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            raise FileExistsError(f"{path}: exists; delete it, choose another folder or overwrite")
 
 
 def _distinct_rows(limits: Limits, seed: int, split: int, n: int, workers: int, taken: set[bytes]) -> Iterator[_Drawn]:

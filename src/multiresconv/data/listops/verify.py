@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from tqdm import tqdm
-
 from multiresconv.data.listops.evaluate import evaluate_listops
 from multiresconv.data.listops.files import SPLITS, read_listops, split_path
 
@@ -15,13 +13,15 @@ def verify_listops(path: str | Path, *, progress: bool = True) -> int:
         FileNotFoundError: no such file, or a folder without one of the three.
         ValueError: the first row that is malformed or has another label; the message names file and line.
     """
+    from tqdm import tqdm  # not above: it comes with the training extra
+
     path = Path(path)
     files = [split_path(path, split) for split in SPLITS] if path.is_dir() else [path]
     for file in files:
         if not file.is_file():
             raise FileNotFoundError(f"{file}: no such file; download or generate ListOps first")
     rows = 0
-    with tqdm(desc="verify", unit="row", disable=not progress) as bar:
+    with tqdm(desc="verify", unit="row", disable=None if progress else True) as bar:
         for file in files:
             for row in read_listops(file):
                 try:

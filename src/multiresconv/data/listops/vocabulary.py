@@ -23,20 +23,39 @@ def token_id(token: str) -> int:
     return _IDS[token]
 
 
+_DEPTH = np.array([(token in OPERATORS) - (token == CLOSE) for token in TOKENS], np.int8)  # what a token adds to it
+
+
 def encode(source: str) -> NDArray[np.uint8]:
     """Token numbers (n,) of an expression, with or without parentheses: n <= 2048, the last one is `END`.
 
     Raises:
         ValueError: no token at all, or one that is not a digit, an operator, `]` or a parenthesis.
     """
+    return cut(token_ids(source))
+
+
+def cut(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most 2047 of the numbers, then `END`."""
+    return np.append(ids[: MAX_TOKENS - 1], np.uint8(END))
+
+
+def is_expression(ids: NDArray[np.uint8]) -> bool:
+    """Whether token numbers (n,) are one expression and no more: brackets balance, and no operator is empty."""
+    steps = _DEPTH[ids]
+    depth = steps.cumsum()
+    return bool(depth[-1] == 0 and (depth[:-1] > 0).all() and (steps[:-1] - steps[1:]).max(initial=0) < 2)
+
+
+def token_ids(source: str) -> NDArray[np.uint8]:
+    """Token numbers (n,) of all of a text; see `encode`."""
     words = source.replace("(", " ").replace(")", " ").split()
     if not words:
         raise ValueError("expected an expression, got none")
     try:
-        ids = [_IDS[word] for word in words]
+        return np.frombuffer(bytes([_IDS[word] for word in words]), np.uint8)
     except KeyError as error:
         raise ValueError(f"unknown token {error.args[0]!r}, expected one of {' '.join(_IDS)} ( )") from None
-    return np.array([*ids[: MAX_TOKENS - 1], END], dtype=np.uint8)
 
 
 def decode(tokens: ArrayLike) -> str:
