@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
-_POOL = 50  # batches sorted by length together: little padding, yet batches mix anew every epoch
-
 
 class Batch(NamedTuple):
     """Sequences padded with 0 to the longest of them, or slightly more: see `padded_length`."""
@@ -42,7 +40,7 @@ def padded_length(longest: int) -> int:
 class LengthBuckets(Sampler[list[int]]):
     """Batch sampler that puts sequences of similar length together.
 
-    Shuffled, for training: a permutation from (seed, epoch) is cut into pools of 50 batches, each pool is sorted by
+    Shuffled, for training: a permutation from (seed, epoch) is cut into pools of `pool` batches, each pool is sorted by
     length and cut into batches, and the batches come in random order. Rows that fill no batch are left out, other ones
     every epoch. Not shuffled, for evaluation: every row once, sorted by length; the last batch may be smaller, so a
     rank may get fewer rows or even a batch fewer.
@@ -55,6 +53,8 @@ class LengthBuckets(Sampler[list[int]]):
         batch_size: rows of a batch over all ranks together, a multiple of world_size.
         seed: of the permutations, at least 0.
         shuffle: see above.
+        pool: 50 batches hold little padding and mix anew every epoch; 1 makes plain random batches, whose statistics,
+            those of batch norm say, do not depend on a common length.
         rank, world_size: of this process, 0 <= rank < world_size.
 
     Attributes:
@@ -72,6 +72,7 @@ class LengthBuckets(Sampler[list[int]]):
         *,
         seed: int = 0,
         shuffle: bool = True,
+        pool: int = 50,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -84,11 +85,14 @@ class LengthBuckets(Sampler[list[int]]):
             raise ValueError(f"batch_size: expected a multiple of world_size {world_size}, got {batch_size}")
         if shuffle and len(self.lengths) < batch_size:
             raise ValueError(f"batch_size: expected at most the number of rows, {len(self.lengths)}, got {batch_size}")
+        if pool < 1:
+            raise ValueError(f"pool: expected at least 1, got {pool}")
         if seed < 0:
             raise ValueError(f"seed: expected at least 0, got {seed}")
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
+        self.pool = pool
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
@@ -109,7 +113,7 @@ class LengthBuckets(Sampler[list[int]]):
     def _shuffled(self) -> list[NDArray[np.int64]]:
         random = np.random.default_rng((self.seed, self.epoch))
         rows = random.permutation(len(self.lengths))[: len(self) * self.batch_size]
-        pool = _POOL * self.batch_size
+        pool = self.pool * self.batch_size
         batches = [batch for i in range(0, len(rows), pool) for batch in self._sorted(rows[i : i + pool])]
         return [batches[i] for i in random.permutation(len(batches))]
 

@@ -131,9 +131,19 @@ class ListOps:
         return ((encode(source), 0) for source in read_sources(path))
 
     def batches(
-        self, rows: Any, batch_size: int, *, seed: int = 0, shuffle: bool = False, rank: int = 0, world_size: int = 1
+        self,
+        rows: Any,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = False,
+        pool: int = 50,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> LengthBuckets:
-        return LengthBuckets(rows.lengths, batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size)
+        return LengthBuckets(
+            rows.lengths, batch_size, seed=seed, shuffle=shuffle, pool=pool, rank=rank, world_size=world_size
+        )
 
     def collate(self, items: Any) -> Batch:
         return collate(items)

@@ -59,9 +59,17 @@ class Task(Protocol):
         ...
 
     def batches(
-        self, rows: Any, batch_size: int, *, seed: int = 0, shuffle: bool = False, rank: int = 0, world_size: int = 1
+        self,
+        rows: Any,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = False,
+        pool: int = 50,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> LengthBuckets:
-        """Row numbers of each batch: every row once over all ranks, `batch_size` rows over all ranks together."""
+        """Row numbers of each batch, as `LengthBuckets` has them; `batch_size` is over all ranks together."""
         ...
 
     def collate(self, items: Any) -> Any: ...

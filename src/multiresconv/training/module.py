@@ -85,9 +85,14 @@ class TrainingModule(pl.LightningModule):
         return DataLoader(self.val_rows, batch_sampler=batches, collate_fn=self.task.collate)
 
     def _train_batches(self) -> LengthBuckets:
-        rank, world_size = self.trainer.global_rank, self.trainer.world_size
         return self.task.batches(
-            self.train_rows, self.options.batch_size, seed=self.seed, shuffle=True, rank=rank, world_size=world_size
+            self.train_rows,
+            self.options.batch_size,
+            seed=self.seed,
+            shuffle=True,
+            pool=self.options.length_pool,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
         )
 
     # Training

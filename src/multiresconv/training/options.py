@@ -31,6 +31,8 @@ class TrainerOptions:
     Args:
         epochs: passes over the training data.
         batch_size: rows of a training step, over all processes together.
+        length_pool: training batches that are sorted by length together: 50 pads little, 1 makes plain random batches,
+            which batch norm needs where lengths differ much, since it learns from the statistics of a batch.
         eval_batch_size: rows of a validation batch, over all processes together.
         precision: of the network; the loss is always computed in 32 bits.
         accelerator: auto takes a GPU where there is one.
@@ -43,6 +45,7 @@ class TrainerOptions:
 
     epochs: int = 100
     batch_size: int = 50
+    length_pool: int = 1
     eval_batch_size: int = 50
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -53,7 +56,7 @@ class TrainerOptions:
     checkpoint_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "eval_batch_size", "num_nodes", "log_every"):
+        for name in ("epochs", "batch_size", "length_pool", "eval_batch_size", "num_nodes", "log_every"):
             _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
         _check(self.devices == "auto" or self.devices >= 1, "trainer.devices", "auto or at least 1", self.devices)
         _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
