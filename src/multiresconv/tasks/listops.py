@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,7 +61,7 @@ class ListOpsData:
 
 @dataclass(frozen=True)
 class ListOpsModel:
-    """The classifier; defaults of the paper.
+    """The classifier, by the arguments of `MultiresClassifier`; defaults of the paper.
 
     Args:
         n_layers: number of blocks.
@@ -149,20 +149,7 @@ class ListOps:
         return collate(items)
 
     def build(self) -> MultiresClassifier:
-        m = self.model
-        return MultiresClassifier(
-            len(self.classes),
-            m.d_model,
-            m.n_layers,
-            n_tokens=N_TOKENS,
-            kernel_size=m.kernel_size,
-            wavelet=m.wavelet,
-            depth=m.depth,
-            memory=m.memory,
-            dropout=m.dropout,
-            norm=m.norm,
-            own_skip_init=m.own_skip_init,
-        )
+        return MultiresClassifier(len(self.classes), n_tokens=N_TOKENS, **asdict(self.model))
 
     def run(self, model: nn.Module, batch: Batch) -> Outcome:
         return classify(model(batch.tokens, batch.lengths), batch.labels)
@@ -180,16 +167,5 @@ def is_vacant(folder: Path) -> bool:
 
 def generate(data: ListOpsData, *, overwrite: bool = False) -> None:
     """Generate the three splits into `data.folder` with a progress bar, on all processors."""
-    generate_listops(
-        data.folder,
-        n_train=data.n_train,
-        n_val=data.n_val,
-        n_test=data.n_test,
-        min_length=data.min_length,
-        max_length=data.max_length,
-        max_depth=data.max_depth,
-        max_args=data.max_args,
-        seed=data.seed,
-        progress=True,
-        overwrite=overwrite,
-    )
+    limits = {name: value for name, value in asdict(data).items() if name not in ("folder", "cache_folder")}
+    generate_listops(data.folder, **limits, progress=True, overwrite=overwrite)
