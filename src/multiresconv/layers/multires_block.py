@@ -14,7 +14,7 @@ Norm = Literal["layer", "batch"]
 
 
 class MultiresBlock(nn.Module):
-    """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout -> + input -> norm.
+    """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout [-> linear D to D] -> + input -> norm.
 
     (B, L, d_model) -> (B, L, d_model). Causal but for what batch norm shares between steps while it trains.
 
@@ -22,6 +22,7 @@ class MultiresBlock(nn.Module):
         d_model: number of channels D.
         dropout: probability with which a channel is dropped, in both places.
         norm: "layer", over the channels of a step, or "batch", over all valid steps of a batch.
+        projection: whether there is the linear map D to D in brackets, which the paper's density networks have.
         **layer: the options of `MultiresLayer`.
     """
 
@@ -31,6 +32,7 @@ class MultiresBlock(nn.Module):
         *,
         dropout: float = 0.0,
         norm: Norm = "layer",
+        projection: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         **layer: Unpack[LayerOptions],
@@ -41,16 +43,22 @@ class MultiresBlock(nn.Module):
         self.conv = MultiresLayer(d_model, device=device, dtype=dtype, **layer)
         self.mix = nn.Linear(d_model, 2 * d_model, device=device, dtype=dtype)
         self.dropout = ChannelDropout(dropout)
+        self.projection = nn.Linear(d_model, d_model, device=device, dtype=dtype) if projection else None
         norm_type = nn.LayerNorm if norm == "layer" else MaskedBatchNorm
         self.norm = norm_type(d_model, device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
         self.conv.reset_parameters()
         self.mix.reset_parameters()
+        if self.projection is not None:
+            self.projection.reset_parameters()
         self.norm.reset_parameters()
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model)."""
         y = self.dropout(F.gelu(self.conv(x)))
-        y = x + self.dropout(F.glu(self.mix(y)))
+        y = self.dropout(F.glu(self.mix(y)))
+        if self.projection is not None:
+            y = self.projection(y)
+        y = x + y
         return self.norm(y, lengths) if isinstance(self.norm, MaskedBatchNorm) else self.norm(y)

@@ -61,6 +61,7 @@ class MultiresClassifier(nn.Module):
         )
         self.output = nn.Linear(d_model, d_output, device=device, dtype=dtype)
         self.config: dict[str, Any] = {"d_output": d_output, **self.net.config}
+        del self.config["projection"]  # classifiers have none
 
     def reset_parameters(self) -> None:
         self.net.reset_parameters()

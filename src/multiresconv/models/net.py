@@ -16,7 +16,7 @@ class MultiresNet(nn.Module):
         n_layers: number of blocks.
         d_input: channels of real-valued input, encoded by a linear map; or else
         n_tokens: size of the vocabulary of token input, encoded by an embedding. Exactly one of the two.
-        dropout, norm: of the blocks, see `MultiresBlock`.
+        dropout, norm, projection: of the blocks, see `MultiresBlock`.
         **layer: options of `MultiresLayer`: kernel_size, wavelet, depth, max_length, memory, own_skip_init, backend.
 
     Attributes:
@@ -33,6 +33,7 @@ class MultiresNet(nn.Module):
         n_tokens: int | None = None,
         dropout: float = 0.0,
         norm: Norm = "layer",
+        projection: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         **layer: Unpack[LayerOptions],
@@ -48,7 +49,9 @@ class MultiresNet(nn.Module):
         else:
             raise ValueError(f"d_input, n_tokens: expected exactly one of them, got {d_input} and {n_tokens}")
         blocks = [
-            MultiresBlock(d_model, dropout=dropout, norm=norm, device=device, dtype=dtype, **layer)
+            MultiresBlock(
+                d_model, dropout=dropout, norm=norm, projection=projection, device=device, dtype=dtype, **layer
+            )
             for _ in range(n_layers)
         ]
         self.blocks = nn.ModuleList(blocks)
@@ -59,6 +62,7 @@ class MultiresNet(nn.Module):
             "n_tokens": n_tokens,
             "dropout": dropout,
             "norm": norm,
+            "projection": projection,
             **blocks[0].conv.config,
         }
 
