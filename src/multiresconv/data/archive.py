@@ -11,7 +11,7 @@ from io import BufferedIOBase
 from pathlib import Path, PureWindowsPath
 from typing import IO, cast
 
-from multiresconv.data.listops.scratch import scratch_folder
+from multiresconv.data.scratch import scratch_folder
 
 _NONSENSE = (ValueError, OverflowError, RecursionError)  # what `tarfile` makes of headers that are none
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, *_NONSENSE)

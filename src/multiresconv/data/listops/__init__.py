@@ -5,7 +5,7 @@ from multiresconv.data.listops.evaluate import evaluate_listops
 from multiresconv.data.listops.files import SPLITS, Row, read_listops, read_sources, split_path
 from multiresconv.data.listops.generate import generate_listops
 from multiresconv.data.listops.verify import verify_listops
-from multiresconv.data.listops.vocabulary import END, MAX_TOKENS, N_TOKENS, PADDING, decode, encode
+from multiresconv.data.listops.vocabulary import END, MAX_TOKENS, N_TOKENS, PADDING, decode, encode, token_ids
 
 __all__ = [
     "END",
@@ -23,5 +23,6 @@ __all__ = [
     "read_listops",
     "read_sources",
     "split_path",
+    "token_ids",
     "verify_listops",
 ]

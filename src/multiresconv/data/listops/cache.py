@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from multiresconv.data.listops.files import read_listops
-from multiresconv.data.listops.scratch import scratch_folder
+from multiresconv.data.scratch import scratch_folder
 
 _FORMAT = 2  # to be raised when the arrays, or the numbers of the tokens, change
 _ARRAYS = {"tokens": np.uint8, "offsets": np.int64, "labels": np.uint8}

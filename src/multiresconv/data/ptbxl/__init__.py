@@ -1,0 +1,26 @@
+"""PTB-XL (Wagner et al. 2020), version 1.0.3: 21,799 ECGs of ten seconds and twelve leads, here at 100 Hz."""
+
+from multiresconv.data.ptbxl.labels import LabelSet, read_label_names
+from multiresconv.data.ptbxl.prepare import SOURCE, prepare_ptbxl
+from multiresconv.data.ptbxl.records import LEADS, LENGTH, RATE, read_record
+from multiresconv.data.ptbxl.split import FOLDS, PtbXlSplit, Split, open_ptbxl
+from multiresconv.data.ptbxl.standardise import Standardiser, fit_standardiser
+from multiresconv.data.ptbxl.verify import verify_ptbxl
+
+__all__ = [
+    "FOLDS",
+    "LEADS",
+    "LENGTH",
+    "RATE",
+    "SOURCE",
+    "LabelSet",
+    "PtbXlSplit",
+    "Split",
+    "Standardiser",
+    "fit_standardiser",
+    "open_ptbxl",
+    "prepare_ptbxl",
+    "read_label_names",
+    "read_record",
+    "verify_ptbxl",
+]

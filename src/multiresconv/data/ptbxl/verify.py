@@ -1,0 +1,57 @@
+"""Check a folder of PTB-XL, file by file."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from multiresconv.data.ptbxl.checksums import CHECKSUMS, read_checksums
+from multiresconv.data.ptbxl.entries import DATABASE, read_entries
+from multiresconv.data.ptbxl.folder import check_folder, is_there
+from multiresconv.data.ptbxl.labels import STATEMENTS, read_statements
+from multiresconv.data.ptbxl.records import read_ptbxl_record
+
+_NAMED = 10  # damaged files in one message
+
+
+def verify_ptbxl(folder: str | Path) -> str:
+    """A line that says what is there, once both tables and every record that is there are sound.
+
+    Raises:
+        FileNotFoundError: not a folder of PTB-XL.
+        ValueError: a malformed table, no record, or damaged files; the message names the first of them.
+        ModuleNotFoundError: the ECG extra is not installed.
+    """
+    from tqdm import tqdm  # not above: it comes with the training extra
+
+    folder = Path(folder)
+    check_folder(folder)
+    statements = read_statements(folder)
+    entries = read_entries(folder, statements)
+    there = [entry for entry in entries if is_there(folder, entry)]
+    if not there:
+        raise ValueError(f"{folder}: {len(entries)} records are listed, and the files of all are missing")
+    checksums = read_checksums(folder) if (folder / CHECKSUMS).is_file() else {}
+    damaged = [error for name in (DATABASE, STATEMENTS) for error in _check_sum(folder, name, checksums)]
+    for entry in tqdm(there, desc="verify", unit=" records", disable=None):
+        try:
+            read_ptbxl_record(folder / entry.record)
+        except (ValueError, OSError) as error:
+            damaged.append(f"{entry.record}: {error}")
+            continue
+        for suffix in (".hea", ".dat"):
+            damaged += _check_sum(folder, entry.record + suffix, checksums)
+    if damaged:
+        more = f"; and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
+        raise ValueError(f"{folder}: {len(damaged)} damaged: {'; '.join(damaged[:_NAMED])}{more}")
+    against = f", their SHA-256 as in {CHECKSUMS}" if checksums else ""
+    return (
+        f"{len(statements)} statements, {len(entries)} records listed, {len(there)} there and sound{against}, "
+        f"{len(entries) - len(there)} missing"
+    )
+
+
+def _check_sum(folder: Path, name: str, checksums: Mapping[str, str]) -> list[str]:
+    """What is wrong, if anything; a file that the list does not have is right."""
+    if name not in checksums or hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksums[name]:
+        return []
+    return [f"{name}: another SHA-256 than in {CHECKSUMS}"]

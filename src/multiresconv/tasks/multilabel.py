@@ -1,0 +1,100 @@
+"""Tasks in which every row has any number of labels: loss, report and table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from multiresconv.tasks.classification import aligned
+from multiresconv.tasks.multilabel_ranking import bootstrap_macro_auroc
+from multiresconv.tasks.task import Outcome
+
+_BY_CLASS = ("auroc", "average_precision", "f1")
+
+
+def multilabel(logits: Tensor, labels: Tensor) -> Outcome:
+    """Binary cross entropy of logits (n, C) with labels (n, C), 0 or 1, the mean over the labels of each row.
+
+    In float32 whatever the precision of the network. There are no hits: a row is mostly right in part.
+    """
+    logits = logits.float()
+    losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(1)
+    return Outcome(losses, None, logits)
+
+
+def multilabel_report(
+    scores: Mapping[str, Tensor], names: Sequence[str], *, seed: int = 0, resamples: int = 1000
+) -> dict[str, Any]:
+    """What `MultilabelScores` computed, with the 95 % interval of the macro AUROC (percentile bootstrap of the rows).
+
+    In each resample the mean goes over the classes that have both outcomes there. Null is what is undefined.
+
+    Args:
+        scores: of `MultilabelScores.compute`.
+        names: C labels.
+        seed: of the resamples.
+        resamples: how many, at least 1.
+    """
+    if resamples < 1:
+        raise ValueError(f"resamples: expected at least 1, got {resamples}")
+    positives, n = scores["positives"].tolist(), int(scores["n"])
+    left_out = [name for name, count in zip(names, positives, strict=True) if count in (0, n)]
+    logits, labels = scores["logits"].cpu().numpy(), scores["labels"].cpu().numpy()
+    macros = bootstrap_macro_auroc(logits, labels, resamples=resamples, seed=seed)
+    macros = macros[~np.isnan(macros)]
+    by_class = {key: scores[key].tolist() for key in _BY_CLASS}
+    return {
+        "n": n,
+        "macro_auroc": float(scores["macro_auroc"]),
+        "macro_auroc_95": np.percentile(macros, [2.5, 97.5]).tolist() if len(macros) else None,
+        "bootstrap_resamples": resamples,
+        "classes": len(names),
+        "classes_scored": len(names) - len(left_out),
+        "classes_left_out": left_out,
+        "macro_average_precision": float(scores["macro_average_precision"]),
+        "macro_f1": float(scores["macro_f1"]),
+        "micro_f1": float(scores["micro_f1"]),
+        "exact_match": float(scores["exact_match"]),
+        "loss": float(scores["loss"]),
+        "per_class": [
+            {
+                "name": name,
+                "positives": positives[i],
+                **{key: None if math.isnan(by_class[key][i]) else by_class[key][i] for key in _BY_CLASS},
+            }
+            for i, name in enumerate(names)
+        ],
+    }
+
+
+def multilabel_table(report: Mapping[str, Any]) -> str:
+    """A `multilabel_report` for people: the means, then a line for each class."""
+    interval, left_out = report["macro_auroc_95"], report["classes_left_out"]
+    means = aligned(
+        {
+            "n": str(report["n"]),
+            "macro AUROC": f"{report['macro_auroc']:.4f}",
+            "95 % interval": "undefined" if interval is None else "{:.4f} to {:.4f}".format(*interval),
+            "classes scored": f"{report['classes_scored']} of {report['classes']}; left out, as all rows or none have "
+            f"the label: {len(left_out)}",
+            "macro average precision": f"{report['macro_average_precision']:.4f}",
+            "macro F1 at 0.5": f"{report['macro_f1']:.4f}",
+            "micro F1 at 0.5": f"{report['micro_f1']:.4f}",
+            "all labels right": f"{report['exact_match']:.2%}",
+            "loss": f"{report['loss']:.4f}",
+        }
+    )
+    header = ["label", "positives", "AUROC", "avg. precision", "F1"]
+    rows = [
+        [row["name"], str(row["positives"]), *("-" if row[key] is None else f"{row[key]:.4f}" for key in _BY_CLASS)]
+        for row in report["per_class"]
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [
+        "  ".join([cells[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(cells[1:], widths[1:], strict=True))])
+        for cells in [header, *rows]
+    ]
+    return "\n".join([means, "", *lines])

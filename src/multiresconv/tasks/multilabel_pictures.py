@@ -1,0 +1,133 @@
+"""Pictures of tasks in which every row has any number of labels: ROC curves, and an ECG with its running prediction."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from multiresconv.data.ptbxl import LEADS, RATE
+
+_COLOURS = ("#4477aa", "#cc3311", "#228833", "#ee7733", "#aa3377", "#33bbee", "#999933", "#332288")
+_GREY = "#9a9a9a"
+_PAPER = "#f4c7c3"  # the lines of the paper that ECGs are printed on
+_MANY = len(_COLOURS)  # curves that colours can tell apart
+
+
+def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> Figure:
+    """The ROC curves of all classes that have one, and their mean, by what `MultilabelScores` computed.
+
+    Each has a colour and a name if they are few; else the highest and the lowest do.
+    """
+    from sklearn.metrics import roc_curve  # not above: it is slow to import
+
+    areas = scores["auroc"].cpu().numpy()
+    logits, labels = scores["logits"].cpu().numpy(), scores["labels"].cpu().numpy()
+    order = [int(label) for label in np.argsort(-areas, kind="stable") if np.isfinite(areas[label])]
+    named = order if len(order) <= _MANY else order[: _MANY // 2] + order[-(_MANY // 2) :]
+    colours = dict(zip(named, _COLOURS, strict=False))
+    figure = Figure(figsize=(8.2, 5.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], ":", color="black", linewidth=0.8)
+    grid, curves = np.linspace(0, 1, 401), []
+    for label in order:
+        false_rate, true_rate, _ = roc_curve(labels[:, label], logits[:, label])
+        curves.append(np.interp(grid, false_rate, true_rate))
+        if label not in colours:
+            axes.plot(false_rate, true_rate, color=_GREY, linewidth=0.6, alpha=0.45)
+    for label in named:  # above the grey ones
+        false_rate, true_rate, _ = roc_curve(labels[:, label], logits[:, label])
+        legend = f"{names[label]}  {areas[label]:.3f}, {int(labels[:, label].sum())} of {len(labels)}"
+        axes.plot(false_rate, true_rate, color=colours[label], linewidth=1.3, label=legend)
+    macro = f"mean of {len(order)}  {areas[order].mean():.3f}"
+    axes.plot(grid, np.mean(curves, axis=0), color="black", linewidth=2.2, label=macro)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate")
+    axes.grid(alpha=0.25)
+    axes.set_title(title, fontsize=10)
+    few = "" if len(order) == len(named) else f"; {_MANY // 2} highest, {_MANY // 2} lowest"
+    _legend(axes, f"AUROC, positives{few}")
+    return figure
+
+
+def draw_running_prediction(
+    signal: ArrayLike,
+    probabilities: ArrayLike,
+    names: Sequence[str],
+    truth: ArrayLike,
+    title: str,
+    *,
+    rate: float = RATE,
+) -> Figure:
+    """An ECG, and under it what the model says of it after each sample.
+
+    Args:
+        signal: (L, 12) in mV, leads in the order of `LEADS`.
+        probabilities: (L, C) of each label, after the samples up to this one.
+        names: C labels.
+        truth: (C,) 1 where the record has the label.
+        rate: samples a second.
+    """
+    signal, probabilities, truth = np.asarray(signal), np.asarray(probabilities), np.asarray(truth).astype(bool)
+    seconds = np.arange(1, len(signal) + 1) / rate
+    figure = Figure(figsize=(11, 9.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    _draw_leads(above, seconds, signal)
+    above.set_title(title, fontsize=10)
+    _draw_probabilities(below, seconds, probabilities, names, truth)
+    below.set_xlabel("seconds")
+    below.set_xlim(0, seconds[-1])
+    return figure
+
+
+def _draw_leads(axes: Axes, seconds: NDArray, signal: NDArray) -> None:
+    """One lead under the other, each about its median, on paper of squares of 0.2 s and 0.5 mV."""
+    centred = signal - np.median(signal, axis=0)
+    spacing = max(1.0, np.ceil(2 * 0.75 * float(np.quantile(np.ptp(centred, axis=0), 0.9))) / 2)  # a whole square
+    heights = -spacing * np.arange(signal.shape[1])
+    axes.plot(seconds, centred + heights, color="black", linewidth=0.7)
+    axes.set_yticks(heights, LEADS)
+    axes.tick_params(axis="y", length=0)
+    bottom, top = (heights + centred.min(0)).min() - 0.25, (heights + centred.max(0)).max() + 0.25
+    axes.set_ylim(bottom, top)
+    for level in np.arange(np.ceil(bottom * 2), top * 2) / 2:
+        axes.axhline(level, color=_PAPER, linewidth=0.5, zorder=0)
+    for moment in np.arange(0, seconds[-1], 0.2):
+        axes.axvline(moment, color=_PAPER, linewidth=0.5, zorder=0)
+    axes.set_ylabel("leads; a square is 0.2 s wide, 0.5 mV high", fontsize=8)
+
+
+def _draw_probabilities(
+    axes: Axes, seconds: NDArray, probabilities: NDArray, names: Sequence[str], truth: NDArray
+) -> None:
+    """Bold what is true, thin what else is most probable; the rest is grey and has no name."""
+    order = np.lexsort((-probabilities[-1], ~truth))  # what is true first, then by probability at the end
+    named = [int(label) for label in order[:_MANY]]
+    colours = dict(zip(named, _COLOURS, strict=False))
+    for label in range(len(names)):
+        if label not in colours:
+            axes.plot(seconds, probabilities[:, label], color=_GREY, linewidth=0.5, alpha=0.5)
+    for label in named:
+        width, style = (2.2, "-") if truth[label] else (1.0, "--")
+        text = f"{names[label]}  {probabilities[-1, label]:.2f}{' (true)' if truth[label] else ''}"
+        axes.plot(seconds, probabilities[:, label], style, color=colours[label], linewidth=width, label=text)
+    axes.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel("probability so far")
+    axes.grid(alpha=0.25)
+    _legend(axes, "at the end")
+
+
+def _legend(axes: Axes, title: str) -> None:
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        frameon=False,
+        fontsize=8,
+        title=title,
+        title_fontsize=8,
+        alignment="left",
+    )
