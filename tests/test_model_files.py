@@ -133,7 +133,9 @@ def test_an_interrupted_save_never_mixes_two_models(tmp_path, monkeypatch):
 
 
 def test_what_is_not_a_model_is_not_saved(tmp_path):
-    with pytest.raises(TypeError, match="model: expected one of MultiresClassifier, unwrapped, got DataParallel"):
+    with pytest.raises(
+        TypeError, match="model: expected a MultiresClassifier or MultiresAR, unwrapped, got DataParallel"
+    ):
         save(torch.nn.DataParallel(make_model()), tmp_path)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="meta device"):
         save(make_model(device="meta"), tmp_path)
@@ -154,8 +156,8 @@ def test_missing_parts_are_named(folder):
     ("edit", "message"),
     [
         (lambda f: edit_config(f, format=2), "expected format 1, got 2; a newer format needs a newer multiresconv"),
-        (lambda f: edit_config(f, **{"class": "Net"}), "expected class MultiresClassifier, got 'Net'"),
-        (lambda f: edit_config(f, **{"class": ["Net"]}), "expected class MultiresClassifier, got"),
+        (lambda f: edit_config(f, **{"class": "Net"}), "expected class MultiresClassifier or MultiresAR, got 'Net'"),
+        (lambda f: edit_config(f, **{"class": ["Net"]}), "expected class MultiresClassifier or MultiresAR, got"),
         (lambda f: edit_config(f, extra=1), "expected an object of format, class and arguments, got .*extra"),
         (lambda f: edit_config(f, arguments=[]), r"arguments: expected an object, got \[\]"),
         (lambda f: edit_arguments(f, colour="red"), "arguments: .*'colour'"),

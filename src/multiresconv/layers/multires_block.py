@@ -1,6 +1,8 @@
 """`MultiresBlock`: the residual block that networks are stacked from."""
 
-from typing import Literal, Unpack
+from collections.abc import Sequence
+from typing import Literal, Unpack, cast, overload
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -9,12 +11,15 @@ from torch import Tensor, nn
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
+from multiresconv.ops import State
+from multiresconv.ops.streaming import check_state, refuse_gradients, writable
+from multiresconv.ops.streaming_cpu import BlockTensors, CheckedBlocks, check_blocks
 
 Norm = Literal["layer", "batch"]
 
 
 class MultiresBlock(nn.Module):
-    """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout [-> linear D to D] -> + input -> norm.
+    """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout [-> linear] -> + input -> norm.
 
     (B, L, d_model) -> (B, L, d_model). Causal but for what batch norm shares between steps while it trains.
 
@@ -22,7 +27,7 @@ class MultiresBlock(nn.Module):
         d_model: number of channels D.
         dropout: probability with which a channel is dropped, in both places.
         norm: "layer", over the channels of a step, or "batch", over all valid steps of a batch.
-        projection: whether there is the linear map D to D in brackets, which the paper's density networks have.
+        projection: whether there is the linear map, D to D, in brackets, which the paper's density networks have.
         **layer: the options of `MultiresLayer`.
     """
 
@@ -54,11 +59,135 @@ class MultiresBlock(nn.Module):
             self.projection.reset_parameters()
         self.norm.reset_parameters()
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model)."""
-        y = self.dropout(F.gelu(self.conv(x)))
+    def init_state(self, batch_size: int) -> State:
+        """The state before the first step of `batch_size` sequences: that of the block's `MultiresLayer`."""
+        return self.conv.init_state(batch_size)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step: x (B, d_model) -> y (B, d_model) and the state after it, in the memory of the one that is given.
+
+        For inference: gives no gradients.
+
+        Raises:
+            RuntimeError: dropout or batch norm in training mode.
+            ValueError: a state that does not fit.
+        """
+        conv = self.conv
+        if x.ndim != 2 or x.shape[1] != conv.d_model:
+            raise ValueError(f"x: expected shape (batch, {conv.d_model}), got {tuple(x.shape)}")
+        check_state(state, (len(x), conv.state_size, conv.d_model), conv.h0)
+        refuse_gradients(x, state)
+        lines, position = writable(state["lines"]), state["position"]
+        return step_blocks([self], x, lines[:, None], position), {"lines": lines, "position": position + 1}
+
+    def check_streams(self) -> None:
+        """Raise where a step would not be what it is in the whole sequence: in training, with dropout or batch norm."""
+        if self.dropout.training and self.dropout.p > 0:
+            raise RuntimeError("streaming: dropout is active; call eval() first")
+        if isinstance(self.norm, MaskedBatchNorm) and self.norm.training:
+            raise RuntimeError("streaming: batch norm is in training mode; call eval() first")
+
+    @overload
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
+    ) -> Tensor | tuple[Tensor, State]:
+        """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model).
+
+        With a state, x is the next chunk of a longer sequence, and the state after it is returned too, (y, state); the
+        one that is given is left as it is.
+
+        Raises:
+            RuntimeError: a state while dropout or batch norm is in training mode.
+            ValueError: lengths and a state; a state that does not fit.
+        """
+        if state is None:
+            return self._mix(x, self.conv(x), lengths)
+        refuse_lengths(lengths)
+        self.check_streams()
+        y, after = self.conv(x, state)
+        return self._mix(x, y, None), after
+
+    def _mix(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
+        """What follows the convolution y of x, step by step; all (B, L, d_model)."""
+        y = self.dropout(F.gelu(y))
         y = self.dropout(F.glu(self.mix(y)))
         if self.projection is not None:
             y = self.projection(y)
         y = x + y
         return self.norm(y, lengths) if isinstance(self.norm, MaskedBatchNorm) else self.norm(y)
+
+
+def refuse_lengths(lengths: Tensor | None) -> None:
+    if lengths is not None:
+        raise ValueError("lengths, state: give one of them; a chunk of a stream has no padding")
+
+
+# Multiply-adds of a map to 2D beyond which it is faster as a matrix product on several threads.
+_FUSED_WORK = 1 << 20
+
+
+def step_blocks(blocks: Sequence[MultiresBlock], x: Tensor, lines: Tensor, position: Tensor) -> Tensor:
+    """One step x (B, D) through a stack of blocks; `lines` (B, blocks, S, D), `writable`, come up to date in place."""
+    with torch.no_grad():
+        small = x.is_cpu and 2 * x.numel() * x.shape[1] <= _FUSED_WORK
+        if small and not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()):
+            checked = _checked(blocks)
+            if checked is not None and checked.take(x, lines):
+                return checked.step(x, lines, position)
+        for block in blocks:
+            block.check_streams()
+        for block, line in zip(blocks, lines.unbind(1), strict=True):
+            y, _ = block.conv.step(x, {"lines": line, "position": position})  # writes into `line`
+            x = block._mix(x[:, None], y[:, None], None)[:, 0]
+        return x
+
+
+def _checked(blocks: Sequence[MultiresBlock]) -> CheckedBlocks | None:
+    """The blocks for the kernel, or None; what was found the last time is taken again where it still holds."""
+    plain = [tensors for block in blocks if (tensors := _plain_tensors(block)) is not None]
+    if len(plain) < len(blocks):
+        return None
+    first = next(iter(blocks))
+    checked = _last_checked.get(first)
+    if checked is None or not checked.are(plain):
+        checked = check_blocks(plain)
+        if checked is not None:
+            _last_checked[first] = checked
+    return checked
+
+
+_last_checked: WeakKeyDictionary[MultiresBlock, CheckedBlocks] = WeakKeyDictionary()
+
+
+def _plain_tensors(block: MultiresBlock) -> BlockTensors | None:
+    """The tensors of a block, or None where they are not all there is to a step.
+
+    A part that someone has exchanged, parametrized or hooked is left to PyTorch, and so is one that a step refuses.
+    Looked up in the dicts behind the attributes: `block.mix.weight` takes a microsecond, a step has dozens of them.
+    """
+    parts = block._modules
+    conv, mix, dropout, projection, norm = (parts.get(n) for n in ("conv", "mix", "dropout", "projection", "norm"))
+    batch_norm = type(norm) is MaskedBatchNorm
+    if (
+        type(conv) is not MultiresLayer
+        or type(mix) is not nn.Linear
+        or type(dropout) is not ChannelDropout
+        or not (projection is None or type(projection) is nn.Linear)
+        or not (batch_norm or type(norm) is nn.LayerNorm)
+        or (dropout.training and dropout.p > 0)
+        or (batch_norm and norm.training)
+        or conv.backend == "reference"
+    ):
+        return None
+    tensors: list[Tensor | None] = [conv._parameters["h0"], conv._parameters["h1"], conv._parameters["w"]]
+    for part in (mix, norm) if projection is None else (mix, norm, projection):
+        weight, bias = part._parameters["weight"], part._parameters["bias"]
+        if bias is None or part._forward_hooks or part._forward_pre_hooks:
+            return None
+        tensors += (weight, bias)
+    if batch_norm:
+        tensors += (norm._buffers["running_mean"], norm._buffers["running_var"])
+    return BlockTensors(cast(list[Tensor], tensors), norm.eps, projection is not None, batch_norm, conv.memory)

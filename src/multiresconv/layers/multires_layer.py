@@ -2,21 +2,26 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, get_args, overload
 
 import torch
 from torch import Tensor, nn
 
 from multiresconv.ops import (
     Backend,
+    State,
     default_depth,
     fading,
     multires_conv,
+    multires_conv_chunk,
+    multires_conv_init,
+    multires_conv_step,
     receptive_field,
     uniform,
     wavelet_taps,
     weight_size,
 )
+from multiresconv.ops.streaming import state_size
 
 Memory = Literal["fading"] | int | Sequence[int]
 
@@ -86,6 +91,7 @@ class MultiresLayer(nn.Module):
         if kernel_size < 2:
             raise ValueError(f"kernel_size: expected at least 2, got {kernel_size}")
         self.memory = _memory(memory, kernel_size, depth, max_length)
+        self.state_size = state_size(kernel_size, self.memory)
         self.wavelet = wavelet
         self.own_skip_init = own_skip_init
         self.backend: Backend = backend
@@ -136,21 +142,48 @@ class MultiresLayer(nn.Module):
         taps = {"kernel_size": self.kernel_size} if self.wavelet is None else {"wavelet": self.wavelet}
         return {**taps, "memory": list(self.memory), "own_skip_init": self.own_skip_init}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def init_state(self, batch_size: int) -> State:
+        """The state before the first step of `batch_size` sequences; see `multires_conv_init`."""
+        return multires_conv_init(
+            batch_size, self.d_model, self.kernel_size, self.memory, device=self.h0.device, dtype=self.h0.dtype
+        )
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step: x (B, d_model) -> y (B, d_model) and the state after it, in the memory of the one that is given.
+
+        For inference: gives no gradients; see `multires_conv_step`.
+        """
+        if x.ndim != 2 or x.shape[1] != self.d_model:
+            raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
+        x = self._in_own_dtype(x)
+        return multires_conv_step(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
+
+    @overload
+    def forward(self, x: Tensor, state: None = None) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]: ...
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor | tuple[Tensor, State]:
         """x (B, L, d_model), L >= 1 -> y (B, L, d_model), of the same dtype.
 
-        Under autocast the layer computes and returns the dtype of its parameters.
+        With a state, x is the next chunk of a longer sequence, and the state after it is returned too, (y, state); the
+        one that is given is left as it is. Under autocast the layer computes and returns the dtype of its parameters.
         """
         if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.d_model:
             raise ValueError(
                 f"x: expected shape (batch, length, {self.d_model}) with length >= 1, got {tuple(x.shape)}"
             )
+        x = self._in_own_dtype(x).transpose(1, 2)
+        if state is None:
+            return multires_conv(x, self.h0, self.h1, self.w, self.memory, backend=self.backend).transpose(1, 2)
+        y, state = multires_conv_chunk(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
+        return y.transpose(1, 2), state
+
+    def _in_own_dtype(self, x: Tensor) -> Tensor:
         if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
             x = x.to(self.h0.dtype)
         if x.dtype != self.h0.dtype:
             raise TypeError(f"x: expected the dtype of the layer, {self.h0.dtype}, got {x.dtype}")
-        y = multires_conv(x.transpose(1, 2), self.h0, self.h1, self.w, self.memory, backend=self.backend)
-        return y.transpose(1, 2)
+        return x
 
     def extra_repr(self) -> str:
         taps = f"kernel_size={self.kernel_size}" if self.wavelet is None else f"wavelet={self.wavelet!r}"

@@ -1,12 +1,14 @@
 """`MultiresClassifier`: from a sequence to the logits of its classes or labels."""
 
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 import torch
 from torch import Tensor, nn
 
-from multiresconv.layers import LayerOptions, Norm, mean_pool
+from multiresconv.layers import LayerOptions, Norm, mean_pool, refuse_lengths
 from multiresconv.models.net import MultiresNet
+from multiresconv.ops import State
+from multiresconv.ops.streaming import check_state_tensor, writable
 
 
 class MultiresClassifier(nn.Module):
@@ -67,18 +69,69 @@ class MultiresClassifier(nn.Module):
         self.net.reset_parameters()
         self.output.reset_parameters()
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def init_state(self, batch_size: int) -> State:
+        """The state before the first step of `batch_size` sequences: that of the net and "total" (B, d_model).
+
+        "total" is the sum of all features so far, in float64, so that a running mean stays exact however long.
+        """
+        state = self.net.init_state(batch_size)
+        weight = self.output.weight
+        total = torch.zeros(batch_size, weight.shape[1], dtype=torch.float64, device=weight.device)
+        return {**state, "total": total}
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """The running prediction: logits (B, d_output) of all steps up to x (B, d_input) or tokens (B,), and the state.
+
+        The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
+        """
+        before, total = self._split(state)
+        features, after = self.net.step(x, before)
+        with torch.no_grad():
+            total = writable(total).add_(features)
+            logits = self.output((total / after["position"][:, None]).to(features.dtype))
+        return logits, {**after, "total": total}
+
+    @overload
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
+    ) -> Tensor | tuple[Tensor, State]:
         """Logits of every sequence.
 
         Args:
             x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1.
             lengths: (B,) integers in 1..L, how many steps of each sequence are valid; None: all. The rest is padding,
                 which may hold anything and changes no logit, no statistic and no gradient.
+            state: of `init_state`, a step or a chunk, where x is the next chunk of a longer sequence. It is left as it
+                is. Not together with lengths, nor while dropout or batch norm is in training mode.
 
         Returns:
-            (B, d_output).
+            (B, d_output). With a state: the running prediction (B, L, d_output), at each step of the chunk the logits
+            of all steps up to there, and the state after it.
         """
+        if state is not None:
+            refuse_lengths(lengths)
+            return self._chunk(x, state)
         features = self.net(x, lengths)
         if lengths is not None:
             lengths = lengths.to(features.device)
         return self.output(mean_pool(features, lengths))
+
+    def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        before, total = self._split(state)
+        features, after = self.net(x, state=before)
+        totals = total[:, None] + features.cumsum(1, dtype=torch.float64)
+        counts = state["position"][:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
+        logits = self.output((totals / counts[:, :, None]).to(features.dtype))
+        return logits, {**after, "total": totals[:, -1].contiguous()}
+
+    def _split(self, state: State) -> tuple[State, Tensor]:
+        """The net's part of a state, and "total"."""
+        if not isinstance(state, dict) or state.keys() != {"lines", "position", "total"}:
+            found = ", ".join(state) if isinstance(state, dict) else type(state).__name__
+            raise ValueError(f"state: expected a dict of lines, position, total, got {found}; begin with init_state")
+        weight, total = self.output.weight, state["total"]
+        check_state_tensor("total", total, (len(state["lines"]), weight.shape[1]), torch.float64, weight.device)
+        return {"lines": state["lines"], "position": state["position"]}, total

@@ -9,15 +9,17 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.state import check_state
 from multiresconv.ops import Backend
 
 FORMAT = 1
-CLASSES = {"MultiresClassifier": MultiresClassifier}
+Model = MultiresClassifier | MultiresAR
+CLASSES: dict[str, type[Model]] = {"MultiresClassifier": MultiresClassifier, "MultiresAR": MultiresAR}
 
 
-def save(model: MultiresClassifier, folder: str | os.PathLike[str]) -> None:
+def save(model: Model, folder: str | os.PathLike[str]) -> None:
     """Write a model into `folder`, which is made if need be; a model that is there already is replaced.
 
     Each file appears whole or not at all, `config.json` last: a folder that has it has a model, and never the tensors
@@ -30,7 +32,7 @@ def save(model: MultiresClassifier, folder: str | os.PathLike[str]) -> None:
     """
     name = type(model).__name__
     if type(model) is not CLASSES.get(name):
-        raise TypeError(f"model: expected one of {', '.join(CLASSES)}, unwrapped, got {name}")
+        raise TypeError(f"model: expected a {' or '.join(CLASSES)}, unwrapped, got {name}")
     tensors = model.state_dict()
     if any(tensor.is_meta for tensor in tensors.values()):
         raise ValueError("model: expected one that has values, this one is on the meta device")
@@ -49,7 +51,7 @@ def save(model: MultiresClassifier, folder: str | os.PathLike[str]) -> None:
 
 def load(
     folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto"
-) -> MultiresClassifier:
+) -> Model:
     """The model that `save` wrote into `folder`, in eval mode: call `train()` on it to train it further.
 
     Args:
@@ -78,7 +80,7 @@ def load(
     return model.eval()
 
 
-def _build(path: Path, backend: Backend) -> MultiresClassifier:
+def _build(path: Path, backend: Backend) -> Model:
     """The model that a `config.json` describes, on the meta device: its tensors come from the other file."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +93,7 @@ def _build(path: Path, backend: Backend) -> MultiresClassifier:
             f"{path}: expected format {FORMAT}, got {config['format']!r}; a newer format needs a newer multiresconv"
         )
     if config["class"] not in list(CLASSES):
-        raise ValueError(f"{path}: expected class {', '.join(CLASSES)}, got {config['class']!r}")
+        raise ValueError(f"{path}: expected class {' or '.join(CLASSES)}, got {config['class']!r}")
     if not isinstance(config["arguments"], dict):
         raise ValueError(f"{path}: arguments: expected an object, got {config['arguments']!r}")
     try:

@@ -1,11 +1,22 @@
 """`MultiresNet`: an encoder and a stack of blocks, what every model here is built on."""
 
-from typing import Any, Unpack, cast
+from collections.abc import Sequence
+from typing import Any, Unpack, cast, overload
 
 import torch
 from torch import Tensor, nn
 
-from multiresconv.layers import LayerOptions, MultiresBlock, Norm, check_lengths, valid_steps
+from multiresconv.layers import (
+    LayerOptions,
+    MultiresBlock,
+    Norm,
+    check_lengths,
+    refuse_lengths,
+    step_blocks,
+    valid_steps,
+)
+from multiresconv.ops import State, multires_conv_init
+from multiresconv.ops.streaming import check_state, refuse_gradients, writable
 
 
 class MultiresNet(nn.Module):
@@ -55,6 +66,7 @@ class MultiresNet(nn.Module):
             for _ in range(n_layers)
         ]
         self.blocks = nn.ModuleList(blocks)
+        self._state_shape = (n_layers, blocks[0].conv.state_size, d_model)
         self.config: dict[str, Any] = {
             "d_model": d_model,
             "n_layers": n_layers,
@@ -71,18 +83,54 @@ class MultiresNet(nn.Module):
         for block in self.blocks:
             cast(MultiresBlock, block).reset_parameters()
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def init_state(self, batch_size: int) -> State:
+        """The state before the first step of `batch_size` sequences: "lines" (B, n_layers, S, d_model) of all blocks.
+
+        See `multires_conv_init`.
+        """
+        conv = cast(MultiresBlock, self.blocks[0]).conv
+        layers, h0 = len(self.blocks), conv.h0
+        return multires_conv_init(
+            batch_size, conv.d_model, conv.kernel_size, conv.memory, layers=layers, device=h0.device, dtype=h0.dtype
+        )
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Features of the next step: x (B, d_input) or tokens (B,) -> (B, d_model), and the state after it.
+
+        The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
+        """
+        self._check_input(x, time=())
+        refuse_gradients(x, state)
+        check_state(state, (len(x), *self._state_shape), self.encoder.weight)
+        with torch.no_grad():
+            x = self._encode(x)
+        lines, position = writable(state["lines"]), state["position"]
+        blocks = cast(Sequence[MultiresBlock], self.blocks)
+        return step_blocks(blocks, x, lines, position), {"lines": lines, "position": position + 1}
+
+    @overload
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
+    ) -> Tensor | tuple[Tensor, State]:
         """Features of every step.
 
         Args:
             x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1.
             lengths: (B,) integers in 1..L, how many steps of each sequence are valid; None: all. The rest is padding,
                 which may hold anything, NaN or an unused token too, and changes no valid output and no gradient.
+            state: of `init_state`, a step or a chunk, where x is the next chunk of a longer sequence. It is left as it
+                is. Not together with lengths, nor while dropout or batch norm is in training mode.
 
         Returns:
-            (B, L, d_model); what stands at padded steps has no meaning.
+            (B, L, d_model); what stands at padded steps has no meaning. With a state: that and the state after it.
         """
         self._check_input(x)
+        if state is not None:
+            refuse_lengths(lengths)
+            return self._chunk(x, state)
         if lengths is not None:
             lengths = check_lengths(lengths, x)
             # Before the first product: a gradient of 0 times NaN would still be NaN.
@@ -92,6 +140,15 @@ class MultiresNet(nn.Module):
         for block in self.blocks:
             x = block(x, lengths)
         return x
+
+    def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        check_state(state, (len(x), *self._state_shape), self.encoder.weight)
+        x = self._encode(x)
+        lines, position = [], state["position"]
+        for block, line in zip(self.blocks, state["lines"].unbind(1), strict=True):
+            x, after = cast(MultiresBlock, block)(x, state={"lines": line, "position": position})
+            lines.append(after["lines"])
+        return x, {"lines": torch.stack(lines, dim=1), "position": position + x.shape[1]}
 
     def _encode(self, x: Tensor) -> Tensor:
         if isinstance(self.encoder, nn.Linear):
@@ -103,12 +160,15 @@ class MultiresNet(nn.Module):
             last = self.encoder.num_embeddings - 1
             raise ValueError(f"x: expected tokens in 0..{last}, got {lowest}..{highest}") from None
 
-    def _check_input(self, x: Tensor) -> None:
-        if isinstance(self.encoder, nn.Linear):
-            channels = self.encoder.in_features
-            if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != channels:
-                raise ValueError(f"x: expected shape (batch, length >= 1, {channels}), got {tuple(x.shape)}")
-        elif x.ndim != 2 or x.shape[1] < 1:
-            raise ValueError(f"x: expected tokens of shape (batch, length >= 1), got {tuple(x.shape)}")
+    def _check_input(self, x: Tensor, time: tuple[str, ...] = ("length >= 1",)) -> None:
+        """Raise unless x is (batch, *time, channels) samples or (batch, *time) tokens."""
+        encoder = self.encoder
+        shape = ("batch", *time, str(encoder.in_features)) if isinstance(encoder, nn.Linear) else ("batch", *time)
+        fits = x.ndim == len(shape) and 0 not in x.shape[1:]
+        if isinstance(encoder, nn.Linear):
+            if not fits or x.shape[-1] != encoder.in_features:
+                raise ValueError(f"x: expected shape ({', '.join(shape)}), got {tuple(x.shape)}")
+        elif not fits:
+            raise ValueError(f"x: expected tokens of shape ({', '.join(shape)}), got {tuple(x.shape)}")
         elif x.dtype not in (torch.int64, torch.int32):
             raise TypeError(f"x: expected int64 or int32 tokens, got {x.dtype}")

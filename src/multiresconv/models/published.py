@@ -10,45 +10,56 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers import Memory
+from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
+from multiresconv.models.files import Model
 from multiresconv.models.state import check_state
 from multiresconv.ops import wavelet_taps
 
 
-def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> MultiresClassifier:
-    """A classifier with the weights of a published checkpoint, in eval mode, on the CPU.
+def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> Model:
+    """A model with the weights of a published checkpoint, in eval mode, on the CPU.
 
     Args:
-        ckpt: path of a checkpoint as the published `classification.py` writes it.
-        config: keyword arguments of the published `MultiresNet` that it was trained with; those left out have the
-            published defaults.
+        ckpt: path of a checkpoint as the published `classification.py` or `autoregressive.py` writes it.
+        config: keyword arguments of the published `MultiresNet`, or `MultiresAR`, that it was trained with; those left
+            out have the published defaults. With `nr_logistic_mix` it is a density model, a `MultiresAR`.
 
-    Input is (B, L, C) here, (B, C, L) there; tokens are (B, L) in both.
+    Input is (B, L, C) here, (B, C, L) there; tokens are (B, L) in both. Pixels are uint8 here, scaled by the caller to
+    [-1, 1] there.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a configuration that is unknown, incomplete or not a classifier's; a file that is not such a
-            checkpoint; tensors that do not fit the configuration, by their published names.
+        ValueError: a configuration that is unknown or incomplete; a file that is not such a checkpoint; tensors that do
+            not fit the configuration, by their published names.
     """
-    if "nr_logistic_mix" in config:
-        raise ValueError("config: nr_logistic_mix belongs to a density model; this version loads classifiers only")
+    build = _density_model if "nr_logistic_mix" in config else _classifier
     try:
-        model = MultiresClassifier(**_arguments(**config), device="meta")
+        model = build(**config)
     except TypeError as error:
         raise ValueError(f"config: not the published constructor's arguments: {error}") from error
     state = model.state_dict()
-    embedding = isinstance(model.net.encoder, nn.Embedding)
-    published = {name: _published_name(name) for name in state}
+    published = {name: _published_name(name, model) for name in state}
     tensors = _read(ckpt)
-    check_state(tensors, {published[name]: _published_view(name, t, embedding) for name, t in state.items()}, str(ckpt))
+    check_state(tensors, {published[name]: _published_view(name, t, model) for name, t in state.items()}, str(ckpt))
     model.load_state_dict({name: tensors[published[name]].reshape(t.shape) for name, t in state.items()}, assign=True)
     return model.eval()
+
+
+def _classifier(*, d_output: int = 10, **shared: Any) -> MultiresClassifier:
+    return MultiresClassifier(d_output, **_arguments(**shared), device="meta")
+
+
+def _density_model(*, nr_logistic_mix: int, **shared: Any) -> MultiresAR:
+    arguments = _arguments(**shared)
+    if arguments.pop("n_tokens") is not None:
+        raise ValueError("config: encoder: expected linear for a density model, got 'embedding'")
+    return MultiresAR(n_channels=arguments.pop("d_input"), n_mixtures=nr_logistic_mix, **arguments, device="meta")
 
 
 def _arguments(
     *,
     d_input: int,
-    d_output: int = 10,
     d_model: int = 256,
     n_layers: int = 4,
     dropout: float = 0.2,
@@ -64,7 +75,7 @@ def _arguments(
     kernel_size: int = 2,
     indep_res_init: bool = False,
 ) -> dict[str, Any]:
-    """Arguments of `MultiresClassifier` for those of the published constructor, whose names and defaults these are."""
+    """Arguments of both models here for those of both published constructors, whose names and defaults these are."""
     choices = {"encoder": ("linear", "embedding"), "layer_type": ("multires",), "tree_select": ("fading", "uniform")}
     for name, value in {"encoder": encoder, "layer_type": layer_type, "tree_select": tree_select}.items():
         if value not in choices[name]:
@@ -79,7 +90,6 @@ def _arguments(
         raise ValueError(f"config: kernel_size: expected {taps}, the length of wavelet {hinit!r}, got {kernel_size}")
     memory: Memory = "fading" if tree_select == "fading" or d_mem is None else d_mem
     return {
-        "d_output": d_output,
         "d_model": d_model,
         "n_layers": n_layers,
         "d_input": d_input if encoder == "linear" else None,
@@ -109,22 +119,26 @@ def _read(ckpt: str | os.PathLike[str]) -> dict[str, Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
-def _published_name(name: str) -> str:
+def _published_name(name: str, model: Model) -> str:
     for pattern, published in (
         (r"net\.encoder\.", r"encoder."),
         (r"net\.blocks\.(\d+)\.conv\.", r"seq_layers.\1."),
         (r"net\.blocks\.(\d+)\.mix\.", r"mixing_layers.\1.0."),
+        (r"net\.blocks\.(\d+)\.projection\.", r"mixing_layers.\1.3."),
         (r"net\.blocks\.(\d+)\.norm\.", r"norms.\1."),
-        (r"output\.", r"output_mapping."),
+        (r"output\.", r"decoder." if isinstance(model, MultiresAR) else r"output_mapping."),
     ):
         name = re.sub("^" + pattern, published, name)
     return name
 
 
-def _published_view(name: str, tensor: Tensor, embedding: bool) -> Tensor:
-    """A tensor of the classifier in its published shape: filters and linear maps are `conv1d` weights there."""
+def _published_view(name: str, tensor: Tensor, model: Model) -> Tensor:
+    """A tensor of the model in its published shape: filters and linear maps over time are `conv1d` weights there."""
     if name.endswith((".h0", ".h1")):
         return tensor.unsqueeze(1)
-    if name.endswith(".mix.weight") or (name == "net.encoder.weight" and not embedding):
-        return tensor.unsqueeze(2)
-    return tensor
+    over_time = (
+        name.endswith((".mix.weight", ".projection.weight"))
+        or (name == "net.encoder.weight" and not isinstance(model.net.encoder, nn.Embedding))
+        or (name == "output.weight" and isinstance(model, MultiresAR))
+    )
+    return tensor.unsqueeze(2) if over_time else tensor

@@ -1,0 +1,95 @@
+"""Streaming in plain PyTorch, on any device: what the kernels are held to. Delay lines as in `streaming`."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def line_sizes(kernel_size: int, memory: Sequence[int]) -> list[int]:
+    """Slots of the delay lines, in their order in a state; together they are its S."""
+    scales = range(1, len(memory) + 1)
+    wavelet = [(kept - 1) * 2**j for j, kept in zip(scales, reversed(memory), strict=True) if kept > 1]
+    return [(kernel_size - 1) * 2 ** (j - 1) for j in scales] + wavelet
+
+
+def chunk_reference(
+    x: Tensor, lines: Tensor, position: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """y (B, D, L) and the new delay lines (B, S, D) in plain PyTorch: the operator with a past that is not zero."""
+    sizes = line_sizes(h0.shape[1], memory)
+    slots = [position[:, None] + torch.arange(size, device=x.device) for size in sizes]  # oldest first
+    past = _reorder(lines, slots, sizes).transpose(1, 2).split(sizes, dim=2)
+    depth, channels = len(memory), x.shape[1]
+    y, a, stop = w[:, -1:] * x, x, w.shape[1] - 1
+    later_a, later_b = [], []
+    for j, kept in enumerate(reversed(memory), start=1):
+        a_line = torch.cat([past[j - 1], a], dim=2)
+        if kept:
+            weights = w[:, None, stop - kept : stop].flip(2)
+            b_line = F.conv1d(a_line, h1[:, None], dilation=2 ** (j - 1), groups=channels)
+            if kept > 1:
+                b_line = torch.cat([past[depth + len(later_b)], b_line], dim=2)
+                later_b.append(b_line[:, :, x.shape[2] :])
+            y = y + F.conv1d(b_line, weights, dilation=2**j, groups=channels)
+            stop -= kept
+        later_a.append(a_line[:, :, x.shape[2] :])
+        a = F.conv1d(a_line, h0[:, None], dilation=2 ** (j - 1), groups=channels)
+    y = y + w[:, :1] * a
+    steps = [torch.arange(size, device=x.device) - position[:, None] - x.shape[2] for size in sizes]
+    return y, _reorder(torch.cat(later_a + later_b, dim=2).transpose(1, 2), steps, sizes)
+
+
+def _reorder(lines: Tensor, slots: list[Tensor], sizes: list[int]) -> Tensor:
+    """lines (B, S, D), each line at its slots (B, size), taken modulo its size."""
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    index = torch.cat([start + slot % size for start, slot, size in zip(starts, slots, sizes, strict=True)], dim=1)
+    return lines.gather(1, index[:, :, None].expand_as(lines))
+
+
+def step_reference(
+    x: Tensor, lines: Tensor, position: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]
+) -> Tensor:
+    """y (B, D) in plain PyTorch; `lines` (B, S, D) are brought up to date in place.
+
+    What the filters see of the past is known before the step, for all scales at once; only the taps on the current
+    sample go from scale to scale.
+    """
+    batch, channels = x.shape
+    depth, past_taps = len(memory), h0.shape[1] - 1
+    dilations = 2 ** torch.arange(depth, device=x.device)
+    starts, sizes = past_taps * (dilations - 1), past_taps * dilations
+    lags = dilations[:, None] * torch.arange(past_taps, 0, -1, device=x.device)  # (J, K-1), as the taps are ordered
+    slots = starts[:, None] + (position[:, None, None] - lags) % sizes[:, None]
+    past = _take(lines, slots.flatten(1)).view(batch, depth, past_taps, channels)
+    low, high = (torch.einsum("bjkd,dk->bjd", past, h[:, :-1]) for h in (h0, h1))
+    a = [x]
+    for j in range(depth):
+        a.append(h0[:, -1] * a[-1] + low[:, j])
+    now = torch.stack(a[:-1], dim=1)
+    b = h1[:, -1] * now + high
+    _put(lines, starts + position[:, None] % sizes, now)
+
+    y = w[:, -1] * x + w[:, 0] * a[-1]
+    start, stop = past_taps * (2**depth - 1), w.shape[1] - 1
+    for j, kept in enumerate(reversed(memory), start=1):
+        if kept:
+            y = y + w[:, stop - kept] * b[:, j - 1]
+        if kept > 1:
+            size = (kept - 1) * 2**j
+            slots = start + (position[:, None] - 2**j * torch.arange(1, kept, device=x.device)) % size
+            y = y + torch.einsum("btd,dt->bd", _take(lines, slots), w[:, stop - kept + 1 : stop])
+            _put(lines, start + position[:, None] % size, b[:, j - 1, None])
+            start += size
+        stop -= kept
+    return y
+
+
+def _take(lines: Tensor, slots: Tensor) -> Tensor:
+    """(B, n, D) of lines (B, S, D) at slots (B, n)."""
+    return lines.gather(1, slots[:, :, None].expand(-1, -1, lines.shape[2]))
+
+
+def _put(lines: Tensor, slots: Tensor, values: Tensor) -> None:
+    lines.scatter_(1, slots[:, :, None].expand(-1, -1, lines.shape[2]), values)
