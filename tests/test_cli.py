@@ -222,17 +222,20 @@ def test_every_command_has_help_and_none_of_it_waits_for_lightning() -> None:
     program = """
 import contextlib, io, sys
 from multiresconv.cli import main
-for command in ([], ["train"], ["train", "listops"], ["data", "listops"], ["evaluate"], ["predict"]):
+from multiresconv.cli.tasks import TASKS
+tasks = [["train", task] for task in TASKS]
+data = [["data", name] for name in ("listops", "mnist", "cifar10", "ptbxl")]
+for command in ([], ["train"], *tasks, *data, ["evaluate"], ["predict"], ["sample"], ["inspect"]):
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         main([*command, "--help"])
     assert text.getvalue().startswith("usage: multiresconv"), command
-assert "lightning" not in sys.modules and "torchmetrics" not in sys.modules
+assert not {"lightning", "torchmetrics", "matplotlib", "sklearn", "wfdb", "pandas"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml", "tqdm")
+EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "sklearn", "pooch", "PIL", "matplotlib", "yaml", "tqdm")
 
 
 def test_a_missing_extra_is_named_in_one_line() -> None:

@@ -10,8 +10,9 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from multiresconv.tasks.confusion import draw_confusion
 from multiresconv.training import pictures
-from multiresconv.training.pictures import draw_confusion, draw_curves
+from multiresconv.training.pictures import draw_curves, save_figure
 
 CLASSES = tuple("0123456789")
 
@@ -34,7 +35,7 @@ def test_curves_show_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
         {"kind": "train", "step": 20, "loss": 2.0, "accuracy": 0.4, "lr": 0.1},
         {"kind": "val", "step": 20, "loss": 2.5, "accuracy": 0.3},
     ]
-    draw_curves(tmp_path / "curves.png", lines)
+    draw_curves(tmp_path / "curves.png", lines, "accuracy")
     shown = {
         axes.get_title(): {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
         for axes in figures[0].axes
@@ -47,19 +48,19 @@ def test_curves_show_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_curves_are_a_picture(tmp_path: Path) -> None:
-    draw_curves(tmp_path / "curves.png", curve([3.0, 2.0, 1.0]))
+    draw_curves(tmp_path / "curves.png", curve([3.0, 2.0, 1.0]), "accuracy")
     assert pixels(tmp_path / "curves.png").std() > 0.01
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
 
 
 def test_curves_of_nothing_are_not_drawn(tmp_path: Path) -> None:
-    draw_curves(tmp_path / "curves.png", [])
+    draw_curves(tmp_path / "curves.png", [], "accuracy")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_curves_before_the_first_validation_and_of_a_task_without_accuracy(tmp_path: Path) -> None:
     lines = [{"kind": "train", "step": 1, "loss": 1.0, "lr": 0.1}, {"kind": "train", "step": 2, "loss": 0.5, "lr": 0.1}]
-    draw_curves(tmp_path / "curves.png", lines)
+    draw_curves(tmp_path / "curves.png", lines, "accuracy")
     assert pixels(tmp_path / "curves.png").std() > 0.01
 
 
@@ -67,7 +68,7 @@ def test_confusion_shows_where_the_counts_are(tmp_path: Path) -> None:
     """A 9 taken for a 0 is dark at the lower left; classes that never occur do no harm."""
     counts = torch.zeros(10, 10, dtype=torch.int64)
     counts[9, 0] = 7
-    draw_confusion(tmp_path / "confusion.png", counts, CLASSES, "title")
+    save_figure(draw_confusion(counts, CLASSES, "title"), tmp_path / "confusion.png")
     picture = pixels(tmp_path / "confusion.png")[..., :3]
     height, width, _ = picture.shape
     darkest = np.array([8, 48, 107]) / 255  # of "Blues"; there is a bar of it at the right, too

@@ -1,11 +1,15 @@
 """What the README says to type works as it stands; only numbers are made smaller here."""
 
+import os
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
-from tiny_run import write_data
+from PIL import Image
+from tiny_images import write_cifar, write_mnist
+from tiny_ptbxl import make_ptbxl, name_of
 
 from multiresconv.cli import main
 
@@ -13,10 +17,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
 
-SMALLER = {
-    "train": "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2",
-    "data": "--n_train 12 --n_val 4 --n_test 4 --min_length 5 --max_length 30",
-}
+NETWORK = "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2"
+SMALLER = {"train": NETWORK, "data": "--n_train 12 --n_val 4 --n_test 4 --min_length 5 --max_length 30"}
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,12 +34,24 @@ def test_the_commands_of_the_readme_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_data(Path("data/listops-quick"))  # train finds it there and does not generate the recipe's
-    Path("expressions.txt").write_text("[MAX 2 9 [MIN 4 7 ] 0 ]\n", encoding="utf-8")
-    assert {command[0] for command in COMMANDS} == {"train", "evaluate", "predict", "data"}
+    write_mnist(Path("data/mnist"))  # each recipe finds its data there, and downloads nothing
+    write_cifar(Path("data/cifar10"))
+    make_ptbxl(Path("data/ptbxl"), n=40)
+    Image.new("L", (28, 28)).save("digit.png")
+    Image.new("RGB", (32, 32), "orange").save("image.png")
+    record = Path("data/ptbxl") / name_of(1)
+    for suffix in (".hea", ".dat"):
+        record.with_name(record.name + suffix).rename(f"record{suffix}")
+    Path("record.hea").write_text(Path("record.hea").read_text().replace(record.name, "record"), encoding="utf-8")
+    Path("samples.csv").write_text(3 * (",".join("0.1" for _ in range(12)) + "\n"), encoding="utf-8")
+    verbs = {"train", "evaluate", "predict", "inspect", "sample", "data"}
+    assert {command[0] for command in COMMANDS} == verbs
     for command in COMMANDS:
+        arguments, source = (command[:-2], command[-1]) if "<" in command else (command, None)
         smaller = [] if "--resume" in command else SMALLER.get(command[0], "").split()
-        assert main([*command, *smaller]) == 0, f"{command}: {capsys.readouterr().err}"
+        with open(source or os.devnull, encoding="utf-8") as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            assert main([*arguments, *smaller]) == 0, f"{command}: {capsys.readouterr().err}"
 
 
 def test_what_make_does_in_the_readme_is_there() -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiresconv.cli.parsers import RECIPES, build_parsers
+from multiresconv.cli.parsers import build_parsers
+from multiresconv.cli.tasks import RECIPES, option_groups
 from multiresconv.training.options import FREE_TO_CHANGE
 from multiresconv.training.run_directory import RunDirectory
 
@@ -25,7 +26,10 @@ def dispatch(arguments: Sequence[str]) -> int:
     if name.startswith("train") and options["run"] is None and (recipe := last_recipe(name.split()[1], configs or ())):
         options["run"] = Path("runs") / f"{name.split()[1]}-{recipe}"
     command = commands[name]
-    return command.function(**vars(command.parser.instantiate(options)))
+    values = vars(command.parser.instantiate(options))
+    if name.startswith("train"):
+        values["groups"] = {group: values.pop(group) for group in option_groups(name.split()[1])}
+    return command.function(**values)
 
 
 def chosen(options: "Namespace") -> tuple[str, "Namespace"]:

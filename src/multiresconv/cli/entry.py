@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "matplotlib", "yaml", "tqdm")
+EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "sklearn", "pooch", "PIL", "matplotlib", "yaml", "tqdm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         return complain(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
-    except (argparse.ArgumentError, ValueError) as error:
+    except (argparse.ArgumentError, ImportError, ValueError) as error:  # an import of what another extra brings
         return complain(str(error))
 
 

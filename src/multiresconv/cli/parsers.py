@@ -1,18 +1,24 @@
-"""The parsers of the commands, made from their functions, and the recipes that come with the package."""
+"""The parsers of the commands, made from their functions."""
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
+from inspect import cleandoc, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from multiresconv.cli.commands import data_listops, evaluate, predict, train_listops
+from multiresconv.cli.data import data_cifar10, data_listops, data_mnist, data_ptbxl
+from multiresconv.cli.evaluate import evaluate
+from multiresconv.cli.inspect import inspect
+from multiresconv.cli.predict import predict
+from multiresconv.cli.sample import sample
+from multiresconv.cli.tasks import TASKS, add_option_groups, recipe_names, recipe_path
+from multiresconv.cli.train import train
 from multiresconv.tasks.listops import ListOpsData
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
-
-RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 class Command(NamedTuple):
@@ -39,63 +45,93 @@ class RecipeData(argparse.Action):
             namespace[name] = Path(value) if name == "folder" else value
 
 
-def recipe_path(task: str, name: str) -> Path:
-    return RECIPES / task / f"{name}.yaml"
-
-
-def recipe_names(task: str) -> list[str]:
-    return sorted(path.stem for path in (RECIPES / task).glob("*.yaml"))
-
-
 def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
     """The parser of everything, and each command with a parser of its own by name, such as "train listops"."""
+    commands = {
+        **{f"train {task}": _train(task) for task in TASKS},
+        "data listops": _data_listops(),
+        **{f"data {name}": _of_function(function) for name, function in _DATA.items()},
+        "evaluate": _of_run(evaluate),
+        "predict": _predict(),
+        "sample": _of_run(sample),
+        "inspect": _of_run(inspect),
+    }
+    top = _parser("Long-sequence models with multiresolution convolutional memory", version=version("multiresconv"))
+    top.prog = "multiresconv"
+    top_commands = top.add_subcommands(dest="command", metavar="COMMAND")
+    for verb, help_text in {"train": "train a model on a task", "data": "get, generate or verify a data set"}.items():
+        names = _parser(help_text)
+        top_commands.add_subcommand(verb, names, help=help_text)
+        of_names = names.add_subcommands(dest="task", metavar="TASK" if verb == "train" else "NAME")
+        for name, command in commands.items():
+            if name.startswith(f"{verb} "):
+                of_names.add_subcommand(name.split()[1], command.parser, help=command.parser.description)
+    for name, command in commands.items():
+        if " " not in name:
+            top_commands.add_subcommand(name, command.parser, help=command.parser.description)
+    return top, commands
+
+
+_DATA: dict[str, Callable[..., int]] = {"mnist": data_mnist, "cifar10": data_cifar10, "ptbxl": data_ptbxl}
+
+
+def _parser(text: str | None, **options: Any) -> "ArgumentParser":
     from jsonargparse import ArgumentParser
 
-    def parser(text: str | None) -> "ArgumentParser":
-        return ArgumentParser(description=(text or "").partition("\n")[0], exit_on_error=False, allow_abbrev=False)
+    description = cleandoc(text or "").partition("\n")[0]
+    return ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False, **options)
 
-    def add_recipe(to: "ArgumentParser", task: str, action: type[argparse.Action]) -> None:
-        about = f"options that come with the package: {', '.join(recipe_names(task))}; options after it win"
-        to.add_argument("--recipe", action=action, const=task, choices=recipe_names(task), metavar="NAME", help=about)
 
-    functions = {"train listops": train_listops, "data listops": data_listops, "evaluate": evaluate, "predict": predict}
-    commands = {name: Command(function, parser(function.__doc__)) for name, function in functions.items()}
+def _train(task: str) -> Command:
+    parser = _parser(TASKS[task].__doc__, default_config_files=[str(recipe_path(task, "paper"))])
+    parser.add_argument("--config", action="config", help="YAML file of options; options after it win")
+    _add_recipe(parser, task, Recipe)
+    add_option_groups(parser, task)
+    parser.add_function_arguments(train, as_group=False, skip={"task", "groups"})
+    return Command(partial(train, task), parser)
 
-    train = commands["train listops"].parser
-    train.add_argument("--config", action="config", help="YAML file of options; options after it win")
-    add_recipe(train, "listops", Recipe)
-    train.add_function_arguments(train_listops, as_group=False)
 
-    data = commands["data listops"].parser
-    add_recipe(data, "listops", RecipeData)
-    data.add_class_arguments(ListOpsData, as_group=False, skip={"cache_folder"})
-    data.add_argument("--verify", action="store_true", help="evaluate every expression and compare the label")
-    data.add_argument("--overwrite", action="store_true", help="replace the files that are there")
+def _data_listops() -> Command:
+    parser = _parser(data_listops.__doc__)
+    _add_recipe(parser, "listops", RecipeData)
+    parser.add_class_arguments(ListOpsData, as_group=False, skip={"cache_folder"})
+    parser.add_argument("--verify", action="store_true", help="evaluate every expression and compare the label")
+    parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
+    return Command(data_listops, parser)
 
-    commands["evaluate"].parser.add_argument("run", type=Path, help="the run directory")
-    commands["evaluate"].parser.add_function_arguments(evaluate, as_group=False, skip={"run"})
 
-    prediction = commands["predict"].parser
-    prediction.add_argument("run", type=Path, help="the run directory")
-    prediction.add_argument("files", type=Path, nargs="+", metavar="file", help="inputs; - is standard input")
-    prediction.add_argument("--json", action="store_true", help="one JSON object per row, with every probability")
-    prediction.add_function_arguments(predict, as_group=False, skip={"run", "files", "json"})
+def _predict() -> Command:
+    command = _of_run(predict, skip={"files"})
+    command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help="inputs; - is standard input")
+    return command
 
-    top = ArgumentParser(
-        prog="multiresconv",
-        description="Long-sequence models with multiresolution convolutional memory",
-        exit_on_error=False,
-        allow_abbrev=False,
-        version=version("multiresconv"),
-    )
-    top_commands = top.add_subcommands(dest="command", metavar="COMMAND")
-    for verb, help_text in {"train": "train a model on a task", "data": "generate or verify a data set"}.items():
-        tasks = ArgumentParser(description=help_text, exit_on_error=False, allow_abbrev=False)
-        top_commands.add_subcommand(verb, tasks, help=help_text)
-        of_tasks = tasks.add_subcommands(dest="task", metavar="TASK")
-        for name, command in commands.items():
-            if name.startswith(verb):
-                of_tasks.add_subcommand(name.split()[1], command.parser, help=command.parser.description)
-    for name in ("evaluate", "predict"):
-        top_commands.add_subcommand(name, commands[name].parser, help=commands[name].parser.description)
-    return top, commands
+
+def _of_run(function: Callable[..., int], skip: set[str] | None = None) -> Command:
+    parser = _parser(function.__doc__)
+    parser.add_argument("run", type=Path, help="the run directory")
+    return _of_function(function, parser, {"run", *(skip or ())})
+
+
+def _of_function(
+    function: Callable[..., int], parser: "ArgumentParser | None" = None, skip: set[str] | None = None
+) -> Command:
+    """A command with the options of a function: `--name` for one that is False until it is named."""
+    parser = parser or _parser(function.__doc__)
+    flags = {name for name, parameter in signature(function).parameters.items() if parameter.default is False}
+    parser.add_function_arguments(function, as_group=False, skip={*(skip or ()), *flags})
+    for name in sorted(flags):
+        parser.add_argument(f"--{name}", action="store_true", help=_help_of(function, name))
+    return Command(function, parser)
+
+
+def _help_of(function: Callable[..., int], parameter: str) -> str:
+    """What the docstring says of a parameter."""
+    import docstring_parser
+
+    of_parameters = docstring_parser.parse(function.__doc__ or "").params
+    return next((str(found.description) for found in of_parameters if found.arg_name == parameter), "")
+
+
+def _add_recipe(parser: "ArgumentParser", task: str, action: type[argparse.Action]) -> None:
+    about = f"options that come with the package: {', '.join(recipe_names(task))}; options after it win"
+    parser.add_argument("--recipe", action=action, const=task, choices=recipe_names(task), metavar="NAME", help=about)

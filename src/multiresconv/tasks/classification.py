@@ -1,4 +1,7 @@
-"""Loss of a task in which every row has one class."""
+"""Tasks in which every row has one class: loss, report and table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,3 +14,42 @@ def classify(logits: Tensor, labels: Tensor) -> Outcome:
     logits = logits.float()
     losses = F.cross_entropy(logits, labels, reduction="none")
     return Outcome(losses, (logits.argmax(1) == labels).float(), logits)
+
+
+def classification_report(scores: Mapping[str, Tensor], classes: Sequence[str]) -> dict[str, Any]:
+    """Accuracy with its 95 % interval (Wilson), and the rate that always naming the commonest class would have."""
+    from scipy.stats import binomtest  # not above: it takes a while, and help texts need this module
+
+    confusion = scores["confusion"]
+    n, hits = int(confusion.sum()), int(confusion.diagonal().sum())
+    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    of_class = confusion.sum(1)
+    return {
+        "n": n,
+        "accuracy": hits / n,
+        "accuracy_95": [float(interval.low), float(interval.high)],
+        "loss": float(scores["loss"]),
+        "majority_class": classes[int(of_class.argmax())],
+        "majority_rate": int(of_class.max()) / n,
+        "confusion": confusion.tolist(),
+    }
+
+
+def classification_table(report: Mapping[str, Any]) -> str:
+    """A `classification_report` for people."""
+    low, high = report["accuracy_95"]
+    return aligned(
+        {
+            "n": str(report["n"]),
+            "accuracy": f"{report['accuracy']:.2%}",
+            "95 % interval": f"{low:.2%} to {high:.2%}",
+            "majority class": f"{report['majority_rate']:.2%} (always {report['majority_class']})",
+            "loss": f"{report['loss']:.4f}",
+        }
+    )
+
+
+def aligned(lines: Mapping[str, str]) -> str:
+    """Names and values in two columns."""
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())

@@ -2,18 +2,20 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from multiresconv.data import Batch, LengthBuckets, collate
+from multiresconv.data import Batch, collate
 from multiresconv.data.listops import (
+    END,
     N_TOKENS,
     ListOpsSplit,
     encode,
@@ -21,12 +23,16 @@ from multiresconv.data.listops import (
     open_split,
     read_sources,
     split_path,
+    token_ids,
 )
 from multiresconv.models import MultiresClassifier
-from multiresconv.tasks.classification import classify
-from multiresconv.tasks.task import Outcome
+from multiresconv.tasks.classification import classification_report, classification_table, classify
+from multiresconv.tasks.model_options import ClassifierOptions
+from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from multiresconv.tasks.classifier_scores import ClassifierScores
 
 
@@ -59,41 +65,15 @@ class ListOpsData:
     cache_folder: Path | None = None
 
 
-@dataclass(frozen=True)
-class ListOpsModel:
-    """The classifier, by the arguments of `MultiresClassifier`; defaults of the paper.
-
-    Args:
-        n_layers: number of blocks.
-        d_model: channels of each block.
-        kernel_size: taps of the filters, learned; null where a wavelet is named.
-        wavelet: name of a discrete wavelet to start the filters from, such as db2.
-        depth: number of scales.
-        memory: fading, or the total number of coefficients that a uniform memory keeps.
-        dropout: probability that a whole channel is dropped.
-        norm: normalisation after the residual.
-        own_skip_init: draw the skip weight w_x from U(-1, 1), as if it were a layer of its own.
-    """
-
-    n_layers: int = 10
-    d_model: int = 128
-    kernel_size: int | None = 4
-    wavelet: str | None = None
-    depth: int = 10
-    memory: Literal["fading"] | int = "fading"
-    dropout: float = 0.1
-    norm: Literal["layer", "batch"] = "batch"
-    own_skip_init: bool = True
-
-
 class ListOps:
     """The task of `multiresconv train listops`."""
 
     name = "listops"
     classes = tuple("0123456789")
     monitor = "accuracy"
+    maximize = True
 
-    def __init__(self, data: ListOpsData, model: ListOpsModel) -> None:
+    def __init__(self, data: ListOpsData, model: ClassifierOptions) -> None:
         self.data, self.model = data, model
 
     def prepare(self, *, may_generate: bool = True) -> None:
@@ -120,7 +100,10 @@ class ListOps:
         splits = {name: self.open(name) for name in ("train", "val")}
         return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
 
-    def open(self, split: str) -> ListOpsSplit:
+    def recall(self, fingerprint: Mapping[str, Any]) -> None:
+        pass  # nothing is learned
+
+    def open(self, split: Split) -> ListOpsSplit:
         return self.open_file(split_path(self.data.folder, split))
 
     def open_file(self, path: Path) -> ListOpsSplit:
@@ -130,26 +113,23 @@ class ListOps:
         """Tokens of each expression, with label 0 since none is known."""
         return ((encode(source), 0) for source in read_sources(path))
 
-    def batches(
-        self,
-        rows: Any,
-        batch_size: int,
-        *,
-        seed: int = 0,
-        shuffle: bool = False,
-        pool: int = 50,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> LengthBuckets:
-        return LengthBuckets(
-            rows.lengths, batch_size, seed=seed, shuffle=shuffle, pool=pool, rank=rank, world_size=world_size
-        )
+    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
+        """Each token of each line, which has any number of them, blanks between; an empty line is the end token."""
+        for number, line in enumerate(lines, start=1):
+            try:
+                ids = token_ids(line) if line.strip() else np.array([END])
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from None
+            yield from torch.from_numpy(ids.astype(np.int64)).unsqueeze(1)
 
     def collate(self, items: Any) -> Batch:
         return collate(items)
 
     def build(self) -> MultiresClassifier:
         return MultiresClassifier(len(self.classes), n_tokens=N_TOKENS, **asdict(self.model))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(1)
 
     def run(self, model: nn.Module, batch: Batch) -> Outcome:
         return classify(model(batch.tokens, batch.lengths), batch.labels)
@@ -158,6 +138,20 @@ class ListOps:
         from multiresconv.tasks.classifier_scores import ClassifierScores  # torchmetrics takes seconds to import
 
         return ClassifierScores(len(self.classes))
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        return classification_report(scores, self.classes)
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        return classification_table(report)
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        from multiresconv.tasks.confusion import draw_confusion
+
+        return {"confusion": draw_confusion(scores["confusion"], self.classes, title)}
+
+    def examples(self, model: nn.Module, rows: ListOpsSplit, title: str) -> dict[str, "Figure"]:
+        return {}
 
 
 def is_vacant(folder: Path) -> bool:

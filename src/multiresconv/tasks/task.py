@@ -1,38 +1,41 @@
 """What training, evaluation and prediction ask of a task; `ListOps` is one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from torch import Tensor, nn
-
-from multiresconv.data import LengthBuckets
-from multiresconv.models import MultiresClassifier
+from torch import Tensor
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torchmetrics import Metric
+
+
+Split = Literal["train", "val", "test"]
 
 
 class Outcome(NamedTuple):
     """What a model made of a batch of n rows."""
 
     losses: Tensor  # (n,) loss of each row
-    hits: Tensor  # (n,) 1 where the row is right, 0 where it is wrong
+    hits: Tensor | None  # (n,) 1 where the row is right, 0 where it is wrong; None where rows are not right or wrong
     outputs: Tensor  # (n, ...) of the model
 
 
 class Task(Protocol):
-    """A data set, a model and how they are scored. The split is "train", "val" or "test"."""
+    """A data set, a model and how they are scored."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def classes(self) -> Sequence[str]: ...
+    def monitor(self) -> str:
+        """Name of the score whose best value on "val" makes a model the best one."""
+        ...
 
     @property
-    def monitor(self) -> str:
-        """Name of the score, larger is better, whose maximum on "val" makes a model the best one."""
+    def maximize(self) -> bool:
+        """Whether a larger score is better."""
         ...
 
     def prepare(self, *, may_generate: bool = True) -> None:
@@ -46,41 +49,64 @@ class Task(Protocol):
         """By split what tells its rows from others, as JSON has it, of "train" and "val" only."""
         ...
 
-    def open(self, split: str) -> Any:
-        """The rows of a split, a sized dataset."""
+    def recall(self, fingerprint: Mapping[str, Any]) -> None:
+        """Take from a run's fingerprint what it learned of its data, to be applied where these are not."""
+        ...
+
+    def open(self, split: Split) -> Any:
+        """The rows of a split, a sized dataset with an array `lengths` (rows,) of steps."""
         ...
 
     def open_file(self, path: Path) -> Any:
         """The rows, with labels, of a file of the user's."""
         ...
 
+    def collate(self, items: Any) -> Any: ...
+
+    def build(self) -> Any:
+        """The untrained model, a module that `save` takes, drawn from torch's random numbers."""
+        ...
+
+    def run(self, model: Any, batch: Any) -> Outcome: ...
+
+    def scores(self) -> "Metric":
+        """An empty score: `update(outcome, batch)` per batch, then `compute()` gives a dict of scalar tensors, among
+        them "loss" and the monitored one, and whatever tensors the report and the pictures need."""
+        ...
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        """What `scores` computed, with intervals, as JSON has it."""
+        ...
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        """A report for people."""
+        ...
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        """Pictures of scores, by the name of their file."""
+        ...
+
+    def examples(self, model: Any, rows: Any, title: str) -> dict[str, "Figure"]:
+        """Pictures of what a model in eval mode does with some of the rows, by the name of their file."""
+        ...
+
+
+class Labelling(Task, Protocol):
+    """A task whose models give labels, to sequences that are there and to such as come in."""
+
     def read_inputs(self, path: Path) -> Iterator[Any]:
         """The rows of a file without labels, as `collate` takes them."""
         ...
 
-    def batches(
-        self,
-        rows: Any,
-        batch_size: int,
-        *,
-        seed: int = 0,
-        shuffle: bool = False,
-        pool: int = 50,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> LengthBuckets:
-        """Row numbers of each batch, as `LengthBuckets` has them; `batch_size` is over all ranks together."""
+    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
+        """Of each line of text the input of one time step, as `MultiresClassifier.step` takes it, of batch size 1."""
         ...
 
-    def collate(self, items: Any) -> Any: ...
-
-    def build(self) -> MultiresClassifier:
-        """The untrained model, drawn from torch's random numbers."""
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of each label, (n, C)."""
         ...
 
-    def run(self, model: nn.Module, batch: Any) -> Outcome: ...
-
-    def scores(self) -> "Metric":
-        """An empty score: `update(outcome, batch)` per batch, then `compute()` gives a dict of scalar tensors, among
-        them "loss" and the monitored one, and whatever tensors the pictures need."""
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the C labels."""
         ...

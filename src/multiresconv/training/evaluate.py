@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from multiresconv.models import MultiresClassifier, load, save
-from multiresconv.tasks import Task
+from multiresconv.data import LengthBuckets
+from multiresconv.models import load, save
+from multiresconv.tasks import Labelling, Task
 from multiresconv.training.checkpoints import load_checkpoint, load_weights
-from multiresconv.training.pictures import draw_confusion
+from multiresconv.training.pictures import save_figure
 from multiresconv.training.run_directory import RunDirectory, write_json
 
 
@@ -29,12 +29,13 @@ def evaluate(
     device: torch.device,
     file: Path | None = None,
 ) -> dict[str, Any]:
-    """Score the run's best model on `rows`, write evaluation-<name>.json and confusion-<name>.png, give the report.
+    """Score the run's best model on `rows`, write evaluation-<name>.json and pictures *-<name>.png, give the report.
 
     The report says which `file`, if not a split, the rows are from, and which epoch and step the model is from.
     """
     check_batch_size(batch_size)
-    scores = score(task, best_model(task, directory, device), rows, batch_size, device)
+    model = best_model(task, directory, device)
+    scores = score(task, model, rows, batch_size, device)
     best = [line for line in directory.read_metrics() if line.get("best")][-1:]
     report = {
         "task": task.name,
@@ -42,14 +43,16 @@ def evaluate(
         **{f"model_{key}": line[key] for line in best for key in ("epoch", "step")},
         "data": name,
         **({} if file is None else {"file": str(file)}),
-        **classification_report(task, scores),
+        **task.report(scores),
     }
     write_json(directory.path / f"evaluation-{name}.json", report)
-    draw_confusion(directory.path / f"confusion-{name}.png", scores["confusion"], task.classes, f"{task.name}, {name}")
+    title = f"{task.name}, {name}"
+    for stem, figure in {**task.figures(scores, title), **task.examples(model, rows, title)}.items():
+        save_figure(figure, directory.path / f"{stem}-{name}.png")
     return report
 
 
-def best_model(task: Task, directory: RunDirectory, device: torch.device) -> MultiresClassifier:
+def best_model(task: Task, directory: RunDirectory, device: torch.device) -> nn.Module:
     """The model of the best validation, in eval mode; its folder, if deleted, is made again of best.ckpt.
 
     Raises:
@@ -73,7 +76,8 @@ def best_model(task: Task, directory: RunDirectory, device: torch.device) -> Mul
 def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torch.device) -> dict[str, Tensor]:
     """The task's scores of a model in eval mode, on the CPU."""
     scores = task.scores().to(device)
-    loader = DataLoader(rows, batch_sampler=task.batches(rows, batch_size), collate_fn=task.collate)
+    batches = LengthBuckets(rows.lengths, batch_size, shuffle=False)
+    loader = DataLoader(rows, batch_sampler=batches, collate_fn=task.collate)
     with tqdm(total=len(rows), unit=" samples", desc="evaluate", disable=None) as bar:  # None: on a terminal only
         for batch in loader:
             batch = on_device(batch, device)
@@ -83,43 +87,11 @@ def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torc
     return {name: value.cpu() for name, value in scores.compute().items()}
 
 
-def classification_report(task: Task, scores: dict[str, Tensor]) -> dict[str, Any]:
-    """Accuracy with its 95 % interval (Wilson), and the rate that always naming the commonest class would have."""
-    confusion = scores["confusion"]
-    n, hits = int(confusion.sum()), int(confusion.diagonal().sum())
-    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    of_class = confusion.sum(1)
-    return {
-        "n": n,
-        "accuracy": hits / n,
-        "accuracy_95": [float(interval.low), float(interval.high)],
-        "loss": float(scores["loss"]),
-        "majority_class": task.classes[int(of_class.argmax())],
-        "majority_rate": int(of_class.max()) / n,
-        "confusion": confusion.tolist(),
-    }
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    low, high = report["accuracy_95"]
-    lines = {
-        "data": report["data"],
-        "n": str(report["n"]),
-        "accuracy": f"{report['accuracy']:.2%}",
-        "95 % interval": f"{low:.2%} to {high:.2%}",
-        "majority class": f"{report['majority_rate']:.2%} (always {report['majority_class']})",
-        "loss": f"{report['loss']:.4f}",
-    }
-    width = max(map(len, lines))
-    return "\n".join(f"{key:<{width}}  {value}" for key, value in lines.items())
-
-
 @torch.inference_mode()
 def predict(
-    task: Task, model: nn.Module, items: Iterable[Any], *, batch_size: int, device: torch.device
+    task: Labelling, model: nn.Module, items: Iterable[Any], *, batch_size: int, device: torch.device
 ) -> Iterator[dict[str, float]]:
-    """For each item the probability of every class, the most probable first; `model` is in eval mode on `device`.
+    """For each item the probability of every label, the most probable first; `model` is in eval mode on `device`.
 
     Raises:
         ValueError: batch_size below 1.
@@ -128,8 +100,25 @@ def predict(
     left = iter(items)
     while chunk := list(islice(left, batch_size)):
         batch = on_device(task.collate(chunk), device)
-        for row in task.run(model, batch).outputs.softmax(1).cpu():
-            yield {task.classes[int(i)]: float(row[i]) for i in row.argsort(descending=True)}
+        for row in task.probabilities(task.run(model, batch).outputs).cpu():
+            yield ranked(task, row)
+
+
+@torch.inference_mode()
+def predict_stream(task: Labelling, model: Any, lines: Iterable[str]) -> Iterator[dict[str, float]]:
+    """After each time step that the lines hold, as `Labelling.read_steps` has them, the probability of every label.
+
+    `model` is in eval mode on the CPU.
+    """
+    state = model.init_state(1)
+    for x in task.read_steps(lines):
+        logits, state = model.step(x, state)
+        yield ranked(task, task.probabilities(logits)[0])
+
+
+def ranked(task: Labelling, probabilities: Tensor) -> dict[str, float]:
+    """Names and probabilities (C,), the most probable first."""
+    return {task.classes[int(i)]: float(probabilities[i]) for i in probabilities.argsort(descending=True)}
 
 
 def check_batch_size(batch_size: int) -> None:

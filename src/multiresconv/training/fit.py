@@ -14,11 +14,13 @@ import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 
+from multiresconv.models import load
 from multiresconv.tasks import Task
 from multiresconv.training.checkpoints import Checkpoint, load_checkpoint
+from multiresconv.training.evaluate import choose_device
 from multiresconv.training.module import TrainingModule
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
-from multiresconv.training.pictures import draw_confusion, draw_curves
+from multiresconv.training.pictures import draw_curves, save_figure
 from multiresconv.training.processes import is_first_process, processes
 from multiresconv.training.progress import Progress
 from multiresconv.training.run_directory import RunDirectory
@@ -86,7 +88,7 @@ def fit(
             stop.release()
             module.progress.close()
             if is_first and directory.about.is_file():
-                draw(task, directory, module.state)
+                draw(task, directory, module.state, trainer.accelerator)
         return module.state
 
 
@@ -165,13 +167,16 @@ def about(task: Task) -> dict[str, Any]:
     }
 
 
-def draw(task: Task, directory: RunDirectory, state: RunState) -> None:
+def draw(task: Task, directory: RunDirectory, state: RunState, accelerator: str) -> None:
     """The pictures; that they fail is said, but neither ends a run nor hides what ended it."""
     try:
-        draw_curves(directory.path / "curves.png", directory.read_metrics())
-        if state.best is not None and "confusion" in state.best.scores:
+        draw_curves(directory.path / "curves.png", directory.read_metrics(), task.monitor)
+        if state.best is not None:
             title = f"{task.name}, validation, epoch {state.best.epoch}"
-            draw_confusion(directory.path / "confusion.png", state.best.scores["confusion"], task.classes, title)
+            model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))
+            scored, shown = task.figures(state.best.scores, title), task.examples(model, task.open("val"), title)
+            for name, figure in {**scored, **shown}.items():
+                save_figure(figure, directory.path / f"{name}.png")
     except (KeyError, OSError, TypeError, ValueError) as error:
         print(f"{directory.path}: no pictures: {error}", file=sys.stderr)
 

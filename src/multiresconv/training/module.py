@@ -81,15 +81,16 @@ class TrainingModule(pl.LightningModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        batches = self.task.batches(self.val_rows, self.options.eval_batch_size, rank=rank, world_size=world_size)
+        batches = LengthBuckets(
+            self.val_rows.lengths, self.options.eval_batch_size, shuffle=False, rank=rank, world_size=world_size
+        )
         return DataLoader(self.val_rows, batch_sampler=batches, collate_fn=self.task.collate)
 
     def _train_batches(self) -> LengthBuckets:
-        return self.task.batches(
-            self.train_rows,
+        return LengthBuckets(
+            self.train_rows.lengths,
             self.options.batch_size,
             seed=self.seed,
-            shuffle=True,
             pool=self.options.length_pool,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
@@ -132,7 +133,9 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         outcome = self.task.run(self.network, batch)
         losses = outcome.losses.detach()
-        mine = [losses.double().sum(), outcome.hits.double().sum(), len(losses), self.stop.wanted()]
+        self.has_hits = outcome.hits is not None
+        hits = 0.0 if outcome.hits is None else outcome.hits.double().sum()
+        mine = [losses.double().sum(), hits, len(losses), self.stop.wanted()]
         sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in mine])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(sums)  # so that all processes see one loss, and stop at the same step
@@ -150,7 +153,8 @@ class TrainingModule(pl.LightningModule):
         state.hits += self.hits
         state.rows += int(self.rows)
         state.interval_seconds += self._tick()
-        self.progress.step(int(self.rows), self.loss_sum / self.rows, self.hits / self.rows)
+        accuracy = self.hits / self.rows if self.has_hits else None
+        self.progress.step(int(self.rows), self.loss_sum / self.rows, accuracy)
         if state.step % self.options.log_every == 0:
             self._log_interval(lr)
         every = self.options.checkpoint_steps
@@ -168,7 +172,7 @@ class TrainingModule(pl.LightningModule):
                 "step": state.step,
                 "epoch": math.ceil(state.step / self.steps_per_epoch),
                 "loss": state.loss_sum / state.rows,
-                "accuracy": state.hits / state.rows,
+                **({"accuracy": state.hits / state.rows} if self.has_hits else {}),
                 "lr": lr,
                 "samples_per_second": round(state.rows / max(state.interval_seconds, 1e-9), 2),
                 "seconds": round(state.seconds, 3),
@@ -216,7 +220,7 @@ class TrainingModule(pl.LightningModule):
         state.validated_epochs += 1
         state.awaits_validation = False
         state.last_score = score
-        is_best = state.best is None or score > state.best.score
+        is_best = state.best is None or (score > state.best.score if self.task.maximize else score < state.best.score)
         if is_best:
             state.best = Best(state.step, state.validated_epochs, score, scores)
         numbers = {name: value.item() for name, value in scores.items() if value.ndim == 0}

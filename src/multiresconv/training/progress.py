@@ -12,7 +12,7 @@ _LINE_SECONDS = 30.0  # between two lines
 
 
 class Progress:
-    """Loss, accuracy, samples per second and the time that is left; silent unless `enabled`."""
+    """Loss, accuracy if there is one, samples per second and the time that is left; silent unless `enabled`."""
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
@@ -22,7 +22,8 @@ class Progress:
         if not self.enabled:
             return
         self.steps_per_epoch, self.steps = steps_per_epoch, state.step
-        self.loss = self.accuracy = self.weight = 0.0
+        self.loss = self.weight = 0.0
+        self.accuracy: float | None = None
         self.score = state.last_score
         self.done, self.total = state.step * batch_size, total_steps * batch_size
         self.begun_at, self.begun_with = time.monotonic(), self.done
@@ -37,14 +38,15 @@ class Progress:
             disable=not self.on_terminal,
         )
 
-    def step(self, rows: int, loss: float, accuracy: float) -> None:
+    def step(self, rows: int, loss: float, accuracy: float | None) -> None:
         if self.bar is None:
             return
         self.steps += 1
         self.done += rows
         self.weight = _SMOOTHING * self.weight + (1 - _SMOOTHING)
         self.loss = _SMOOTHING * self.loss + (1 - _SMOOTHING) * loss
-        self.accuracy = _SMOOTHING * self.accuracy + (1 - _SMOOTHING) * accuracy
+        if accuracy is not None:
+            self.accuracy = _SMOOTHING * (self.accuracy or 0.0) + (1 - _SMOOTHING) * accuracy
         if time.monotonic() >= self.shown_at + (0.1 if self.on_terminal else _LINE_SECONDS):
             self._show(self.bar)
         self.bar.update(rows)
@@ -53,7 +55,9 @@ class Progress:
         """Refresh what the bar says, or write a line."""
         self.shown_at = time.monotonic()
         epoch = f"epoch {1 + (self.steps - 1) // self.steps_per_epoch}"
-        text = f"loss {self.loss / self.weight:.4f}, accuracy {self.accuracy / self.weight:.4f}"
+        text = f"loss {self.loss / self.weight:.4f}"
+        if self.accuracy is not None:
+            text += f", accuracy {self.accuracy / self.weight:.4f}"
         if self.score is not None:
             text += f", val {self.score:.4f}"
         if self.on_terminal:

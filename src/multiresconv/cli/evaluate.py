@@ -1,0 +1,49 @@
+"""`multiresconv evaluate RUN`."""
+
+from pathlib import Path
+from typing import Literal
+
+from multiresconv.cli.tasks import restore
+from multiresconv.training.run_directory import RunDirectory
+
+
+def evaluate(
+    run: Path,
+    split: Literal["val", "test"] | None = None,
+    file: Path | None = None,
+    folder: Path | None = None,
+    cache_folder: Path | None = None,
+    batch_size: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> int:
+    """Score the best model of a run; prints a table, writes evaluation-NAME.json and pictures *-NAME.png into the run.
+
+    Args:
+        run: the run directory.
+        split: of the data that the run was trained on; default test.
+        file: other rows with labels, in the file format of the data; NAME is then file-STEM, as of STEM.tsv.
+        folder: where the data are now; default as in the run.
+        cache_folder: where caches go; default as in the run.
+        batch_size: default as in the run's own validation.
+        device: where to compute.
+    """
+    from multiresconv.training.evaluate import choose_device
+    from multiresconv.training.evaluate import evaluate as evaluate_run
+
+    if split is not None and file is not None:
+        raise ValueError(f"--split {split} --file {file}: expected one of them")
+    directory = RunDirectory(run)
+    task, trainer = restore(directory, folder=folder, cache_folder=cache_folder)
+    split = split or "test"
+    report = evaluate_run(
+        task,
+        directory,
+        name=split if file is None else f"file-{file.stem}",
+        rows=task.open(split) if file is None else task.open_file(file),
+        file=file,
+        batch_size=trainer.eval_batch_size if batch_size is None else batch_size,
+        device=choose_device(device),
+    )
+    print(f"data: {report['data']}")
+    print(task.table(report))
+    return 0

@@ -1,0 +1,27 @@
+"""`multiresconv inspect RUN`."""
+
+from pathlib import Path
+
+from multiresconv.cli.tasks import restore
+from multiresconv.training.run_directory import RunDirectory
+
+
+def inspect(run: Path, out: Path | None = None) -> int:
+    """Draw what the best model of a run has learned: filters, impulse and frequency responses, energy per scale.
+
+    Args:
+        run: the run directory.
+        out: folder of the pictures and of inspection.json, their numbers; default inspection in the run.
+    """
+    import torch
+
+    from multiresconv.training.evaluate import best_model
+    from multiresconv.training.inspection import inspect_model
+
+    directory = RunDirectory(run)
+    task, _ = restore(directory)
+    model = best_model(task, directory, torch.device("cpu"))
+    torch.manual_seed(directory.read_config(task.name)["seed"])
+    for path in inspect_model(model, task.build(), out or directory.path / "inspection"):
+        print(path)
+    return 0

@@ -1,0 +1,61 @@
+"""`multiresconv predict RUN FILE...`."""
+
+import sys
+from json import dumps
+from pathlib import Path
+from typing import Literal
+
+from multiresconv.cli.tasks import restore
+from multiresconv.training.run_directory import RunDirectory
+
+
+def predict(
+    run: Path,
+    files: list[Path],
+    stream: bool = False,
+    json: bool = False,
+    batch_size: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> int:
+    """Label the rows of files with the best model of a run: per row the label, its probability and the runners-up.
+
+    Args:
+        run: the run directory.
+        files: inputs in a format that the task knows; - is standard input, for tasks that read text.
+        stream: read time steps from standard input, one a line, and print the running prediction after each.
+        json: print one JSON object per row, with the probability of every label.
+        batch_size: default as in the run's own validation.
+        device: where to compute.
+    """
+    from multiresconv.training.evaluate import best_model, choose_device, predict_stream
+    from multiresconv.training.evaluate import predict as predict_items
+
+    if stream == bool(files):
+        raise ValueError("predict: expected files, or --stream and none")
+    directory = RunDirectory(run)
+    task, trainer = restore(directory)
+    if not hasattr(task, "probabilities"):
+        raise ValueError(f"{run}: a run of {task.name} labels nothing; see multiresconv sample and evaluate")
+    place = choose_device("cpu" if stream else device)
+    model = best_model(task, directory, place)
+
+    def show(number: int, probabilities: dict[str, float], **where: str) -> None:
+        (label, probability), *others = probabilities.items()
+        if json:
+            row = {**where, "step" if stream else "row": number, "label": label, "probability": probability}
+            print(dumps({**row, "probabilities": probabilities}), flush=stream)
+        else:
+            runners_up = " ".join(f"{name}:{value:.3f}" for name, value in others[:3])
+            start = f"{number}\t" if stream else ""
+            print(f"{start}{label}\t{probability:.3f}\t{runners_up}", flush=stream)
+
+    if stream:
+        for number, probabilities in enumerate(predict_stream(task, model, sys.stdin), start=1):
+            show(number, probabilities)
+    for file in files:
+        items = list(task.read_inputs(Path("/dev/stdin") if str(file) == "-" else file))
+        size = trainer.eval_batch_size if batch_size is None else batch_size
+        rows = predict_items(task, model, items, batch_size=size, device=place)
+        for number, probabilities in enumerate(rows, start=1):
+            show(number, probabilities, file=str(file))
+    return 0

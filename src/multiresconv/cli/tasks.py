@@ -1,0 +1,78 @@
+"""The tasks by their names on the command line, the recipes that come with the package, and a run's task."""
+
+import argparse
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multiresconv.tasks import CifarDensity, ListOps, PtbXl, Task, psmnist, scifar, smnist
+from multiresconv.training.options import TrainerOptions
+from multiresconv.training.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+TASKS: dict[str, Callable[..., Task]] = {
+    "listops": ListOps,
+    "scifar": scifar,
+    "smnist": smnist,
+    "psmnist": psmnist,
+    "ptbxl": PtbXl,
+    "cifar-density": CifarDensity,
+}
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+def recipe_path(task: str, name: str) -> Path:
+    return RECIPES / task / f"{name}.yaml"
+
+
+def recipe_names(task: str) -> list[str]:
+    return sorted(path.stem for path in (RECIPES / task).glob("*.yaml"))
+
+
+def option_groups(task: str) -> dict[str, type]:
+    """The dataclasses of options that a task is built from, by the names of its parameters."""
+    parameters = inspect.signature(TASKS[task], eval_str=True).parameters
+    return {name: parameter.annotation for name, parameter in parameters.items()}
+
+
+def add_option_groups(parser: "ArgumentParser", task: str) -> None:
+    for name, options in option_groups(task).items():
+        parser.add_class_arguments(options, name)
+
+
+def restore(
+    directory: RunDirectory, *, folder: Path | None = None, cache_folder: Path | None = None
+) -> tuple[Any, TrainerOptions]:
+    """The task of a run, and how it was trained; with data in another folder, or caches, if one is given.
+
+    Raises:
+        FileNotFoundError: this is no run directory.
+        ValueError: a run of a task or with options that this version does not know.
+    """
+    from jsonargparse import ArgumentParser
+
+    name = directory.read_about()["task"]
+    if name not in TASKS:
+        raise ValueError(f"{directory.about}: expected a task of {', '.join(TASKS)}, got {name!r}")
+    config = directory.read_config(name)
+    parser = ArgumentParser(exit_on_error=False)
+    add_option_groups(parser, name)
+    parser.add_class_arguments(TrainerOptions, "trainer")
+    groups = [*option_groups(name), "trainer"]
+    try:
+        values = parser.instantiate(parser.parse_object({group: config[group] for group in groups}))
+    except (argparse.ArgumentError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{directory.config}: not the options of a run of this version: {error}") from error
+    moved = {"folder": folder, "cache_folder": cache_folder}
+    for option, value in moved.items():
+        if value is not None:
+            if option not in {field.name for field in fields(values["data"])}:
+                raise ValueError(f"{option}: runs of {name} have no data.{option}")
+            values["data"] = replace(values["data"], **{option: value})
+    task = TASKS[name](**{group: values[group] for group in option_groups(name)})
+    task.recall(directory.read_about().get("data", {}))
+    return task, values["trainer"]

@@ -1,0 +1,78 @@
+"""`multiresconv train TASK`."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from multiresconv.cli.tasks import TASKS
+from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.run_directory import RunDirectory
+
+
+def train(
+    task: str,
+    groups: Mapping[str, Any],
+    optimizer: OptimizerOptions,
+    trainer: TrainerOptions,
+    run: Path | None = None,
+    resume: Path | None = None,
+    seed: int = 0,
+    max_time: str | None = None,
+) -> int:
+    """Train a network on a task.
+
+    Args:
+        task: its name.
+        groups: the options that the task is built from, by the names of its parameters.
+        optimizer: AdamW and its schedule.
+        trainer: how long, on what, and how often something is written.
+        run: directory to write; default runs/TASK-RECIPE, or runs/TASK-TIME without a recipe.
+        resume: directory of a run to go on with, in the middle of an epoch too, with its own options.
+        seed: of the initial weights, of the order of the rows and of the dropout.
+        max_time: stop after this time, HH:MM:SS, so that --resume can go on.
+    """
+    from multiresconv.training.finite import NonFiniteError
+    from multiresconv.training.fit import fit
+    from multiresconv.training.processes import is_first_process
+    from multiresconv.training.stopping import Stopped, parse_max_time
+
+    is_first = is_first_process()
+    directory = RunDirectory(resume or run or Path(f"runs/{task}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    options = {**groups, "optimizer": optimizer, "trainer": trainer}
+    how_to_go_on = f"multiresconv train {task} --resume {shlex.quote(str(directory.path))}"
+    try:
+        state = fit(
+            built := TASKS[task](**groups),
+            optimizer,
+            trainer,
+            directory=directory,
+            config={**{name: plain(asdict(group)) for name, group in options.items()}, "seed": seed},
+            seed=seed,
+            max_time=None if max_time is None else parse_max_time(max_time),
+            resume=resume is not None,
+        )
+    except Stopped as stopped:
+        if is_first:
+            print(f"stopped after step {stopped.step}; go on with: {how_to_go_on}", file=sys.stderr)
+        # to Lightning's launcher, the code of a process beside the first would mean that it crashed
+        return stopped.exit_code if is_first else 0
+    except KeyboardInterrupt:  # a second one, which waits for nothing
+        if is_first and directory.about.is_file():
+            print(f"stopped; go on from the last checkpoint with: {how_to_go_on}", file=sys.stderr)
+        return 130
+    except NonFiniteError:
+        if is_first:
+            raise
+        return 0
+    if is_first and state.best is not None:
+        print(f"best validation {built.monitor} {state.best.score:.4f} in epoch {state.best.epoch}: {directory.path}")
+    return 0
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as YAML has them, paths so that they hold in any working directory."""
+    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}

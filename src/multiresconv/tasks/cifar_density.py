@@ -1,0 +1,132 @@
+"""CIFAR-10 density estimation: the probability of a coloured image, pixel by pixel, in bits per dimension."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from multiresconv.models import MultiresAR
+from multiresconv.tasks.cifar_data import CifarData
+from multiresconv.tasks.classification import aligned
+from multiresconv.tasks.image_rows import ImageBatch, ImageRows, collate_images, fingerprint
+from multiresconv.tasks.task import Outcome, Split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from multiresconv.tasks.density_scores import DensityScores
+
+
+@dataclass(frozen=True)
+class DensityOptions:
+    """The network, by the arguments of `MultiresAR`.
+
+    Args:
+        n_layers: number of blocks.
+        d_model: channels of each block.
+        depth: number of scales.
+        kernel_size: taps of the filters, learned; null where a wavelet is named.
+        wavelet: name of a discrete wavelet to start the filters from, such as db2.
+        memory: fading, or the total number of coefficients that a uniform memory keeps.
+        n_mixtures: components of the mixture of discretized logistics.
+        dropout: probability that a whole channel is dropped.
+        norm: normalisation after the residual.
+        own_skip_init: draw the skip weight w_x from U(-1, 1), as if it were a layer of its own.
+    """
+
+    n_layers: int = 6
+    d_model: int = 128
+    depth: int = 10
+    kernel_size: int | None = 2
+    wavelet: str | None = None
+    memory: Literal["fading"] | int = "fading"
+    n_mixtures: int = 10
+    dropout: float = 0.0
+    norm: Literal["layer", "batch"] = "layer"
+    own_skip_init: bool = False
+
+
+class CifarDensity:
+    """Density of the images of CIFAR-10; without --recipe and --config as in the paper."""
+
+    name = "cifar-density"
+    monitor = "bits_per_dim"
+    maximize = False
+
+    def __init__(self, data: CifarData, model: DensityOptions) -> None:
+        self.data, self.model = data, model
+
+    def prepare(self, *, may_generate: bool = True) -> None:
+        self.data.prepare(download=may_generate)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return fingerprint(self.data)
+
+    def recall(self, fingerprint: Mapping[str, Any]) -> None:
+        pass  # nothing is learned
+
+    def open(self, split: Split) -> ImageRows:
+        return self.data.open(split)
+
+    def open_file(self, path: Path) -> ImageRows:
+        return self.data.open_file(path)
+
+    def collate(self, items: Any) -> ImageBatch:
+        return collate_images(items)
+
+    def build(self) -> MultiresAR:
+        return MultiresAR(n_channels=len(self.data.mean), **asdict(self.model))
+
+    def run(self, model: MultiresAR, batch: ImageBatch) -> Outcome:
+        """The loss of an image is its bits per dimension."""
+        bits = model.bits_per_dim(batch.pixels)
+        return Outcome(bits, None, bits)
+
+    def scores(self) -> "DensityScores":
+        from multiresconv.tasks.density_scores import DensityScores  # torchmetrics takes seconds to import
+
+        return DensityScores()
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Mean bits per dimension and its 95 % interval, from the spread over images."""
+        mean, error = float(scores["bits_per_dim"]), float(scores["standard_error"])
+        return {
+            "n": int(scores["n"]),
+            "bits_per_dim": mean,
+            "bits_per_dim_95": [mean - 1.96 * error, mean + 1.96 * error],
+        }
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        low, high = report["bits_per_dim_95"]
+        return aligned(
+            {
+                "n": str(report["n"]),
+                "bits/dim": f"{report['bits_per_dim']:.4f} (8 without a model)",
+                "95 % interval": f"{low:.4f} to {high:.4f}",
+            }
+        )
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        return {}
+
+    def examples(self, model: MultiresAR, rows: ImageRows, title: str) -> dict[str, "Figure"]:
+        """Images drawn from the model, and the upper halves of some of `rows`, completed by it three times."""
+        from multiresconv.models import sample
+        from multiresconv.tasks.image_pictures import draw_completions, draw_grid
+
+        side = self.data.side
+        drawn = sample(model, 32, side * side, seed=0)
+        images = torch.stack([torch.from_numpy(rows[i][0]) for i in range(min(len(rows), 8))])
+        half = images[:, : side * side // 2]
+        completed = sample(model, 3 * len(half), side * side, prefix=half.repeat_interleave(3, dim=0), seed=0)
+
+        def square(pixels: Tensor) -> Any:
+            return pixels.reshape(*pixels.shape[:-2], side, side, -1).numpy()
+
+        return {
+            "samples": draw_grid(square(drawn), f"{title}: drawn from the model"),
+            "completions": draw_completions(square(images), square(completed.unflatten(0, (-1, 3))), side // 2, title),
+        }

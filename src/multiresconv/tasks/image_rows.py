@@ -1,0 +1,87 @@
+"""Images as rows of a data set, and which of them are held out for validation."""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multiresconv.data.images import Images
+from multiresconv.tasks.task import Split
+
+
+class ImageBatch(NamedTuple):
+    pixels: Tensor  # (B, L, C) uint8
+    labels: Tensor  # (B,) int64
+
+
+class ImageRows:
+    """Some rows of `images`, in the order of `chosen` (rows,); without it, all of them."""
+
+    def __init__(self, images: Images, chosen: NDArray[np.int64] | None = None) -> None:
+        self.images = images
+        self.chosen = np.arange(len(images)) if chosen is None else chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, row: int) -> tuple[NDArray[np.uint8], int]:
+        """Pixels (L, C) and the label."""
+        index = self.chosen[row]
+        return self.images.pixels[index], int(self.images.labels[index])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.full(len(self), self.images.pixels.shape[1])
+
+    def checksum(self) -> str:
+        """Of the rows in their order, pixels and labels."""
+        pixels = zlib.crc32(np.ascontiguousarray(self.images.pixels[self.chosen]).data)
+        return f"{zlib.crc32(self.images.labels[self.chosen].tobytes(), pixels):08x}"
+
+
+class ImageData(Protocol):
+    """Labelled images of one size, as options of the command line name them."""
+
+    side: ClassVar[int]
+    classes: ClassVar[tuple[str, ...]]
+    mean: ClassVar[tuple[float, ...]]  # of each channel, pixels being 0 to 1; so is `std`
+    std: ClassVar[tuple[float, ...]]
+
+    def prepare(self, *, download: bool) -> None: ...
+
+    def open(self, split: Split) -> ImageRows: ...
+
+    def open_file(self, path: Path) -> ImageRows: ...
+
+
+def collate_images(items: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
+    pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
+    return ImageBatch(pixels, torch.tensor([label for _, label in items]))
+
+
+def fingerprint(data: ImageData) -> dict[str, Any]:
+    """See `Task.fingerprint`."""
+    names: tuple[Split, ...] = ("train", "val")
+    splits = {name: data.open(name) for name in names}
+    return {name: {"rows": len(rows), "checksum": rows.checksum()} for name, rows in splits.items()}
+
+
+def hold_out(images: Images, split: str, *, val_share: float, n_train: int | None) -> ImageRows:
+    """The rows of "train" or of "val" among the training images: a permutation that never changes, cut in two.
+
+    Raises:
+        ValueError: a share outside 0 to 1, one that leaves either of them empty, or fewer rows than n_train.
+    """
+    n_val = round(val_share * len(images)) if 0 < val_share < 1 else 0
+    if not 0 < n_val < len(images):
+        raise ValueError(f"data.val_share: expected a share that leaves both training and validation, got {val_share}")
+    rows = np.random.default_rng(0).permutation(len(images))
+    val, train = rows[:n_val], rows[n_val:]
+    if n_train is not None and not 1 <= n_train <= len(train):
+        raise ValueError(f"data.n_train: expected 1 to {len(train)}, got {n_train}")
+    return ImageRows(images, val if split == "val" else train[:n_train])

@@ -1,0 +1,40 @@
+"""Options that say which images of MNIST are used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from multiresconv.data.mnist import open_mnist, prepare_mnist
+from multiresconv.tasks.image_rows import ImageRows, hold_out
+from multiresconv.tasks.task import Split
+
+
+@dataclass(frozen=True)
+class MnistData:
+    """Where the four files of MNIST are, and how the 60,000 training images are split.
+
+    Args:
+        folder: of the files; they are downloaded where it has none.
+        val_share: of the training images that are held out for validation.
+        n_train: how many of the others are used; null is all.
+    """
+
+    folder: Path = Path("data/mnist")
+    val_share: float = 0.1
+    n_train: int | None = None
+
+    side: ClassVar[int] = 28
+    classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    mean: ClassVar[tuple[float, ...]] = (0.1307,)  # over the training images
+    std: ClassVar[tuple[float, ...]] = (0.3081,)
+
+    def prepare(self, *, download: bool) -> None:
+        prepare_mnist(self.folder, download=download)
+
+    def open(self, split: Split) -> ImageRows:
+        if split == "test":
+            return ImageRows(open_mnist(self.folder, "test"))
+        return hold_out(open_mnist(self.folder, "train"), split, val_share=self.val_share, n_train=self.n_train)
+
+    def open_file(self, path: Path) -> ImageRows:
+        raise ValueError(f"file: {path}: MNIST has its labels in a file of their own; name --split val or test")

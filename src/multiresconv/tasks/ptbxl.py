@@ -1,0 +1,161 @@
+"""PTB-XL: the statements that apply to an electrocardiogram of twelve leads, ten seconds at 100 Hz."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from multiresconv.data.ptbxl import (
+    LEADS,
+    LabelSet,
+    PtbXlSplit,
+    Standardiser,
+    fit_standardiser,
+    open_ptbxl,
+    prepare_ptbxl,
+    read_label_names,
+)
+from multiresconv.models import MultiresClassifier
+from multiresconv.tasks.model_options import ClassifierOptions
+from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
+from multiresconv.tasks.signal_inputs import read_samples, read_signals
+from multiresconv.tasks.task import Outcome, Split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from multiresconv.tasks.multilabel_scores import MultilabelScores
+
+
+@dataclass(frozen=True)
+class PtbXlData:
+    """Where the files of PTB-XL are.
+
+    Args:
+        folder: of ptbxl_database.csv, scp_statements.csv and records100; they are downloaded where it has none.
+        cache_folder: where the signals go in one file; null is in the folder itself.
+    """
+
+    folder: Path = Path("data/ptbxl")
+    cache_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class PtbXlLabels:
+    """What is asked of a record.
+
+    Args:
+        labels: the set of labels; a record that has none of them is left out.
+    """
+
+    labels: LabelSet = "all"
+
+
+class SignalBatch(NamedTuple):
+    signals: Tensor  # (B, L, 12) float32 in mV
+    labels: Tensor  # (B, C) float32, 0 or 1
+
+
+class PtbXl:
+    """Statements on electrocardiograms of PTB-XL; without --recipe and --config as in the paper."""
+
+    name = "ptbxl"
+    monitor = "macro_auroc"
+    maximize = True
+
+    def __init__(self, data: PtbXlData, task: PtbXlLabels, model: ClassifierOptions) -> None:
+        self.data, self.task, self.model = data, task, model
+        self._standardiser: Standardiser | None = None
+        self._classes: tuple[str, ...] | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        if self._classes is None:
+            self._classes = read_label_names(self.data.folder, self.task.labels)
+        return self._classes
+
+    @property
+    def standardiser(self) -> Standardiser:
+        """Of the training folds."""
+        if self._standardiser is None:
+            self._standardiser = fit_standardiser(self.open("train"))
+        return self._standardiser
+
+    def prepare(self, *, may_generate: bool = True) -> None:
+        prepare_ptbxl(self.data.folder, download=may_generate)
+
+    def fingerprint(self) -> dict[str, Any]:
+        names: tuple[Split, ...] = ("train", "val")
+        splits = {name: self.open(name) for name in names}
+        rows = {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
+        return {**rows, "classes": list(self.classes), "standardiser": self.standardiser._asdict()}
+
+    def recall(self, fingerprint: Mapping[str, Any]) -> None:
+        if {"classes", "standardiser"} <= fingerprint.keys():
+            self._classes = tuple(fingerprint["classes"])
+            self._standardiser = Standardiser(**fingerprint["standardiser"])
+
+    def open(self, split: Split) -> PtbXlSplit:
+        return open_ptbxl(self.data.folder, split, self.task.labels, cache_folder=self.data.cache_folder)
+
+    def open_file(self, path: Path) -> PtbXlSplit:
+        raise ValueError(f"file: {path}: the labels of PTB-XL are in its tables; name another set with --folder")
+
+    def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Signals (L, 12) in mV, with no label since none is known."""
+        nothing = np.zeros(len(self.classes), np.float32)
+        return ((signal, nothing) for signal in read_signals(path, LEADS))
+
+    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
+        """Twelve numbers a line, the leads in mV at one moment, 100 of them a second."""
+        return (self._standardised(torch.from_numpy(sample)) for sample in read_samples(lines, len(LEADS)))
+
+    def collate(self, items: Any) -> SignalBatch:
+        signals, labels = zip(*items, strict=True)
+        return SignalBatch(torch.from_numpy(np.stack(signals)), torch.from_numpy(np.stack(labels)))
+
+    def build(self) -> MultiresClassifier:
+        return MultiresClassifier(len(self.classes), d_input=len(LEADS), **asdict(self.model))
+
+    def run(self, model: nn.Module, batch: SignalBatch) -> Outcome:
+        signals = self._standardised(batch.signals).to(next(model.parameters()).dtype)
+        return multilabel(model(signals), batch.labels)
+
+    def _standardised(self, signals: Tensor) -> Tensor:
+        return (signals - self.standardiser.mean) / self.standardiser.std
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.float().sigmoid()
+
+    def scores(self) -> "MultilabelScores":
+        from multiresconv.tasks.multilabel_scores import MultilabelScores  # torchmetrics takes seconds to import
+
+        return MultilabelScores(len(self.classes))
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        return {"labels": self.task.labels, **multilabel_report(scores, self.classes)}
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        return multilabel_table(report)
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        from multiresconv.tasks.multilabel_pictures import draw_roc
+
+        return {"roc": draw_roc(scores, self.classes, title)}
+
+    def examples(self, model: MultiresClassifier, rows: PtbXlSplit, title: str) -> dict[str, "Figure"]:
+        """The first record with the prediction after each of its samples."""
+        from multiresconv.tasks.multilabel_pictures import draw_running_prediction
+
+        signal, truth = rows[0]
+        with torch.inference_mode():
+            x = self._standardised(torch.from_numpy(signal)).unsqueeze(0).to(next(model.parameters()))
+            logits, _ = model(x, state=model.init_state(1))
+        probabilities = self.probabilities(logits)[0].cpu().numpy()
+        title = f"{title}, record {rows.ecg_ids[0]}"
+        return {"running": draw_running_prediction(signal, probabilities, self.classes, truth, title)}
