@@ -21,8 +21,10 @@ check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## time and memory of the operator on this machine
+bench: $(INSTALLED)  ## time and memory of the operator, of streaming and of sampling on this machine
 	$(BIN)/python benchmarks/bench_conv.py
+	$(BIN)/python benchmarks/bench_stream.py
+	$(BIN)/python benchmarks/bench_sample.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("multiresconv needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'

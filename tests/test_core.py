@@ -19,6 +19,8 @@ from multiresconv import MultiresClassifier, load, save
 model = MultiresClassifier(3, d_model=8, n_layers=2, d_input=2, wavelet="db2", max_length=50, norm="batch")
 model(torch.randn(4, 50, 2), torch.tensor([50, 3, 20, 1])).sum().backward()
 assert all(parameter.grad is not None for parameter in model.parameters())
+state = model.eval().init_state(1)
+assert model.step(torch.randn(1, 2), state)[0].shape == (1, 3)
 save(model, {folder!r})
 assert torch.equal(load({folder!r}).output.weight, model.output.weight)
 """
@@ -29,17 +31,37 @@ import torch
 before = set(sys.modules)
 import multiresconv
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
-assert not new & {"numba", "llvmlite", "pywt", "lightning", "matplotlib", "scipy", "jsonargparse", "sympy"}, new
+heavy = {"numba", "llvmlite", "pywt", "lightning", "matplotlib", "scipy", "sklearn", "pandas", "jsonargparse", "sympy"}
+assert not new & heavy, new
 assert not any(name.startswith("torch._dynamo") for name in set(sys.modules) - before)
 """
 
 
 def test_works_with_every_extra_blocked(tmp_path: Path) -> None:
-    named = [requirement for extra in ("train", "dev") for requirement in PROJECT["optional-dependencies"][extra]]
-    imports = {"pyyaml": "yaml", "import-linter": "importlinter", "pytest-xdist": "xdist"}
+    named = [
+        requirement for extra in ("train", "ecg", "dev") for requirement in PROJECT["optional-dependencies"][extra]
+    ]
+    imports = {
+        "pyyaml": "yaml",
+        "import-linter": "importlinter",
+        "pytest-xdist": "xdist",
+        "pillow": "PIL",
+        "scikit-learn": "sklearn",
+    }
     distributions = [requirement.split(">")[0].split("<")[0].split("[")[0] for requirement in named]
     blocked = {imports.get(name, name) for name in distributions} - {"multiresconv"}
-    assert {"lightning", "jsonargparse", "yaml", "scipy", "tqdm", "matplotlib"} <= blocked
+    assert {
+        "lightning",
+        "jsonargparse",
+        "yaml",
+        "scipy",
+        "tqdm",
+        "matplotlib",
+        "PIL",
+        "sklearn",
+        "wfdb",
+        "pooch",
+    } <= blocked
     code = WITHOUT_EXTRAS.format(blocked=blocked, folder=str(tmp_path / "model"))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
