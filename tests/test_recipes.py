@@ -18,7 +18,7 @@ DATA = {
     "listops": write_data,
     "smnist": write_mnist,
     "psmnist": write_mnist,
-    "scifar": partial(write_cifar, n=4),
+    "scifar": partial(write_cifar, n=8),
     "cifar-density": write_cifar,
     "ptbxl": partial(make_ptbxl, n=20),
 }
