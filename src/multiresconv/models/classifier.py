@@ -125,7 +125,7 @@ class MultiresClassifier(nn.Module):
         totals = total[:, None] + features.cumsum(1, dtype=torch.float64)
         counts = state["position"][:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
         logits = self.output((totals / counts[:, :, None]).to(features.dtype))
-        return logits, {**after, "total": totals[:, -1].contiguous()}
+        return logits, {**after, "total": totals[:, -1].clone()}
 
     def _split(self, state: State) -> tuple[State, Tensor]:
         """The net's part of a state, and "total"."""

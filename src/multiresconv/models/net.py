@@ -100,8 +100,8 @@ class MultiresNet(nn.Module):
         The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
         """
         self._check_input(x, time=())
-        refuse_gradients(x, state)
         check_state(state, (len(x), *self._state_shape), self.encoder.weight)
+        refuse_gradients(x, state)
         with torch.no_grad():
             x = self._encode(x)
         lines, position = writable(state["lines"]), state["position"]

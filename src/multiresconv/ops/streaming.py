@@ -11,7 +11,6 @@ rows of different streams with `torch.cat`.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from typing import get_args
 
 import torch
@@ -27,7 +26,6 @@ State = dict[str, Tensor]
 _LARGEST_STATE = 1 << 40
 
 
-@cache
 def state_size(kernel_size: int, memory: tuple[int, ...]) -> int:
     """S, the slots of all delay lines: (K-1)(2^J - 1), and (m_j-1)*2^j for each m_j > 1."""
     return sum(line_sizes(kernel_size, memory))
