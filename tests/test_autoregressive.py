@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,6 +96,17 @@ def test_rows_of_a_state_go_on_by_themselves():
     rows = torch.tensor([2, 0])
     params, _ = model(pixels[rows, 5:], state={name: tensor[rows] for name, tensor in state.items()})
     torch.testing.assert_close(params, model(pixels)[rows, 5:])
+
+
+def test_a_state_can_be_saved_and_keeps_no_chunk_alive():
+    model = make_model()
+    pixels = random_pixels(3, 9, 3)
+    for feed in (model.forward, lambda pixels, state: model.step(pixels[:, 0], state)):
+        with torch.no_grad():
+            _, state = feed(pixels, state=model.init_state(3))
+        assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in state.values())
+        again = safetensors.torch.load(safetensors.torch.save(state))
+        torch.testing.assert_close(model(pixels, state=again)[0], model(pixels, state=state)[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -202,3 +214,10 @@ def test_input_that_does_not_fit_is_refused():
         model.step(torch.zeros(2, 3, dtype=torch.uint8), model.net.init_state(2))
     with pytest.raises(ValueError, match=r"state"):
         model(torch.zeros(3, 4, 3, dtype=torch.uint8), state=state)
+    for run, pixels in ((model.step, random_pixels(2, 3)), (model, random_pixels(2, 4, 3))):
+        with pytest.raises(ValueError, match=r"state: params: expected shape \(2, 20\), .*got \(1, 20\)"):
+            run(pixels, state={**state, "params": state["params"][:1]})
+        with pytest.raises(ValueError, match=r"state: params: expected shape \(2, 20\), .*got \(2, 10\)"):
+            run(pixels, state={**state, "params": state["params"][:, :10]})
+        with pytest.raises(ValueError, match=r"state: expected a dict of lines, position, params, got dict_values"):
+            run(pixels, state=state.values())

@@ -148,7 +148,7 @@ def test_threads_are_those_of_torch(threads: None, monkeypatch: pytest.MonkeyPat
             together.wait(timeout=10)  # so that neither can take all the pieces
 
     torch.set_num_threads(2)
-    cpu._parallel(kernel, 100, 10**9, [])
+    cpu.parallel(kernel, 100, 10**9, [])
     assert len(seen) == 2
 
 
@@ -166,7 +166,7 @@ def test_an_error_in_another_thread_reaches_the_caller(threads: None) -> None:
 
     torch.set_num_threads(2)
     with pytest.raises(ZeroDivisionError):
-        cpu._parallel(kernel, 100, 10**9, [])
+        cpu.parallel(kernel, 100, 10**9, [])
 
 
 def test_a_caller_does_not_wait_for_what_others_keep_busy(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_a_caller_does_not_wait_for_what_others_keep_busy(threads: None, monkeyp
         pool.submit(release.wait, 30)
         torch.set_num_threads(2)
         pieces: list[int] = []
-        cpu._parallel(lambda start, stop: pieces.extend(range(start, stop)), 100, 10**9, [])
+        cpu.parallel(lambda start, stop: pieces.extend(range(start, stop)), 100, 10**9, [])
         assert not release.is_set()
         assert sorted(pieces) == list(range(100))
         release.set()

@@ -105,6 +105,14 @@ def test_a_hooked_model_is_sampled_as_it_is(name):
     assert not torch.equal(images, sample(plain, 2, 20))
 
 
+@pytest.mark.parametrize("params", [[0.0, 0.0, 60.0], [0.0, 1e25, -3.0], [0.0, -1e25, -3.0]])
+def test_levels_beyond_all_integers_are_the_outermost(params):
+    model = constant_model(torch.tensor(params, dtype=torch.float64), 1)
+    images = sample(model, 1, 20)
+    assert torch.equal(images, naive_sample(model, 1, 20, random_pixels(1, 0, 1), 1.0, 0))
+    assert set(images.flatten().tolist()) <= {0, 255}
+
+
 def test_images_and_seeds_differ():
     images = torch.cat([sample(make_model(), 3, 16, seed=seed) for seed in (0, 1)])
     assert len(images.unique(dim=0)) == 6
@@ -208,6 +216,17 @@ def test_arguments_out_of_range_are_refused(options, message):
         sample(make_model(), **{"n": 2, "length": 8, **options})
 
 
-def test_a_prefix_is_whole_levels():
-    with pytest.raises(TypeError, match=r"prefix: expected uint8 levels 0..255, got torch.float32"):
-        sample(make_model(), 2, 8, prefix=torch.rand(2, 4, 3))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 2.0}, "n: expected an integer, got 2.0"),
+        ({"seed": "a"}, "seed: expected an integer, got 'a'"),
+        ({"temperature": "1"}, "temperature: expected a number, got '1'"),
+        ({"temperature": torch.tensor(1.0)}, r"temperature: expected a number, got tensor\(1.\)"),
+        ({"prefix": torch.rand(2, 4, 3)}, "prefix: expected a tensor of uint8 levels 0..255, got torch.float32"),
+        ({"prefix": [[[0, 0, 0]]]}, "prefix: expected a tensor of uint8 levels 0..255, got list"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        sample(make_model(), **{"n": 2, "length": 8, **options})

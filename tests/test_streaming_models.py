@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from multiresconv import MultiresBlock, MultiresClassifier, MultiresLayer, MultiresNet
 from multiresconv.layers import multires_block
@@ -159,13 +160,13 @@ def test_the_last_running_prediction_is_the_prediction_and_the_total_is_exact() 
 def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each step through blocks so far was fused."""
     taken: list[bool] = []
-    checked = multires_block._checked
+    checked = multires_block.checked_blocks
 
     def spy(blocks: Any) -> Any:
         taken.append(checked(blocks) is not None)
         return checked(blocks)
 
-    monkeypatch.setattr(multires_block, "_checked", spy)
+    monkeypatch.setattr(multires_block, "checked_blocks", spy)
     return taken
 
 
@@ -235,6 +236,52 @@ def hook(model: MultiresClassifier) -> None:
     first_block(model).mix.register_forward_hook(lambda module, inputs, output: 2 * output)
 
 
+def hooked_dropout(model: MultiresClassifier) -> None:
+    first_block(model).dropout.register_forward_hook(lambda module, inputs, output: 2 * output)
+
+
+def hooked_convolution(model: MultiresClassifier) -> None:
+    def double(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return (2 * output[0], output[1]) if isinstance(output, tuple) else 2 * output
+
+    first_block(model).conv.register_forward_hook(double)
+
+
+def derived_block(model: MultiresClassifier) -> None:
+    class Reversed(MultiresBlock):
+        def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> Any:
+            if state is None:
+                return -super().forward(x, lengths)
+            y, after = super().forward(x, state=state)
+            return -y, after
+
+    first_block(model).__class__ = Reversed
+
+
+def pruned_linear_map(model: MultiresClassifier) -> None:
+    prune.l1_unstructured(first_block(model).mix, "weight", 0.5)
+
+
+def pruned_convolution(model: MultiresClassifier) -> None:
+    conv = first_block(model).conv
+    prune.l1_unstructured(conv, "w", 0.5)
+    with torch.no_grad():
+        conv.get_parameter("w_orig").mul_(2)  # which w follows when the layer is called next
+
+
+def tensor_of_another_class(model: MultiresClassifier) -> None:
+    class Tripled(Tensor):
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is not nn.functional.linear:
+                return super().__torch_function__(func, types, args, kwargs or {})
+            with torch._C.DisableTorchFunctionSubclass():
+                return 3 * func(*args, **(kwargs or {}))
+
+    mix = first_block(model).mix
+    mix.weight = nn.Parameter(mix.weight.detach().as_subclass(Tripled))
+
+
 def parametrize(model: MultiresClassifier) -> None:
     norm, _ = nn.utils.parametrizations.weight_norm(first_block(model).mix).parametrizations.weight.parameters()
     with torch.no_grad():
@@ -249,7 +296,8 @@ def projection(model: MultiresClassifier) -> None:
     "change",
     [
         double_weights, load_others, assign_others, replace_data, strided_data, same_memory_read_otherwise, another_eps,
-        without_bias, another_module, hook, parametrize, projection,
+        without_bias, another_module, hook, hooked_dropout, hooked_convolution, derived_block, parametrize, projection,
+        pruned_linear_map, pruned_convolution, tensor_of_another_class,
     ],
 )  # fmt: skip
 def test_a_step_sees_what_became_of_the_model(change: Callable[[MultiresClassifier], None]) -> None:
@@ -260,6 +308,13 @@ def test_a_step_sees_what_became_of_the_model(change: Callable[[MultiresClassifi
     change(model)
     assert not torch.allclose(whole(model, x), before)
     assert_streams(model, x)
+
+
+def test_a_net_without_its_last_blocks_streams() -> None:
+    model = classifier()
+    model.net.blocks = model.net.blocks[:1]
+    x = sample(model, 2, 6)
+    assert_streams(model, x, [0, 2])
 
 
 def test_copies_and_other_dtypes_step_on_their_own() -> None:

@@ -134,18 +134,25 @@ def step_blocks(blocks: Sequence[MultiresBlock], x: Tensor, lines: Tensor, posit
     with torch.no_grad():
         small = x.is_cpu and 2 * x.numel() * x.shape[1] <= _FUSED_WORK
         if small and not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()):
-            checked = _checked(blocks)
+            checked = checked_blocks(blocks)
             if checked is not None and checked.take(x, lines):
                 return checked.step(x, lines, position)
         for block in blocks:
             block.check_streams()
         for block, line in zip(blocks, lines.unbind(1), strict=True):
-            y, _ = block.conv.step(x, {"lines": line, "position": position})  # writes into `line`
-            x = block._mix(x[:, None], y[:, None], None)[:, 0]
+            before = {"lines": line, "position": position}
+            hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (block, block.conv))
+            if hooked or type(block) is not MultiresBlock:  # then nothing but a call does what it does
+                y, after = block(x[:, None], state=before)
+                line.copy_(after["lines"])
+                x = y[:, 0]
+            else:
+                y, _ = block.conv.step(x, before)  # writes into `line`
+                x = block._mix(x[:, None], y[:, None], None)[:, 0]
         return x
 
 
-def _checked(blocks: Sequence[MultiresBlock]) -> CheckedBlocks | None:
+def checked_blocks(blocks: Sequence[MultiresBlock]) -> CheckedBlocks | None:
     """The blocks for the kernel, or None; what was found the last time is taken again where it still holds."""
     plain = [tensors for block in blocks if (tensors := _plain_tensors(block)) is not None]
     if len(plain) < len(blocks):
@@ -163,7 +170,7 @@ _last_checked: WeakKeyDictionary[MultiresBlock, CheckedBlocks] = WeakKeyDictiona
 
 
 def _plain_tensors(block: MultiresBlock) -> BlockTensors | None:
-    """The tensors of a block, or None where they are not all there is to a step.
+    """The tensors of a block, None among them where one is missing; or None where they are not all there is to a step.
 
     A part that someone has exchanged, parametrized or hooked is left to PyTorch, and so is one that a step refuses.
     Looked up in the dicts behind the attributes: `block.mix.weight` takes a microsecond, a step has dozens of them.
@@ -180,14 +187,17 @@ def _plain_tensors(block: MultiresBlock) -> BlockTensors | None:
         or (dropout.training and dropout.p > 0)
         or (batch_norm and norm.training)
         or conv.backend == "reference"
+        or type(block) is not MultiresBlock
     ):
         return None
-    tensors: list[Tensor | None] = [conv._parameters["h0"], conv._parameters["h1"], conv._parameters["w"]]
-    for part in (mix, norm) if projection is None else (mix, norm, projection):
-        weight, bias = part._parameters["weight"], part._parameters["bias"]
-        if bias is None or part._forward_hooks or part._forward_pre_hooks:
+    for part in (block, conv, mix, dropout, norm, projection):
+        if part is not None and (part._forward_hooks or part._forward_pre_hooks):
             return None
-        tensors += (weight, bias)
+    get = conv._parameters.get
+    tensors: list[Tensor | None] = [get("h0"), get("h1"), get("w")]
+    for part in (mix, norm) if projection is None else (mix, norm, projection):
+        get = part._parameters.get
+        tensors += (get("weight"), get("bias"))
     if batch_norm:
         tensors += (norm._buffers["running_mean"], norm._buffers["running_var"])
     return BlockTensors(cast(list[Tensor], tensors), norm.eps, projection is not None, batch_norm, conv.memory)

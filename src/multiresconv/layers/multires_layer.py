@@ -10,13 +10,17 @@ from torch import Tensor, nn
 from multiresconv.ops import (
     Backend,
     State,
+    coefficients,
     default_depth,
     fading,
+    frequency_response,
+    impulse_response,
     multires_conv,
     multires_conv_chunk,
     multires_conv_init,
     multires_conv_step,
     receptive_field,
+    scale_energies,
     uniform,
     wavelet_taps,
     weight_size,
@@ -168,15 +172,49 @@ class MultiresLayer(nn.Module):
         With a state, x is the next chunk of a longer sequence, and the state after it is returned too, (y, state); the
         one that is given is left as it is. Under autocast the layer computes and returns the dtype of its parameters.
         """
-        if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.d_model:
-            raise ValueError(
-                f"x: expected shape (batch, length, {self.d_model}) with length >= 1, got {tuple(x.shape)}"
-            )
-        x = self._in_own_dtype(x).transpose(1, 2)
+        x = self._channels_first(x)
         if state is None:
             return multires_conv(x, self.h0, self.h1, self.w, self.memory, backend=self.backend).transpose(1, 2)
         y, state = multires_conv_chunk(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
         return y.transpose(1, 2), state
+
+    def impulse_response(self, length: int | None = None) -> Tensor:
+        """What the layer answers to a 1 followed by zeros, (d_model, length); length None: the receptive field.
+
+        See `multiresconv.ops.impulse_response`.
+        """
+        length = self.receptive_field if length is None else length
+        return impulse_response(self.h0, self.h1, self.w, self.memory, length)
+
+    def coefficients(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """a_J and [b_J, ..., b_1], coarsest first, of x (B, L, d_model); each is of the shape of x.
+
+        See `multiresconv.ops.coefficients`.
+        """
+        scaling, wavelet = coefficients(self._channels_first(x), self.h0, self.h1, self.depth)
+        return scaling.transpose(1, 2), [b.transpose(1, 2) for b in wavelet]
+
+    def frequency_response(self, n_frequencies: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Frequencies (F,) from 0 to 1/2, gains from x to a_J (d_model, F) and to b_J, ..., b_1 (depth, d_model, F).
+
+        See `multiresconv.ops.frequency_response`.
+        """
+        return frequency_response(self.h0, self.h1, self.depth, n_frequencies)
+
+    def scale_energies(self) -> Tensor:
+        """Variance of each term of the output, [a_J, b_J, ..., b_1, x], for white noise: (d_model, depth + 2), float64.
+
+        See `multiresconv.ops.scale_energies`.
+        """
+        return scale_energies(self.h0, self.h1, self.w, self.memory)
+
+    def _channels_first(self, x: Tensor) -> Tensor:
+        """x (B, L, d_model) -> (B, d_model, L), once it is known to fit."""
+        if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.d_model:
+            raise ValueError(
+                f"x: expected shape (batch, length, {self.d_model}) with length >= 1, got {tuple(x.shape)}"
+            )
+        return self._in_own_dtype(x).transpose(1, 2)
 
     def _in_own_dtype(self, x: Tensor) -> Tensor:
         if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):

@@ -10,6 +10,7 @@ from multiresconv.layers import LayerOptions, Norm
 from multiresconv.models.logistic_mixture import HALF_RANGE, mixture_log_prob, mixture_size
 from multiresconv.models.net import MultiresNet
 from multiresconv.ops import State
+from multiresconv.ops.streaming import check_state_names, check_state_tensor
 
 
 class MultiresAR(nn.Module):
@@ -92,7 +93,7 @@ class MultiresAR(nn.Module):
             return self.output(self.net(torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], dim=1)))
         features, net_state = self.net(x, state=self._of_net(state))
         params = torch.cat([state["params"].unsqueeze(1), self.output(features)], dim=1)
-        return params[:, :-1], {**net_state, "params": params[:, -1]}
+        return params[:, :-1], {**net_state, "params": params[:, -1].clone()}
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> State:
@@ -134,6 +135,8 @@ class MultiresAR(nn.Module):
             raise ValueError(f"pixels: expected shape ({', '.join(leading)}, {self.n_channels}), got {shape}")
 
     def _of_net(self, state: State) -> State:
-        if "params" not in state:
-            raise ValueError(f"state: expected one with params, got {', '.join(state)}; begin with init_state")
+        """The net's part of a state, once "params" is known to go with it; under autocast that has autocast's dtype."""
+        check_state_names(state, "lines", "position", "params")
+        params, weight = state["params"], self.output.weight
+        check_state_tensor("params", params, (len(state["lines"]), len(weight)), params.dtype, weight.device)
         return {name: tensor for name, tensor in state.items() if name != "params"}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from multiresconv.layers import LayerOptions, Norm, mean_pool, refuse_lengths
 from multiresconv.models.net import MultiresNet
 from multiresconv.ops import State
-from multiresconv.ops.streaming import check_state_tensor, writable
+from multiresconv.ops.streaming import check_state_names, check_state_tensor, writable
 
 
 class MultiresClassifier(nn.Module):
@@ -129,9 +129,7 @@ class MultiresClassifier(nn.Module):
 
     def _split(self, state: State) -> tuple[State, Tensor]:
         """The net's part of a state, and "total"."""
-        if not isinstance(state, dict) or state.keys() != {"lines", "position", "total"}:
-            found = ", ".join(state) if isinstance(state, dict) else type(state).__name__
-            raise ValueError(f"state: expected a dict of lines, position, total, got {found}; begin with init_state")
+        check_state_names(state, "lines", "position", "total")
         weight, total = self.output.weight, state["total"]
         check_state_tensor("total", total, (len(state["lines"]), weight.shape[1]), torch.float64, weight.device)
         return {"lines": state["lines"], "position": state["position"]}, total

@@ -66,7 +66,7 @@ class MultiresNet(nn.Module):
             for _ in range(n_layers)
         ]
         self.blocks = nn.ModuleList(blocks)
-        self._state_shape = (n_layers, blocks[0].conv.state_size, d_model)
+        self._lines_shape = (blocks[0].conv.state_size, d_model)
         self.config: dict[str, Any] = {
             "d_model": d_model,
             "n_layers": n_layers,
@@ -100,7 +100,7 @@ class MultiresNet(nn.Module):
         The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
         """
         self._check_input(x, time=())
-        check_state(state, (len(x), *self._state_shape), self.encoder.weight)
+        check_state(state, (len(x), len(self.blocks), *self._lines_shape), self.encoder.weight)
         refuse_gradients(x, state)
         with torch.no_grad():
             x = self._encode(x)
@@ -142,7 +142,7 @@ class MultiresNet(nn.Module):
         return x
 
     def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        check_state(state, (len(x), *self._state_shape), self.encoder.weight)
+        check_state(state, (len(x), len(self.blocks), *self._lines_shape), self.encoder.weight)
         x = self._encode(x)
         lines, position = [], state["position"]
         for block, line in zip(self.blocks, state["lines"].unbind(1), strict=True):

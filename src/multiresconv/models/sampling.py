@@ -1,6 +1,7 @@
 """`sample`: draw images from a `MultiresAR`, streamed: one step of the network for each pixel."""
 
 import copy
+from numbers import Real
 from operator import index
 
 import numpy as np
@@ -47,7 +48,7 @@ def sample(
         (n, length, C) uint8, on the CPU.
 
     Raises:
-        TypeError: a prefix that is not uint8.
+        TypeError: a prefix that is not uint8; a number that is not one.
         ValueError: a number out of range; a prefix of another shape; a model whose outputs are not finite.
     """
     _check_numbers(n, length, temperature, seed, batch_size)
@@ -94,8 +95,9 @@ def _complete(
 
 def _check_prefix(prefix: Tensor, images: Tensor) -> int:
     """The number of pixels that are given, once they are known to fit."""
-    if prefix.dtype != torch.uint8:
-        raise TypeError(f"prefix: expected uint8 levels 0..255, got {prefix.dtype}")
+    if not isinstance(prefix, Tensor) or prefix.dtype != torch.uint8:
+        found = prefix.dtype if isinstance(prefix, Tensor) else type(prefix).__name__
+        raise TypeError(f"prefix: expected a tensor of uint8 levels 0..255, got {found}")
     n, length, channels = images.shape
     shape = tuple(prefix.shape)
     if len(shape) != 3 or (shape[0], shape[2]) != (n, channels) or shape[1] > length:
@@ -105,7 +107,11 @@ def _check_prefix(prefix: Tensor, images: Tensor) -> int:
 
 def _check_numbers(n: int, length: int, temperature: float, seed: int, batch_size: int) -> None:
     for name, number, least in (("n", n, 1), ("length", length, 1), ("seed", seed, 0), ("batch_size", batch_size, 1)):
+        if not hasattr(number, "__index__"):
+            raise TypeError(f"{name}: expected an integer, got {number!r}")
         if index(number) < least:
             raise ValueError(f"{name}: expected at least {least}, got {number}")
+    if not isinstance(temperature, Real):
+        raise TypeError(f"temperature: expected a number, got {temperature!r}")
     if not 0 <= temperature < float("inf"):
         raise ValueError(f"temperature: expected a number from 0 up, got {temperature}")

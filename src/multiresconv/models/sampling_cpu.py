@@ -1,5 +1,6 @@
 """`complete_cpu`: sampling by a Numba kernel, from a model and its state to the arrays and addresses that it takes."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -7,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from multiresconv.layers.multires_block import MultiresBlock, _plain_tensors
+from multiresconv.layers import MultiresBlock
+from multiresconv.layers.multires_block import checked_blocks
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.ops import State
-from multiresconv.ops.cpu import _parallel
-from multiresconv.ops.streaming_cpu import step_blocks_cpu
+from multiresconv.ops.cpu import parallel
 
 # Pixels in one call of the kernel, which only comes to an end of itself.
 _PIXELS = 32
@@ -29,7 +30,7 @@ def complete_cpu(
     Raises:
         ValueError: parameters that are not finite.
     """
-    arguments = _network(model)
+    arguments = _network(model, state["lines"])
     if arguments is None:
         return False
     from multiresconv.models.sampling_kernels import sample_pixels
@@ -41,27 +42,21 @@ def complete_cpu(
     for first in range(given, length, _PIXELS):
         span = (first, min(first + _PIXELS, length))
         args = [images.numpy(), *span, params, gumbel, logistic, lines, position, *arguments, finite, groups]
-        _parallel(sample_pixels, groups, 1 << 40, args)
+        parallel(sample_pixels, groups, 1 << 40, args)
         if not finite.all():
             raise ValueError(f"model: expected finite outputs, got NaN or infinity in pixels {span[0]}..{span[1] - 1}")
     return True
 
 
-def _network(model: MultiresAR) -> list[object] | None:
-    """What the kernel has to know of the network, valid as long as the model lives."""
-    blocks = [cast(MultiresBlock, block) for block in model.net.blocks]
-    found = [tensors for block in blocks if (tensors := _plain_tensors(block)) is not None]
-    if len(found) < len(blocks):
-        return None
+def _network(model: MultiresAR, lines: Tensor) -> list[object] | None:
+    """What the kernel has to know of the network, valid as long as the model lives, or None where it is not for it."""
+    checked = checked_blocks(cast(Sequence[MultiresBlock], model.net.blocks))
     heads = []
     for head in (model.net.encoder, model.output):
         if type(head) is not nn.Linear or head.bias is None or head._forward_hooks or head._forward_pre_hooks:
             return None
         heads += [head.weight.detach().contiguous(), head.bias.detach().contiguous()]
-    conv, trial = blocks[0].conv, model.net.init_state(1)
-    x = heads[2].new_zeros(1, conv.d_model)
-    if step_blocks_cpu(x, trial["lines"], trial["position"], found, conv.memory) is None:
-        return None  # another device or dtype, or whatever else it does not take
-    addresses = np.array([[cast(Tensor, t).data_ptr() for t in block.tensors] for block in found])
-    eps, kind = np.array([block.eps for block in found]), (found[0].projection, found[0].batch_norm)
-    return [*(t.numpy() for t in heads), addresses, eps, conv.kernel_size, np.array(conv.memory), *kind]
+    encoded = heads[0].new_empty(len(lines), len(heads[0]))
+    if checked is None or not checked.take(encoded, lines):
+        return None
+    return [*(t.numpy() for t in heads), *checked.arguments]

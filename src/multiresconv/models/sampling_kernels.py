@@ -64,4 +64,4 @@ def _draw(pixel, params, gumbel, logistic):
         for before in range(c):
             level += math.tanh(float(params[coefficients + used * stride])) * (pixel[before] - HALF_RANGE)
             used += 1
-        pixel[c] = np.uint8(min(max(math.floor(level), -128.0), 127.0) + 128.0)
+        pixel[c] = np.uint8(min(max(np.floor(level), -128.0), 127.0) + 128.0)

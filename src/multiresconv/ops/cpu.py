@@ -48,7 +48,7 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
         _array(w),
         np.array(memory, np.int64),
     ]
-    _parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
+    parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     return y
 
 
@@ -67,7 +67,7 @@ def _backward(
         kernel, units = cpu_kernels.backward, batch * channels
     args = [_dense(t, like=x) for t in (x, grad_y, grad_x)]
     args += [_array(h0.flip(1)), _array(h1.flip(1)), _array(w), np.array(memory, np.int64), grads]
-    _parallel(kernel, units, 3 * _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
+    parallel(kernel, units, 3 * _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     total = torch.from_numpy(grads.sum(axis=0)).to(x.dtype)
     grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
     return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.clone(memory_format=torch.contiguous_format)
@@ -140,7 +140,7 @@ def _work(x: Tensor, h0: Tensor, w: Tensor) -> int:
     return x.numel() * 2 * h0.shape[1] * w.shape[1]
 
 
-def _parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
+def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
     """Call `kernel(*args, start, stop)` on pieces of range(units) from `torch.get_num_threads()` threads.
 
     The caller works too and takes pieces as they come, so it waits for no thread that others keep busy.

@@ -147,11 +147,16 @@ def multires_conv_chunk(
 
 def check_state(state: State, lines: tuple[int, ...], x: Tensor) -> None:
     """Raise unless the state's delay lines have this shape, batch first, and fit an operator on tensors like x."""
-    if not isinstance(state, dict) or state.keys() != {"lines", "position"}:
-        found = ", ".join(state) if isinstance(state, dict) else type(state).__name__
-        raise ValueError(f"state: expected a dict of lines, position, got {found}; begin with init_state")
+    check_state_names(state, "lines", "position")
     check_state_tensor("lines", state["lines"], lines, _wide(x.dtype), x.device)
     check_state_tensor("position", state["position"], lines[:1], torch.int64, x.device)
+
+
+def check_state_names(state: State, *names: str) -> None:
+    """Raise unless a state is a dict with these names and no others."""
+    if not isinstance(state, dict) or state.keys() != set(names):
+        found = ", ".join(state) if isinstance(state, dict) else type(state).__name__
+        raise ValueError(f"state: expected a dict of {', '.join(names)}, got {found}; begin with init_state")
 
 
 def check_state_tensor(

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from multiresconv.ops.cpu import _parallel
+from multiresconv.ops.cpu import parallel
 from multiresconv.ops.streaming_reference import line_sizes
 from multiresconv.ops.tree import weight_size
 
@@ -36,7 +37,7 @@ def advance_cpu(
         np.array(memory, np.int64),
     ]
     units = batch * -(-channels // streaming_kernels.BLOCK)
-    _parallel(streaming_kernels.advance, units, 2 * x.numel() * h0.shape[1] * w.shape[1], args)
+    parallel(streaming_kernels.advance, units, 2 * x.numel() * h0.shape[1] * w.shape[1], args)
     return y
 
 
@@ -92,11 +93,13 @@ class CheckedBlocks(NamedTuple):
 def check_blocks(blocks: Sequence[BlockTensors]) -> CheckedBlocks | None:
     """The blocks with what the kernel needs to know of them, or None where they are not for it.
 
-    They are for it where they are alike and their tensors are contiguous on the CPU, of one dtype, float32 or float64,
-    and of the shapes that their places ask for.
+    They are for it where they are alike and their tensors are plain, contiguous on the CPU, of one dtype, float32 or
+    float64, and of the shapes that their places ask for.
     """
     _, _, projection, batch_norm, memory = blocks[0]
     tensors = [t for block in blocks for t in block.tensors]
+    if not all(type(t) in (Tensor, Parameter) for t in tensors):  # a quantized one, say, has no values at its address
+        return None
     (channels, kernel_size), dtype = tensors[0].shape, tensors[0].dtype
     taps, one = (channels, kernel_size), (channels,)
     shapes = [taps, taps, (channels, weight_size(memory)), (2 * channels, channels), (2 * channels,), one, one]
@@ -113,16 +116,6 @@ def check_blocks(blocks: Sequence[BlockTensors]) -> CheckedBlocks | None:
     arguments = table, eps, kernel_size, np.array(memory), projection, batch_norm
     slots = sum(line_sizes(kernel_size, memory))
     return CheckedBlocks(tensors, addresses, [block[1:] for block in blocks], slots, arguments)
-
-
-def step_blocks_cpu(
-    x: Tensor, lines: Tensor, position: Tensor, blocks: Sequence[BlockTensors], memory: tuple[int, ...]
-) -> Tensor | None:
-    """`CheckedBlocks.step` of blocks with this memory, or None, and nothing done, where they are not for the kernel."""
-    checked = check_blocks(blocks)
-    if checked is None or blocks[0].memory != memory or not checked.take(x, lines):
-        return None
-    return checked.step(x, lines, position)
 
 
 def _array(t: Tensor) -> np.ndarray:
