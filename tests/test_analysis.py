@@ -11,13 +11,14 @@ from operator_cases import Arguments, arguments, operator_arguments
 from torch import Tensor
 
 from multiresconv import MultiresLayer, fading, multires_conv, uniform
-from multiresconv.ops import receptive_field, wavelet_taps
-from multiresconv.ops.analysis import (
+from multiresconv.ops import (
     coefficients,
     effective_receptive_field,
     frequency_response,
     impulse_response,
+    receptive_field,
     scale_energies,
+    wavelet_taps,
 )
 
 law = settings(deadline=None, max_examples=30)

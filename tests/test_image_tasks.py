@@ -166,7 +166,9 @@ def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, mnist: Path)
         ("a.npy", np.full((28, 28), 256), "expected pixels from 0 to 255"),
         ("a.npy", np.full((28, 28), 0.5), "expected whole numbers"),
         ("a.npy", np.full((28, 28), np.nan), "expected pixels from 0 to 255"),
-        ("a.npy", np.full((28, 28), "x"), "expected pixels from 0 to 255"),
+        ("a.npy", np.full((28, 28), "x"), "expected numbers, got <U1"),
+        ("a.npy", "no array", "not a .npy file of numbers"),
+        ("a.csv", "", "no image in it; expected a line of 784 numbers for each"),
         ("a.csv", "1,2,3\n", "line 1: expected 784 numbers"),
         ("a.csv", "1,x,3\n", "line 1: expected numbers"),
         ("a.png", "no picture", "expected a picture such as PNG"),
@@ -234,12 +236,12 @@ def test_sample_draws_and_completes(density_run: Path, tmp_path: Path, capsys: p
         assert np.array_equal(np.asarray(picture)[1:129:4, 1:129:4], drawn[0]), "the grid shows the pixels as they are"
     given = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     np.save(tmp_path / "given.npy", given)
-    arguments = ["--complete", str(tmp_path / "given.npy"), "--rows", "20", "--n", "2", "--out", str(out)]
+    arguments = ["--complete", str(tmp_path / "given.npy"), "--rows", "20", "--n", "2"]
     assert main(["sample", str(density_run), *arguments, "--device", "cpu"]) == 0
-    completed = np.load(tmp_path / "drawn.npy").reshape(2, 2, 32, 32, 3)
+    assert capsys.readouterr().out.endswith(f"{density_run / 'completed.png'}, {density_run / 'completed.npy'}\n")
+    completed = np.load(density_run / "completed.npy").reshape(2, 2, 32, 32, 3)
     assert np.array_equal(completed[:, :, :20], np.repeat(given[:, None, :20], 2, axis=1))
     assert not np.array_equal(completed[:, 0, 20:], completed[:, 1, 20:])
-    capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -254,6 +256,8 @@ def test_sample_draws_and_completes(density_run: Path, tmp_path: Path, capsys: p
         (["predict", "DENSITY", "file.npy"], "labels nothing"),
         (["predict", "MNIST"], "expected files, or --stream"),
         (["predict", "MNIST", "a.npy", "--stream"], "expected files, or --stream"),
+        (["predict", "MNIST", "--stream", "--device", "cuda"], "leave out --batch_size and --device cuda"),
+        (["predict", "MNIST", "--stream", "--batch_size", "2"], "leave out --batch_size and --device cuda"),
         (["evaluate", "MNIST", "--file", "a.bin"], "labels in a file of their own"),
         (["train", "scifar", "--data.folder", "CIFAR", "--data.batches", "[6]"], "batches: expected"),
     ],
@@ -275,4 +279,3 @@ def test_what_is_wrong_is_said_in_one_line(
     assert captured.err.startswith("multiresconv: error: ")
     assert captured.err.count("\n") == 1
     assert said in captured.err
-

@@ -84,6 +84,16 @@ def test_without_download_what_is_missing_is_told(folder, tmp_path):
         prepare_ptbxl(folder, download=False)
 
 
+def test_who_is_offline_may_put_the_records_there_by_hand(original, tmp_path):
+    for name in TABLES:
+        shutil.copy(original / name, tmp_path)
+    with pytest.raises(OSError, match=r"download failed: .*or get the folder from"):
+        prepare_ptbxl(tmp_path, source="http://127.0.0.1:9/")
+    shutil.copytree(original / "records100", tmp_path / "records100")
+    prepare_ptbxl(tmp_path, source="http://127.0.0.1:9/")
+    assert len(open_ptbxl(tmp_path, "train", "all")) == 8
+
+
 def test_a_server_that_stumbles(server, original, tmp_path):
     server.faults = [503, "fine", "cut", "drop", 503, "fine", 429, "cut", "cut"]
     prepare_ptbxl(tmp_path, source=server.url)

@@ -16,6 +16,7 @@ from multiresconv.cli import main
 from multiresconv.cli.tasks import restore
 from multiresconv.data.ptbxl import LEADS, open_ptbxl, read_record
 from multiresconv.models import load
+from multiresconv.tasks.number_inputs import load_numbers
 from multiresconv.tasks.signal_inputs import read_samples, read_signals
 from multiresconv.training.run_directory import RunDirectory
 
@@ -116,7 +117,15 @@ def test_the_run_remembers_what_it_learned_of_its_data(run: Path) -> None:
         ("a.csv", "1,2,3\n", "line 1: expected 12 finite numbers, got 3"),
         ("a.csv", "I,II\n" + ",".join("1" * 12) + "\nx\n", "line 3: expected numbers"),
         ("a.csv", "", "no sample"),
-        ("a", "", "a"),
+        (
+            "a.csv",
+            ",".join(reversed(LEADS)) + "\n" + ",".join("1" * 12),
+            "line 1: expected the leads in the order I, II",
+        ),
+        ("a.csv", "x," + ",".join("1" * 11), "line 1: expected numbers"),
+        ("a.npy", np.full((100, 12), 1e300), "expected finite numbers"),
+        ("a", "", "a.hea: no such file"),
+        ("a.png", "", "arrays and tables are read by their suffix, .npy or .csv"),
     ],
 )
 def test_signals_that_are_none_are_refused(name: str, content: np.ndarray | str, said: str, tmp_path: Path) -> None:
@@ -131,8 +140,28 @@ def test_signals_that_are_none_are_refused(name: str, content: np.ndarray | str,
     assert said in str(caught.value)
 
 
-def test_samples_name_their_line() -> None:
-    samples = read_samples(["1 2", "3, 4", "5 inf"], 2)
+@pytest.mark.parametrize("header", [[], ["I,II"], ['"i", "ii"'], ["left right"]])
+def test_samples_name_their_line(header: list[str]) -> None:
+    samples = read_samples([*header, "1 2", "3, 4", "5 inf"], ["I", "II"])
     assert [next(samples).tolist(), next(samples).tolist()] == [[[1.0, 2.0]], [[3.0, 4.0]]]
-    with pytest.raises(ValueError, match="standard input, line 3: expected 2 finite numbers, got 5 inf"):
+    line = len(header) + 3
+    with pytest.raises(ValueError, match=f"standard input, line {line}: expected 2 finite numbers, got 5 inf"):
         next(samples)
+
+
+def test_leads_in_another_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="standard input, line 1: expected the leads in the order I, II, got II I"):
+        next(read_samples(["II I", "1 2"], ["I", "II"]))
+
+
+def test_hostile_arrays_are_refused(tmp_path: Path) -> None:
+    archive, endless, pickled = (tmp_path / f"{name}.npy" for name in ("archive", "endless", "pickled"))
+    with open(archive, "wb") as file:
+        np.savez(file, a=np.zeros((100, 12)))
+    with open(endless, "wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**13, 12)}
+        np.lib.format.write_array_header_1_0(file, header)
+    np.save(pickled, np.array([{}], object))
+    for path in (archive, endless, pickled):
+        with pytest.raises(ValueError, match=f"^{path}: not a .npy file of numbers: "):
+            load_numbers(path)

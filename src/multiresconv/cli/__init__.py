@@ -1,4 +1,4 @@
-"""The command line: `multiresconv train | evaluate | predict | data`."""
+"""The command line: `multiresconv train | evaluate | predict | sample | inspect | data`."""
 
 from multiresconv.cli.entry import main
 

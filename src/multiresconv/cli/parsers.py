@@ -102,7 +102,7 @@ def _data_listops() -> Command:
 
 def _predict() -> Command:
     command = _of_run(predict, skip={"files"})
-    command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help="inputs; - is standard input")
+    command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help=_help_of(predict, "files"))
     return command
 
 

@@ -21,7 +21,8 @@ def predict(
 
     Args:
         run: the run directory.
-        files: inputs in a format that the task knows; - is standard input, for tasks that read text.
+        files: inputs: pictures, .npy, .csv, WFDB records or expressions, as the task has it; - is text on standard
+            input, for listops.
         stream: read time steps from standard input, one a line, and print the running prediction after each.
         json: print one JSON object per row, with the probability of every label.
         batch_size: default as in the run's own validation.
@@ -32,6 +33,8 @@ def predict(
 
     if stream == bool(files):
         raise ValueError("predict: expected files, or --stream and none")
+    if stream and (device == "cuda" or batch_size is not None):
+        raise ValueError("--stream: goes step by step on the CPU; leave out --batch_size and --device cuda")
     directory = RunDirectory(run)
     task, trainer = restore(directory)
     if not hasattr(task, "probabilities"):

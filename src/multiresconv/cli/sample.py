@@ -26,7 +26,7 @@ def sample(
         rows: how many upper rows of those are kept; default half of them.
         temperature: below 1 draws likelier images, above 1 less likely ones.
         seed: of the draws; the same seed gives the same images.
-        out: path of the grid, OUT.png, beside which OUT.npy goes; default samples.png in the run.
+        out: path of the grid, OUT.png, beside which OUT.npy goes; default samples.png in the run, or completed.png.
         device: where to compute.
     """
     from multiresconv.training.evaluate import choose_device
@@ -42,7 +42,7 @@ def sample(
         rows=rows,
         temperature=temperature,
         seed=seed,
-        out=out or directory.path / "samples.png",
+        out=out or directory.path / ("samples.png" if complete is None else "completed.png"),
         device=choose_device(device),
     )
     print(f"{path}, {path.with_suffix('.npy')}")

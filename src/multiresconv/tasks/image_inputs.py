@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from multiresconv.tasks.number_inputs import load_numbers, numbers_of_line
+
 
 def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
     """The images (n, side * side, channels) of a file, pixels 0 to 255.
@@ -20,9 +22,12 @@ def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
         ValueError: a file of another kind or size, or numbers other than 0 to 255.
     """
     if path.suffix == ".npy":
-        return _as_images(_load_npy(path), path, side, channels)
+        return _as_images(load_numbers(path), path, side, channels)
     if path.suffix == ".csv":
-        rows = [_numbers(line, path, number) for number, line in enumerate(_lines(path), start=1)]
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            rows = [numbers_of_line(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)]
+        if not rows:
+            raise ValueError(f"{path}: no image in it; expected a line of {side * side * channels} numbers for each")
         for number, row in enumerate(rows, start=1):
             if len(row) != side * side * channels:
                 raise ValueError(
@@ -40,10 +45,11 @@ def read_pixels(lines: Iterable[str], channels: int) -> Iterator[NDArray[np.uint
         ValueError: another number of numbers, or other numbers.
     """
     for number, line in enumerate(lines, start=1):
-        values = np.array(_numbers(line, "standard input", number))
+        where = f"standard input, line {number}"
+        values = np.array(numbers_of_line(line, where))
         if len(values) != channels:
-            raise ValueError(f"standard input, line {number}: expected {channels} number(s), got {len(values)}")
-        yield _bytes(values[None], f"standard input, line {number}")
+            raise ValueError(f"{where}: expected {channels} number(s), got {len(values)}")
+        yield _bytes(values[None], where)
 
 
 def _picture(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
@@ -61,13 +67,6 @@ def _picture(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
     return pixels.reshape(1, side * side, channels)
 
 
-def _load_npy(path: Path) -> NDArray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (EOFError, ValueError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers: {error}") from error
-
-
 def _as_images(values: NDArray, path: Path, side: int, channels: int) -> NDArray[np.uint8]:
     shapes = [(side * side, channels), (side, side, channels)] + ([(side, side)] if channels == 1 else [])
     for shape in shapes:
@@ -78,20 +77,8 @@ def _as_images(values: NDArray, path: Path, side: int, channels: int) -> NDArray
 
 
 def _bytes(values: NDArray, where: str) -> NDArray[np.uint8]:
-    if values.dtype.kind not in "uif" or not (np.isfinite(values) & (values >= 0) & (values <= 255)).all():
+    if not (np.isfinite(values) & (values >= 0) & (values <= 255)).all():
         raise ValueError(f"{where}: expected pixels from 0 to 255")
     if (values != np.floor(values)).any():
         raise ValueError(f"{where}: expected whole numbers from 0 to 255")
     return values.astype(np.uint8)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        yield from file
-
-
-def _numbers(line: str, where: str | Path, number: int) -> list[float]:
-    try:
-        return [float(word) for word in line.replace(",", " ").split()]
-    except ValueError as error:
-        raise ValueError(f"{where}, line {number}: expected numbers: {error}") from None

@@ -107,13 +107,13 @@ class PtbXl:
         raise ValueError(f"file: {path}: the labels of PTB-XL are in its tables; name another set with --folder")
 
     def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Signals (L, 12) in mV, with no label since none is known."""
+        """Signals (L, 12) in mV at 100 Hz, with no label since none is known."""
         nothing = np.zeros(len(self.classes), np.float32)
         return ((signal, nothing) for signal in read_signals(path, LEADS))
 
     def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
-        """Twelve numbers a line, the leads in mV at one moment, 100 of them a second."""
-        return (self._standardised(torch.from_numpy(sample)) for sample in read_samples(lines, len(LEADS)))
+        """Twelve numbers a line, the leads in mV at one moment, 100 of them a second; the first may be a header."""
+        return (self._standardised(torch.from_numpy(sample)) for sample in read_samples(lines, LEADS))
 
     def collate(self, items: Any) -> SignalBatch:
         signals, labels = zip(*items, strict=True)

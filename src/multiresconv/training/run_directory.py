@@ -72,7 +72,7 @@ class RunDirectory:
     """Names of the files of a run.
 
     run.json (task and versions), config.yaml (every option), metrics.jsonl, checkpoints/last.ckpt and best.ckpt,
-    model/ (the best model, see `multiresconv.load`), curves.png, confusion.png, and .lock,
+    model/ (the best model, see `multiresconv.load`), curves.png and the pictures of its task, and .lock,
     which is empty.
     """
 

@@ -12,7 +12,7 @@ UNFINISHED = "unfinished-download"  # a file that is there from a download's beg
 def lacks(folder: Path) -> str | None:
     """What keeps the folder from being used, if anything; single records may be missing."""
     if (folder / UNFINISHED).exists():
-        return "its download is not finished"
+        return f"its download is not finished (if the files came from elsewhere since, delete {UNFINISHED} there)"
     for name in (DATABASE, STATEMENTS):
         if not (folder / name).is_file():
             return f"it has no {name}"

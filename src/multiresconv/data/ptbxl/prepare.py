@@ -39,9 +39,9 @@ def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SO
     if not download or lacks(folder) is None:
         return check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / UNFINISHED).touch()
     by_hand = f"get the folder from {source} by other means"
     fetch(folder / CHECKSUMS, [source + CHECKSUMS], None, by_hand=by_hand)
+    (folder / UNFINISHED).touch()  # not before: who is offline may still put the files there by hand
     checksums = read_checksums(folder)
     records = [name for name in checksums if _RECORD.fullmatch(name)]
     if not records or not {DATABASE, STATEMENTS} <= checksums.keys():

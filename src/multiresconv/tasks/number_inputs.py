@@ -1,0 +1,35 @@
+"""Numbers of the user's, before a task makes images or signals of them: from arrays, and from lines of text."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def load_numbers(path: Path) -> NDArray:
+    """The array of a `.npy` file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it holds no array of real numbers, or is damaged.
+    """
+    try:
+        with open(path, "rb") as file:  # not `np.load`, which also takes archives, and recommends pickles
+            values = np.lib.format.read_array(file, allow_pickle=False)
+    except (MemoryError, ValueError) as error:
+        raise ValueError(f"{path}: not a .npy file of numbers: {error}") from error
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"{path}: expected numbers, got {values.dtype}")
+    return values
+
+
+def numbers_of_line(line: str, where: str) -> list[float]:
+    """The numbers of a line, with blanks or commas between; a ValueError begins with `where`."""
+    try:
+        return [float(word) for word in words_of_line(line)]
+    except ValueError as error:
+        raise ValueError(f"{where}: expected numbers: {error}") from None
+
+
+def words_of_line(line: str) -> list[str]:
+    return line.replace(",", " ").split()
