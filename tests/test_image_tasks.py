@@ -16,7 +16,7 @@ from multiresconv.cli import main
 from multiresconv.cli.tasks import restore
 from multiresconv.data.mnist import open_mnist
 from multiresconv.models import MultiresClassifier, load
-from multiresconv.tasks import ClassifierOptions, ImageClassification, psmnist, smnist
+from multiresconv.tasks import ImageClassification, NetworkOptions, psmnist, smnist
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.image_inputs import read_images
 from multiresconv.tasks.mnist_data import MnistData
@@ -24,7 +24,7 @@ from multiresconv.training.run_directory import RunDirectory
 
 SMALL = ["--model.n_layers", "1", "--model.d_model", "6", "--model.depth", "4", "--trainer.accelerator", "cpu"]
 BRIEF = ["--trainer.epochs", "1", "--trainer.batch_size", "6", "--trainer.log_every", "1"]
-MODEL = ClassifierOptions(n_layers=1, d_model=4, depth=3)
+MODEL = NetworkOptions(n_layers=1, d_model=4, depth=3)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from multiresconv.models import MultiresAR
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.classification import aligned
 from multiresconv.tasks.image_rows import ImageBatch, ImageRows, collate_images, fingerprint
+from multiresconv.tasks.network_options import NetworkOptions
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
@@ -21,32 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DensityOptions:
-    """The network, by the arguments of `MultiresAR`.
+class MixtureOptions:
+    """The distribution of a pixel.
 
     Args:
-        n_layers: number of blocks.
-        d_model: channels of each block.
-        depth: number of scales.
-        kernel_size: taps of the filters, learned; null where a wavelet is named.
-        wavelet: name of a discrete wavelet to start the filters from, such as db2.
-        memory: fading, or the total number of coefficients that a uniform memory keeps.
         n_mixtures: components of the mixture of discretized logistics.
-        dropout: probability that a whole channel is dropped.
-        norm: normalisation after the residual.
-        own_skip_init: draw the skip weight w_x from U(-1, 1), as if it were a layer of its own.
     """
 
-    n_layers: int = 6
-    d_model: int = 128
-    depth: int = 10
-    kernel_size: int | None = 2
-    wavelet: str | None = None
-    memory: Literal["fading"] | int = "fading"
     n_mixtures: int = 10
-    dropout: float = 0.0
-    norm: Literal["layer", "batch"] = "layer"
-    own_skip_init: bool = False
 
 
 class CifarDensity:
@@ -56,8 +39,8 @@ class CifarDensity:
     monitor = "bits_per_dim"
     maximize = False
 
-    def __init__(self, data: CifarData, model: DensityOptions) -> None:
-        self.data, self.model = data, model
+    def __init__(self, data: CifarData, task: MixtureOptions, model: NetworkOptions) -> None:
+        self.data, self.task, self.model = data, task, model
 
     def prepare(self, *, may_generate: bool = True) -> None:
         self.data.prepare(download=may_generate)
@@ -78,7 +61,7 @@ class CifarDensity:
         return collate_images(items)
 
     def build(self) -> MultiresAR:
-        return MultiresAR(n_channels=len(self.data.mean), **asdict(self.model))
+        return MultiresAR(n_channels=len(self.data.mean), **asdict(self.task), **asdict(self.model))
 
     def run(self, model: MultiresAR, batch: ImageBatch) -> Outcome:
         """The loss of an image is its bits per dimension."""

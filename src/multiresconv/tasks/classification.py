@@ -1,12 +1,47 @@
-"""Tasks in which every row has one class: loss, report and table."""
+"""Tasks in which every row has one class: loss, scores, report, table and picture."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from multiresconv.tasks.task import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from multiresconv.tasks.classifier_scores import ClassifierScores
+
+
+class Classification:
+    """The part of `Labelling` that all tasks have in common in which every row has one of `classes`."""
+
+    monitor = "accuracy"
+    maximize = True
+    classes: tuple[str, ...]
+
+    def recall(self, fingerprint: Mapping[str, Any]) -> None:
+        pass  # nothing is learned of the data
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(1)
+
+    def scores(self) -> "ClassifierScores":
+        from multiresconv.tasks.classifier_scores import ClassifierScores  # torchmetrics takes seconds to import
+
+        return ClassifierScores(len(self.classes))
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        return classification_report(scores, self.classes)
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        return classification_table(report)
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        from multiresconv.tasks.confusion import draw_confusion
+
+        return {"confusion": draw_confusion(scores["confusion"], self.classes, title)}
 
 
 def classify(logits: Tensor, labels: Tensor) -> Outcome:

@@ -1,6 +1,6 @@
 """Classification of images read pixel by pixel: what sCIFAR, sMNIST and psMNIST have in common."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multiresconv.models import MultiresClassifier
-from multiresconv.tasks.classification import classification_report, classification_table, classify
+from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.image_inputs import read_images, read_pixels
 from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint
-from multiresconv.tasks.model_options import ClassifierOptions
+from multiresconv.tasks.network_options import NetworkOptions
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from multiresconv.tasks.classifier_scores import ClassifierScores
 
-
-class ImageClassification:
+class ImageClassification(Classification):
     """The task `name`: each image is a sequence of pixels, normalised by channel, without augmentation.
 
     Args:
@@ -33,27 +31,18 @@ class ImageClassification:
         order: (pixels,) which pixel is read at each step; None is row after row.
     """
 
-    monitor = "accuracy"
-    maximize = True
-
     def __init__(
-        self, name: str, data: ImageData, model: ClassifierOptions, *, order: NDArray[np.int64] | None = None
+        self, name: str, data: ImageData, model: NetworkOptions, *, order: NDArray[np.int64] | None = None
     ) -> None:
         self.name, self.data, self.model = name, data, model
+        self.classes = data.classes
         self.order = None if order is None else torch.from_numpy(order)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.data.classes
 
     def prepare(self, *, may_generate: bool = True) -> None:
         self.data.prepare(download=may_generate)
 
     def fingerprint(self) -> dict[str, Any]:
         return fingerprint(self.data)
-
-    def recall(self, fingerprint: Mapping[str, Any]) -> None:
-        pass  # nothing is learned
 
     def open(self, split: Split) -> ImageRows:
         return self.data.open(split)
@@ -84,25 +73,6 @@ class ImageClassification:
     def _normalised(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
         mean, std = (pixels.new_tensor(values, dtype=dtype) for values in (self.data.mean, self.data.std))
         return (pixels.to(dtype) / 255 - mean) / std
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        return logits.softmax(1)
-
-    def scores(self) -> "ClassifierScores":
-        from multiresconv.tasks.classifier_scores import ClassifierScores  # torchmetrics takes seconds to import
-
-        return ClassifierScores(len(self.classes))
-
-    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
-        return classification_report(scores, self.classes)
-
-    def table(self, report: Mapping[str, Any]) -> str:
-        return classification_table(report)
-
-    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
-        from multiresconv.tasks.confusion import draw_confusion
-
-        return {"confusion": draw_confusion(scores["confusion"], self.classes, title)}
 
     def examples(self, model: nn.Module, rows: ImageRows, title: str) -> dict[str, "Figure"]:
         """The first images with what the model takes them for."""

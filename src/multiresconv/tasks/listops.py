@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,14 +26,12 @@ from multiresconv.data.listops import (
     token_ids,
 )
 from multiresconv.models import MultiresClassifier
-from multiresconv.tasks.classification import classification_report, classification_table, classify
-from multiresconv.tasks.model_options import ClassifierOptions
+from multiresconv.tasks.classification import Classification, classify
+from multiresconv.tasks.network_options import NetworkOptions
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from multiresconv.tasks.classifier_scores import ClassifierScores
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,13 @@ class ListOpsData:
     cache_folder: Path | None = None
 
 
-class ListOps:
+class ListOps(Classification):
     """Values of nested expressions of ListOps; without --recipe and --config as in the paper."""
 
     name = "listops"
     classes = tuple("0123456789")
-    monitor = "accuracy"
-    maximize = True
 
-    def __init__(self, data: ListOpsData, model: ClassifierOptions) -> None:
+    def __init__(self, data: ListOpsData, model: NetworkOptions) -> None:
         self.data, self.model = data, model
 
     def prepare(self, *, may_generate: bool = True) -> None:
@@ -100,9 +96,6 @@ class ListOps:
         splits = {name: self.open(name) for name in ("train", "val")}
         return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
 
-    def recall(self, fingerprint: Mapping[str, Any]) -> None:
-        pass  # nothing is learned
-
     def open(self, split: Split) -> ListOpsSplit:
         return self.open_file(split_path(self.data.folder, split))
 
@@ -128,27 +121,8 @@ class ListOps:
     def build(self) -> MultiresClassifier:
         return MultiresClassifier(len(self.classes), n_tokens=N_TOKENS, **asdict(self.model))
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        return logits.softmax(1)
-
     def run(self, model: nn.Module, batch: Batch) -> Outcome:
         return classify(model(batch.tokens, batch.lengths), batch.labels)
-
-    def scores(self) -> "ClassifierScores":
-        from multiresconv.tasks.classifier_scores import ClassifierScores  # torchmetrics takes seconds to import
-
-        return ClassifierScores(len(self.classes))
-
-    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
-        return classification_report(scores, self.classes)
-
-    def table(self, report: Mapping[str, Any]) -> str:
-        return classification_table(report)
-
-    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
-        from multiresconv.tasks.confusion import draw_confusion
-
-        return {"confusion": draw_confusion(scores["confusion"], self.classes, title)}
 
     def examples(self, model: nn.Module, rows: ListOpsSplit, title: str) -> dict[str, "Figure"]:
         return {}

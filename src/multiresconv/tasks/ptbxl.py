@@ -21,8 +21,8 @@ from multiresconv.data.ptbxl import (
     read_label_names,
 )
 from multiresconv.models import MultiresClassifier
-from multiresconv.tasks.model_options import ClassifierOptions
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
+from multiresconv.tasks.network_options import NetworkOptions
 from multiresconv.tasks.signal_inputs import read_samples, read_signals
 from multiresconv.tasks.task import Outcome, Split
 
@@ -68,7 +68,7 @@ class PtbXl:
     monitor = "macro_auroc"
     maximize = True
 
-    def __init__(self, data: PtbXlData, task: PtbXlLabels, model: ClassifierOptions) -> None:
+    def __init__(self, data: PtbXlData, task: PtbXlLabels, model: NetworkOptions) -> None:
         self.data, self.task, self.model = data, task, model
         self._standardiser: Standardiser | None = None
         self._classes: tuple[str, ...] | None = None

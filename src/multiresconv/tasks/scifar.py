@@ -2,9 +2,9 @@
 
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.image_classification import ImageClassification
-from multiresconv.tasks.model_options import ClassifierOptions
+from multiresconv.tasks.network_options import NetworkOptions
 
 
-def scifar(data: CifarData, model: ClassifierOptions) -> ImageClassification:
+def scifar(data: CifarData, model: NetworkOptions) -> ImageClassification:
     """Images of CIFAR-10 read pixel by pixel; without --recipe and --config as in the paper."""
     return ImageClassification("scifar", data, model)

@@ -5,8 +5,8 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class ClassifierOptions:
-    """The classifier, by the arguments of `MultiresClassifier`.
+class NetworkOptions:
+    """The network, by the arguments of `MultiresClassifier` and `MultiresAR`.
 
     Args:
         n_layers: number of blocks.
