@@ -67,9 +67,8 @@ def times(batch: int, repeats: int) -> dict[str, dict[str, float]]:
             # a window is a thousand times as long as a step
             for call in range(max(repeats // turns // (100 if name == "window" else 1), 2)):
                 taken = microseconds(step)
-                if (
-                    turn and call
-                ):  # the first turn compiles, the first call of a turn finds the others' data in the caches
+                # the first turn compiles, the first call of a turn finds the others' data in the caches
+                if turn and call:
                     runs[name].append(taken)
     return {name: summary(taken) for name, taken in runs.items()}
 
