@@ -1,8 +1,7 @@
-"""Streaming of layer, block, net and classifier: whole = chunks = steps, fused or not, whatever became of the model."""
+"""Streaming of layer, block, net and classifier: whole = chunks = steps, fused or not."""
 
 import copy
 import pickle
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,97 +10,23 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
-from torch.nn.utils import prune
+from stream_cases import (
+    DOUBLE,
+    assert_close,
+    assert_streams,
+    classifier,
+    double_weights,
+    feed,
+    first_block,
+    models,
+    sample,
+    whole,
+)
 
-from multiresconv import MultiresBlock, MultiresClassifier, MultiresLayer, MultiresNet
-from multiresconv.layers import multires_block
-from multiresconv.ops import State
-
-DOUBLE = torch.float64
+from multiresconv import MultiresBlock, MultiresLayer
 
 law = settings(deadline=None, max_examples=40)
 plans = st.lists(st.one_of(st.just(0), st.integers(1, 12)), min_size=1)  # 0 is a step, n > 0 a chunk of n
-
-
-@st.composite
-def models(draw: st.DrawFn) -> nn.Module:
-    options: dict[str, Any] = {
-        "dtype": draw(st.sampled_from([torch.float32, DOUBLE])),
-        "backend": draw(st.sampled_from(["auto", "cpu", "reference"])),
-        **draw(
-            st.sampled_from(
-                [
-                    {"depth": 3},
-                    {"kernel_size": 4, "depth": 3, "memory": 9},
-                    {"wavelet": "db3", "depth": 2},
-                    {"kernel_size": 8, "memory": (0, 2, 1)},
-                    {"memory": (3, 0, 0, 4)},
-                ]
-            )
-        ),
-    }
-    kind = draw(st.sampled_from(["layer", "block", "net", "classifier"]))
-    if kind == "layer":
-        return MultiresLayer(4, **options)
-    options |= {"norm": draw(st.sampled_from(["layer", "batch"])), "dropout": 0.5}
-    if kind == "classifier":
-        return perturbed(MultiresClassifier(3, 6, 2, **draw(inputs), **options))
-    options["projection"] = draw(st.booleans())
-    return perturbed(MultiresNet(5, 2, **draw(inputs), **options) if kind == "net" else MultiresBlock(4, **options))
-
-
-inputs = st.sampled_from([{"d_input": 4}, {"n_tokens": 7}])
-
-
-def perturbed(model: nn.Module) -> nn.Module:
-    """In eval mode, with norms that are not the identity."""
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if ".norm." in f".{name}" and tensor.is_floating_point():
-                tensor.add_(torch.rand_like(tensor))
-    return model.eval()
-
-
-def sample(model: nn.Module, batch: int, length: int) -> Tensor:
-    net = model.net if isinstance(model, MultiresClassifier) else model
-    if isinstance(net, MultiresNet) and isinstance(net.encoder, nn.Embedding):
-        return torch.randint(7, (batch, length))
-    return torch.randn(batch, length, 4, dtype=next(model.parameters()).dtype)
-
-
-@torch.no_grad()
-def whole(model: nn.Module, x: Tensor) -> Tensor:
-    """What a stream has to give: (B, L, D), of a classifier the logits of each beginning of x."""
-    if isinstance(model, MultiresClassifier):
-        return torch.stack([model(x[:, : n + 1]) for n in range(x.shape[1])], dim=1)
-    return model(x)
-
-
-@torch.no_grad()
-def feed(model: Any, x: Tensor, state: State, plan: list[int]) -> tuple[Tensor, State]:
-    done, outputs = 0, []
-    while done < x.shape[1]:
-        for length in plan:
-            if done < x.shape[1]:
-                if length:
-                    y, state = model(x[:, done : done + length], state=state)
-                else:
-                    y, state = model.step(x[:, done], state)
-                    y = y[:, None]
-                outputs.append(y)
-                done += y.shape[1]
-    return torch.cat(outputs, dim=1), state
-
-
-def assert_streams(model: Any, x: Tensor, plan: list[int] | None = None) -> None:
-    y, _ = feed(model, x, model.init_state(len(x)), plan or [0])
-    assert_close(y, whole(model, x))
-
-
-def assert_close(got: Tensor, wanted: Tensor) -> None:
-    tolerance = 1e-10 if wanted.dtype == DOUBLE else 1e-5
-    torch.testing.assert_close(got, wanted, rtol=tolerance, atol=tolerance)
 
 
 @law
@@ -133,14 +58,6 @@ def test_a_state_is_a_value(model: Any, batch: int, plan: list[int], data: st.Da
     assert_close(y, wanted)
 
 
-def classifier(**options: Any) -> MultiresClassifier:
-    torch.manual_seed(0)
-    options = {"d_input": 4, "depth": 3, "dtype": DOUBLE, **options}
-    model = perturbed(MultiresClassifier(3, 6, 2, **options))
-    assert isinstance(model, MultiresClassifier)
-    return model
-
-
 def test_the_last_running_prediction_is_the_prediction_and_the_total_is_exact() -> None:
     model = classifier(dtype=torch.float32)
     x = sample(model, 2, 50)
@@ -154,160 +71,6 @@ def test_the_last_running_prediction_is_the_prediction_and_the_total_is_exact() 
     before = state["total"].clone()
     _, state = model.step(x[:, 0], state)
     assert (state["total"] != before).all()
-
-
-@pytest.fixture
-def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each step through blocks so far was fused."""
-    taken: list[bool] = []
-    checked = multires_block.checked_blocks
-
-    def spy(blocks: Any) -> Any:
-        taken.append(checked(blocks) is not None)
-        return checked(blocks)
-
-    monkeypatch.setattr(multires_block, "checked_blocks", spy)
-    return taken
-
-
-def test_one_step_is_one_kernel_for_small_batches_on_a_cpu(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = classifier()
-    assert_streams(model, sample(model, 2, 5))
-    assert fused == [True] * 5
-    monkeypatch.setattr(multires_block, "_FUSED_WORK", 0)
-    assert_streams(model, sample(model, 2, 5))
-    assert len(fused) == 5
-
-
-def double_weights(model: MultiresClassifier) -> None:
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(1.5)
-
-
-def load_others(model: MultiresClassifier) -> None:
-    torch.manual_seed(1)
-    model.load_state_dict(MultiresClassifier(3, 6, 2, d_input=4, depth=3, dtype=DOUBLE).state_dict())
-
-
-def assign_others(model: MultiresClassifier) -> None:
-    torch.manual_seed(1)
-    model.load_state_dict(MultiresClassifier(3, 6, 2, d_input=4, depth=3, dtype=DOUBLE).state_dict(), assign=True)
-
-
-def first_block(model: MultiresClassifier) -> MultiresBlock:
-    block = model.net.blocks[0]
-    assert isinstance(block, MultiresBlock)
-    return block
-
-
-def replace_data(model: MultiresClassifier) -> None:
-    first_block(model).conv.h0.data = torch.randn(6, 2, dtype=DOUBLE)
-
-
-def strided_data(model: MultiresClassifier) -> None:
-    first_block(model).mix.weight.data = torch.randn(6, 12, dtype=DOUBLE).t()
-
-
-def same_memory_read_otherwise(model: MultiresClassifier) -> None:
-    h1 = first_block(model).conv.h1
-    h1.data = h1.data.flatten().as_strided((6, 2), (1, 6))
-
-
-def another_eps(model: MultiresClassifier) -> None:
-    norm = first_block(model).norm
-    assert isinstance(norm, nn.LayerNorm)
-    norm.eps = 0.5
-
-
-def without_bias(model: MultiresClassifier) -> None:
-    first_block(model).mix = nn.Linear(6, 12, bias=False, dtype=DOUBLE)
-
-
-def another_module(model: MultiresClassifier) -> None:
-    class Halved(nn.Linear):
-        def forward(self, input: Tensor) -> Tensor:
-            return 0.5 * super().forward(input)
-
-    first_block(model).mix = Halved(6, 12, dtype=DOUBLE)
-
-
-def hook(model: MultiresClassifier) -> None:
-    first_block(model).mix.register_forward_hook(lambda module, inputs, output: 2 * output)
-
-
-def hooked_dropout(model: MultiresClassifier) -> None:
-    first_block(model).dropout.register_forward_hook(lambda module, inputs, output: 2 * output)
-
-
-def hooked_convolution(model: MultiresClassifier) -> None:
-    def double(module: nn.Module, inputs: Any, output: Any) -> Any:
-        return (2 * output[0], output[1]) if isinstance(output, tuple) else 2 * output
-
-    first_block(model).conv.register_forward_hook(double)
-
-
-def derived_block(model: MultiresClassifier) -> None:
-    class Reversed(MultiresBlock):
-        def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> Any:
-            if state is None:
-                return -super().forward(x, lengths)
-            y, after = super().forward(x, state=state)
-            return -y, after
-
-    first_block(model).__class__ = Reversed
-
-
-def pruned_linear_map(model: MultiresClassifier) -> None:
-    prune.l1_unstructured(first_block(model).mix, "weight", 0.5)
-
-
-def pruned_convolution(model: MultiresClassifier) -> None:
-    conv = first_block(model).conv
-    prune.l1_unstructured(conv, "w", 0.5)
-    with torch.no_grad():
-        conv.get_parameter("w_orig").mul_(2)  # which w follows when the layer is called next
-
-
-def tensor_of_another_class(model: MultiresClassifier) -> None:
-    class Tripled(Tensor):
-        @classmethod
-        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func is not nn.functional.linear:
-                return super().__torch_function__(func, types, args, kwargs or {})
-            with torch._C.DisableTorchFunctionSubclass():
-                return 3 * func(*args, **(kwargs or {}))
-
-    mix = first_block(model).mix
-    mix.weight = nn.Parameter(mix.weight.detach().as_subclass(Tripled))
-
-
-def parametrize(model: MultiresClassifier) -> None:
-    norm, _ = nn.utils.parametrizations.weight_norm(first_block(model).mix).parametrizations.weight.parameters()
-    with torch.no_grad():
-        norm.mul_(2)
-
-
-def projection(model: MultiresClassifier) -> None:
-    first_block(model).projection = nn.Linear(6, 6, dtype=DOUBLE)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        double_weights, load_others, assign_others, replace_data, strided_data, same_memory_read_otherwise, another_eps,
-        without_bias, another_module, hook, hooked_dropout, hooked_convolution, derived_block, parametrize, projection,
-        pruned_linear_map, pruned_convolution, tensor_of_another_class,
-    ],
-)  # fmt: skip
-def test_a_step_sees_what_became_of_the_model(change: Callable[[MultiresClassifier], None]) -> None:
-    model = classifier()
-    x = sample(model, 2, 6)
-    assert_streams(model, x)
-    before = whole(model, x)
-    change(model)
-    assert not torch.allclose(whole(model, x), before)
-    assert_streams(model, x)
 
 
 def test_a_net_without_its_last_blocks_streams() -> None:
