@@ -1,7 +1,8 @@
 """`multiresconv data NAME`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from multiresconv.data.cifar10 import prepare_cifar10, verify_cifar10
 from multiresconv.data.listops import SPLITS, split_path, verify_listops
@@ -31,40 +32,31 @@ def data_listops(verify: bool, overwrite: bool, **options: Any) -> int:
     return 0
 
 
-def data_mnist(folder: Path = Path("data/mnist"), verify: bool = False) -> int:
-    """Download the four files of MNIST, or verify those that are there.
+class Downloaded(NamedTuple):
+    """A data set that is downloaded: what it is, and what makes it be there and checks it."""
+
+    about: str
+    prepare: Callable[[Path], None]
+    verify: Callable[[Path], str]
+
+
+DOWNLOADED = {
+    "mnist": Downloaded("the four files of MNIST", prepare_mnist, verify_mnist),
+    "cifar10": Downloaded("CIFAR-10, the binary version", prepare_cifar10, verify_cifar10),
+    "ptbxl": Downloaded("the tables and the 100 Hz records of PTB-XL 1.0.3", prepare_ptbxl, verify_ptbxl),
+}
+
+
+def data_downloaded(name: str, folder: Path, verify: bool = False) -> int:
+    """Download a data set, unless it is there, and verify it.
 
     Args:
+        name: of the data set.
         folder: of the files.
         verify: download nothing, compare checksums.
     """
+    data = DOWNLOADED[name]
     if not verify:
-        prepare_mnist(folder)
-    print(verify_mnist(folder))
-    return 0
-
-
-def data_cifar10(folder: Path = Path("data/cifar10"), verify: bool = False) -> int:
-    """Download CIFAR-10, the binary version, or verify what is there.
-
-    Args:
-        folder: of the files.
-        verify: download nothing, compare checksums.
-    """
-    if not verify:
-        prepare_cifar10(folder)
-    print(verify_cifar10(folder))
-    return 0
-
-
-def data_ptbxl(folder: Path = Path("data/ptbxl"), verify: bool = False) -> int:
-    """Download the tables and the 100 Hz records of PTB-XL 1.0.3, or verify what is there.
-
-    Args:
-        folder: of the files.
-        verify: download nothing, compare checksums.
-    """
-    if not verify:
-        prepare_ptbxl(folder)
-    print(verify_ptbxl(folder))
+        data.prepare(folder)
+    print(data.verify(folder))
     return 0

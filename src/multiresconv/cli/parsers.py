@@ -8,7 +8,7 @@ from inspect import cleandoc, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from multiresconv.cli.data import data_cifar10, data_listops, data_mnist, data_ptbxl
+from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.inspect import inspect
 from multiresconv.cli.predict import predict
@@ -50,7 +50,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
     commands = {
         **{f"train {task}": _train(task) for task in TASKS},
         "data listops": _data_listops(),
-        **{f"data {name}": _of_function(function) for name, function in _DATA.items()},
+        **{f"data {name}": _data_downloaded(name) for name in DOWNLOADED},
         "evaluate": _of_run(evaluate),
         "predict": _predict(),
         "sample": _of_run(sample),
@@ -70,9 +70,6 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         if " " not in name:
             top_commands.add_subcommand(name, command.parser, help=command.parser.description)
     return top, commands
-
-
-_DATA: dict[str, Callable[..., int]] = {"mnist": data_mnist, "cifar10": data_cifar10, "ptbxl": data_ptbxl}
 
 
 def _parser(text: str | None, **options: Any) -> "ArgumentParser":
@@ -98,6 +95,14 @@ def _data_listops() -> Command:
     parser.add_argument("--verify", action="store_true", help="evaluate every expression and compare the label")
     parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
     return Command(data_listops, parser)
+
+
+def _data_downloaded(name: str) -> Command:
+    parser = _parser(f"Download {DOWNLOADED[name].about}, unless there, and verify")
+    folder = Path("data") / name
+    parser.add_argument("--folder", type=Path, default=folder, help="of the files")
+    command = _of_function(data_downloaded, parser, {"name", "folder"})
+    return Command(partial(data_downloaded, name), command.parser)
 
 
 def _predict() -> Command:
