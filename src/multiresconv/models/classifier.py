@@ -62,8 +62,8 @@ class MultiresClassifier(nn.Module):
             **layer,
         )
         self.output = nn.Linear(d_model, d_output, device=device, dtype=dtype)
-        self.config: dict[str, Any] = {"d_output": d_output, **self.net.config}
-        del self.config["projection"]  # classifiers have none
+        inherited = {k: v for k, v in self.net.config.items() if k != "projection"}  # classifiers have none
+        self.config: dict[str, Any] = {"d_output": d_output, **inherited}
 
     def reset_parameters(self) -> None:
         self.net.reset_parameters()

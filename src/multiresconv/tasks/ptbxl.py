@@ -92,6 +92,8 @@ class PtbXl:
     def fingerprint(self) -> dict[str, Any]:
         names: tuple[Split, ...] = ("train", "val")
         splits = {name: self.open(name) for name in names}
+        if self._standardiser is None:
+            self._standardiser = fit_standardiser(splits["train"])  # which the property would open once more
         rows = {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
         return {**rows, "classes": list(self.classes), "standardiser": self.standardiser._asdict()}
 
