@@ -20,5 +20,10 @@ class ChannelDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout1d(x.transpose(1, 2), self.p, self.training).transpose(1, 2)
 
+    def scale(self, x: Tensor) -> Tensor:
+        """What `forward` would multiply the channels of x (B, L, D) with: (B, D), 0 or 1/(1-p), from the same draws."""
+        ones = x.new_ones(x.shape[0], x.shape[2], 1)
+        return F.dropout1d(ones, self.p, self.training).squeeze(2)
+
     def extra_repr(self) -> str:
         return f"p={self.p}"

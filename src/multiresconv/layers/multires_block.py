@@ -12,6 +12,7 @@ from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 from multiresconv.ops import State
+from multiresconv.ops.block_cpu import block_cpu
 from multiresconv.ops.streaming import check_state, refuse_gradients, writable
 from multiresconv.ops.streaming_cpu import BlockTensors, CheckedBlocks, check_blocks
 
@@ -104,11 +105,48 @@ class MultiresBlock(nn.Module):
             ValueError: lengths and a state; a state that does not fit.
         """
         if state is None:
-            return self._mix(x, self.conv(x), lengths)
+            return self._fused(x, lengths) if self._fuses(x) else self._mix(x, self.conv(x), lengths)
         refuse_lengths(lengths)
         self.check_streams()
         y, after = self.conv(x, state)
         return self._mix(x, y, None), after
+
+    def _fuses(self, x: Tensor) -> bool:
+        """Whether the kernel does what the parts would: none is exchanged, hooked, parametrized or elsewhere."""
+        parts = (self, self.conv, self.mix, self.dropout, self.norm)
+        dtype = self.conv.h0.dtype
+        return (
+            x.is_cpu
+            and dtype in (torch.float32, torch.float64)
+            and (x.dtype == dtype or torch.is_autocast_enabled("cpu"))
+            and self.conv.backend != "reference"
+            and self.projection is None
+            and tuple(type(part) for part in parts[:4]) == (MultiresBlock, MultiresLayer, nn.Linear, ChannelDropout)
+            and type(self.norm) in (nn.LayerNorm, MaskedBatchNorm)
+            and all(p.dtype == dtype and p.is_cpu for part in parts[1:] for p in part._parameters.values() if p is not None)
+            and self.mix.bias is not None
+            and not any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+            and not any(part._backward_hooks or part._backward_pre_hooks for part in parts)
+        )
+
+    def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """What `_mix` gives, by `block_cpu`."""
+        conv, mix, norm = self.conv, self.mix, self.norm
+        # Autocast is for the linear map; what is added up from block to block keeps its precision.
+        x = x.to(conv.h0.dtype)
+        half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32
+        dtype = torch.get_autocast_dtype("cpu") if half else x.dtype
+        layer_norm = (norm.weight, norm.bias, norm.eps) if type(norm) is nn.LayerNorm else None
+        y = block_cpu(
+            x,
+            (conv.h0, conv.h1, conv.w),
+            conv.memory,
+            (mix.weight, mix.bias),
+            (self.dropout.scale(x), self.dropout.scale(x)),
+            layer_norm,
+            dtype,
+        )
+        return y if layer_norm is not None else cast(MaskedBatchNorm, norm).fused(y, lengths)
 
     def _mix(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         """What follows the convolution y of x, step by step; all (B, L, d_model)."""

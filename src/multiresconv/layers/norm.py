@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from multiresconv.layers.lengths import valid_steps
+from multiresconv.ops.batch_norm_cpu import moments, normalise
 
 
 class MaskedBatchNorm(nn.Module):
@@ -57,10 +58,7 @@ class MaskedBatchNorm(nn.Module):
         Raises:
             ValueError: training on a single valid step, which has no variance.
         """
-        shared = self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-        if self.training:
-            _check_more_than_one_step(x, lengths, shared)
-            self.num_batches_tracked.add_(1)
+        shared = self._begin(x, lengths)
         if lengths is None and not shared:
             return self._torch_norm(x)
         if lengths is None:
@@ -74,6 +72,39 @@ class MaskedBatchNorm(nn.Module):
             centred, variance = (wide - self.running_mean).where(valid, 0), self.running_var.to(wide.dtype)
         y = centred * (self.weight.to(wide.dtype) * (variance + self.eps).rsqrt()) + self.bias
         return y.where(valid, 0).to(x.dtype)
+
+    def fused(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What `forward` gives, by kernels for the CPU: x (B, L, d_model) float32 or float64, differentiable once."""
+        shared = self._begin(x, lengths)
+        if lengths is None:
+            lengths = torch.full((x.shape[0],), x.shape[1])
+        x = x.transpose(1, 2)
+        if self.training:
+            totals, squares = moments(x, lengths).unbind(2)
+            count = lengths.sum().double()
+            total = torch.cat([count[None], totals.sum(0)])
+            if shared:
+                dist.all_reduce(total)
+            count, mean = total[0], total[1:] / total[0]
+            about_mean = (squares + lengths[:, None] * (totals / lengths[:, None] - mean).square()).sum(0)
+            if shared:
+                dist.all_reduce(about_mean)
+            variance = about_mean / count
+            self._track(count, mean, variance)
+            share = 1 / count
+        else:
+            mean, variance = self.running_mean.double(), self.running_var.double()
+            share = mean.new_zeros(())
+        scale = (variance + self.eps).rsqrt()
+        return normalise(x, lengths, self.weight, self.bias, mean, scale, share, shared).transpose(1, 2)
+
+    def _begin(self, x: Tensor, lengths: Tensor | None) -> bool:
+        """Count the batch, in training; whether its statistics are shared with other processes."""
+        shared = self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        if self.training:
+            _check_more_than_one_step(x, lengths, shared)
+            self.num_batches_tracked.add_(1)
+        return shared
 
     def _torch_norm(self, x: Tensor) -> Tensor:
         steps = x.reshape(-1, x.shape[-1])

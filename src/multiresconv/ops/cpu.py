@@ -4,19 +4,14 @@ The kernels are compiled on their first use and cached on disk; importing this m
 import Numba.
 """
 
-import contextlib
-import itertools
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# Multiply-adds below which a second thread costs more than it brings.
-_SERIAL_WORK = 1 << 20
+from multiresconv.ops.threads import parallel
 
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
@@ -40,14 +35,7 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
         kernel, units = cpu_kernels.forward_channels_last, x.shape[0] * -(-x.shape[1] // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.forward, x.shape[0] * x.shape[1]
-    args = [
-        _dense(x, like=x),
-        _dense(y, like=x),
-        _array(h0.flip(1)),
-        _array(h1.flip(1)),
-        _array(w),
-        np.array(memory, np.int64),
-    ]
+    args = [_dense(x, like=x), _dense(y, like=x), *_filters(h0, h1, w, memory)]
     parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     return y
 
@@ -65,8 +53,7 @@ def _backward(
         kernel, units = cpu_kernels.backward_channels_last, batch * -(-channels // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.backward, batch * channels
-    args = [_dense(t, like=x) for t in (x, grad_y, grad_x)]
-    args += [_array(h0.flip(1)), _array(h1.flip(1)), _array(w), np.array(memory, np.int64), grads]
+    args = [*(_dense(t, like=x) for t in (x, grad_y, grad_x)), *_filters(h0, h1, w, memory), grads]
     parallel(kernel, units, 3 * _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     total = torch.from_numpy(grads.sum(axis=0)).to(x.dtype)
     grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
@@ -129,6 +116,11 @@ def _array(t: Tensor) -> np.ndarray:
     return t.detach().contiguous().numpy()
 
 
+def _filters(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> list[np.ndarray]:
+    """The operator's parameters as its kernels take them, taps newest first."""
+    return [_array(h0.flip(1)), _array(h1.flip(1)), _array(w), np.array(memory, np.int64)]
+
+
 def _patterns(x: Tensor, h0: Tensor, group: int) -> tuple[tuple, tuple]:
     """Tuples of zeros whose lengths tell the kernels, in their types, how many taps to take at first and in a group."""
     zero = np.zeros((), _array(x[:0]).dtype)[()]
@@ -138,50 +130,3 @@ def _patterns(x: Tensor, h0: Tensor, group: int) -> tuple[tuple, tuple]:
 def _work(x: Tensor, h0: Tensor, w: Tensor) -> int:
     """Multiply-adds of a forward pass, roughly."""
     return x.numel() * 2 * h0.shape[1] * w.shape[1]
-
-
-def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
-    """Call `kernel(*args, start, stop)` on pieces of range(units) from `torch.get_num_threads()` threads.
-
-    The caller works too and takes pieces as they come, so it waits for no thread that others keep busy.
-    """
-    threads = min(torch.get_num_threads(), units, -(-work // _SERIAL_WORK))
-    if threads <= 1:
-        kernel(*args, 0, units)
-        return
-    pieces = min(units, 4 * threads)
-    queue = itertools.count()  # next() on it is atomic
-
-    def take() -> None:
-        while (piece := next(queue)) < pieces:
-            kernel(*args, piece * units // pieces, (piece + 1) * units // pieces)
-
-    others = []
-    try:
-        with contextlib.suppress(RuntimeError):  # the interpreter is shutting down: no more threads
-            others.extend(_pool().submit(take) for _ in range(threads - 1))
-        take()
-    finally:
-        for other in others:
-            if not other.cancel():  # one that has not begun has nothing left to do
-                other.result()
-
-
-_threads: ThreadPoolExecutor | None = None
-
-
-def _pool() -> ThreadPoolExecutor:
-    global _threads
-    if _threads is None:  # two callers may get here at once; then one pool is dropped when its work is done
-        _threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="multiresconv")
-    return _threads
-
-
-def _forget_pool() -> None:
-    """A forked child inherits the pool object but none of its threads."""
-    global _threads
-    _threads = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)

@@ -20,21 +20,23 @@ import numpy as np
 from numba import njit, uintp
 from numba.cpython.unsafe.tuple import tuple_setitem
 
+from multiresconv.ops.elementary_kernels import narrow, widen
+
 _FAST = {"contract", "reassoc", "nsz"}
-_inline = njit(fastmath=_FAST)
+_inline = njit(fastmath=_FAST, error_model="numpy")
 
 
 def _kernel(function: Callable[..., None]) -> Callable[..., None]:
     """Compile on first use and keep the machine code on disk, wherever there is a place for it."""
     try:
-        return njit(fastmath=_FAST, nogil=True, cache=True)(function)
+        return njit(fastmath=_FAST, error_model="numpy", nogil=True, cache=True)(function)
     except RuntimeError as error:
         warnings.warn(
             f"{error}; it is compiled anew in every process, for seconds: set NUMBA_CACHE_DIR to a folder that can be "
             "written to",
             stacklevel=2,
         )
-        return njit(fastmath=_FAST, nogil=True)(function)
+        return njit(fastmath=_FAST, error_model="numpy", nogil=True)(function)
 
 
 # Taps per pass over a row: more would not leave their sums, in backward, in registers.
@@ -195,15 +197,18 @@ def _filter_taps(first, group, out, a, taps, dilation):
 
 
 @_inline
-def _forward_row(first, group, x, y, lo, hi, w, memory, scratch):
-    """One row of the operator: x -> y, both (L,); scratch (3, L)."""
-    a, a_next, b = scratch[0], scratch[1], scratch[2]
+def forward_row(first, group, x, y, lo, hi, w, memory, a, b):
+    """One row of the operator: x -> y, both (L,).
+
+    a (n, L) receives the scaling coefficients: those of the last n >= 2 scales, a_j in row (j-1) mod n; b (L,) is for
+    what is needed in passing.
+    """
     depth, stop = len(memory), len(w) - 1
     for n in range(uintp(len(x))):
         y[n] = w[stop] * x[n]
     source = x
     for j in range(1, depth + 1):
-        kept, dilation = memory[depth - j], _dilation(j)
+        kept, dilation, a_next = memory[depth - j], _dilation(j), a[(j - 1) % len(a)]
         weights = w[stop - kept : stop]
         if kept == 1:
             folded = _scaled(_take(first, hi, 0), weights[0])
@@ -218,26 +223,30 @@ def _forward_row(first, group, x, y, lo, hi, w, memory, scratch):
                 _add_taps(group, y, b, weights, 0, 2 * dilation)
         stop -= kept
         source = a_next
-        a_next, a = a, a_next
     for n in range(uintp(len(x))):
         y[n] += w[0] * source[n]
 
 
 @_inline
-def _backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads):
+def low_pass_row(first, group, x, lo, memory, a):
+    """The scaling coefficients of one row x (L,) of all scales -> a (J, L)."""
+    for j in range(len(memory)):
+        _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, _dilation(j + 1))
+
+
+@_inline
+def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads):
     """Gradients of one row: `rows` are its x, grad_y (read) and grad_x (written); all (L,).
 
     `grads` (2K + len(w),) receives those of lo, hi and w, in this order.
 
-    a (J, L) is for the recomputed scaling coefficients; scratch (4, L) and taps (2, K) for what is needed in passing.
+    a (J, L) holds the scaling coefficients; scratch (4, L) and taps (2, K) are for what is needed in passing.
     grad_x may be x: it is written when x has been read for the last time.
     """
     x, grad_y, grad_x = rows
     depth, length, width = len(memory), len(x), len(lo)
     b, g, g_next, grad_b = scratch[0], scratch[1], scratch[2], scratch[3]
     folded, sums_hi = taps[0], taps[1]
-    for j in range(depth):
-        _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, _dilation(j + 1))
     grads[:] = 0
     grad_lo, grad_hi, grad_w = grads[:width], grads[width : 2 * width], grads[2 * width :]
 
@@ -292,10 +301,10 @@ def _backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads
 def forward(first, group, x, y, lo, hi, w, memory, start, stop):
     """Rows start..stop of x (B, D, L) -> y (B, D, L)."""
     channels, length = x.shape[1], x.shape[2]
-    scratch = np.empty((3, length), x.dtype)
+    a, b = np.empty((2, length), x.dtype), np.empty(length, x.dtype)
     for row in range(start, stop):
         i, c = row // channels, row % channels
-        _forward_row(first, group, x[i, c], y[i, c], lo[c], hi[c], w[c], memory, scratch)
+        forward_row(first, group, x[i, c], y[i, c], lo[c], hi[c], w[c], memory, a, b)
 
 
 @_kernel
@@ -305,16 +314,16 @@ def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
     blocks = (channels + BLOCK - 1) // BLOCK
     # rows a power of two apart would fall on the same few cache sets
     x_rows, y_rows = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
-    scratch = np.empty((3, length), x.dtype)
+    a, b = np.empty((2, length), x.dtype), np.empty(length, x.dtype)
     for block in range(start, stop):
         i, offset = block // blocks, (block % blocks) * BLOCK
         count = min(BLOCK, channels - offset)
-        _gather(x_rows, x[i], offset, count)
+        gather(x_rows, x[i], offset, count)
         for r in range(count):
             c = offset + r
             x_row, y_row = x_rows[r, :length], y_rows[r, :length]
-            _forward_row(first, group, x_row, y_row, lo[c], hi[c], w[c], memory, scratch)
-        _scatter(y[i], y_rows, offset, count)
+            forward_row(first, group, x_row, y_row, lo[c], hi[c], w[c], memory, a, b)
+        scatter(y[i], y_rows, offset, count)
 
 
 @_kernel
@@ -326,7 +335,8 @@ def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, s
     for row in range(start, stop):
         i, c = row // channels, row % channels
         rows = x[i, c], grad_y[i, c], grad_x[i, c]
-        _backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
+        low_pass_row(first, group, rows[0], lo[c], memory, a)
+        backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
 
 
 @_kernel
@@ -340,36 +350,50 @@ def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, g
     for block in range(start, stop):
         i, offset = block // blocks, (block % blocks) * BLOCK
         count = min(BLOCK, channels - offset)
-        _gather(x_rows, x[i], offset, count)
-        _gather(g_rows, grad_y[i], offset, count)
+        gather(x_rows, x[i], offset, count)
+        gather(g_rows, grad_y[i], offset, count)
         for r in range(count):
             c = offset + r
             rows = x_rows[r, :length], g_rows[r, :length], x_rows[r, :length]
-            _backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
-        _scatter(grad_x[i], x_rows, offset, count)
+            low_pass_row(first, group, rows[0], lo[c], memory, a)
+            backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
+        scatter(grad_x[i], x_rows, offset, count)
 
 
 @_inline
-def _gather(block, columns, first, count):
+def gather(block, columns, first, count):
     """block[r, n] = columns[n, first + r], in tiles of known size, which stay in registers and the nearest cache."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
     for start in range(uintp(0), tiled, uintp(BLOCK)):
         for r in range(uintp(BLOCK)):
             for n in range(start, start + uintp(BLOCK)):
-                block[r, n] = columns[n, uintp(first) + r]
+                block[r, n] = widen(columns[n, uintp(first) + r])
     for n in range(tiled, uintp(len(columns))):
         for r in range(uintp(count)):
-            block[r, n] = columns[n, uintp(first) + r]
+            block[r, n] = widen(columns[n, uintp(first) + r])
 
 
 @_inline
-def _scatter(columns, block, first, count):
-    """columns[n, first + r] = block[r, n], the inverse of `_gather`."""
+def scatter(columns, block, first, count):
+    """columns[n, first + r] = block[r, n], the inverse of `gather`."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
     for start in range(uintp(0), tiled, uintp(BLOCK)):
         for n in range(start, start + uintp(BLOCK)):
             for r in range(uintp(BLOCK)):
-                columns[n, uintp(first) + r] = block[r, n]
+                columns[n, uintp(first) + r] = narrow(columns, block[r, n])
     for n in range(tiled, uintp(len(columns))):
         for r in range(uintp(count)):
-            columns[n, uintp(first) + r] = block[r, n]
+            columns[n, uintp(first) + r] = narrow(columns, block[r, n])
+
+
+@_inline
+def scatter_add(columns, block, first, count):
+    """columns[n, first + r] += block[r, n]."""
+    tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
+    for start in range(uintp(0), tiled, uintp(BLOCK)):
+        for n in range(start, start + uintp(BLOCK)):
+            for r in range(uintp(BLOCK)):
+                columns[n, uintp(first) + r] += block[r, n]
+    for n in range(tiled, uintp(len(columns))):
+        for r in range(uintp(count)):
+            columns[n, uintp(first) + r] += block[r, n]

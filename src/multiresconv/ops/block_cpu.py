@@ -1,0 +1,249 @@
+"""A block as one PyTorch operator on the CPU: convolution, GELU, linear map, GLU, residual sum, layer norm.
+
+The elements of a batch go through all of it one by one, each thread with its own, so that what is between two steps
+stays in the cache: of a whole batch it would go to memory and back. The linear map is PyTorch's matrix product.
+Inside, sequences are (B, D, L), which suits every step; blocks hand them on transposed, without a copy.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from multiresconv.ops.cpu import _array, _filters, _no_second_derivative, _patterns, _work
+from multiresconv.ops.threads import parallel, share
+
+
+def block_cpu(
+    x: Tensor,
+    conv: tuple[Tensor, Tensor, Tensor],
+    memory: tuple[int, ...],
+    mix: tuple[Tensor, Tensor],
+    scales: tuple[Tensor, Tensor],
+    norm: tuple[Tensor, Tensor, float] | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    """norm(x + s_2 * GLU(linear(s_1 * GELU(multires_conv(x))))): x (B, L, D) -> (B, L, D); differentiable once.
+
+    Args:
+        x: (B, L, D), float32 or float64.
+        conv: h0 (D, K), h1 (D, K) and w of `multires_conv`.
+        memory: (m_J, ..., m_1).
+        mix: weight (2D, D) and bias (2D,) of the linear map.
+        scales: s_1 and s_2 (B, D), what dropout multiplies the channels with; they get no gradient.
+        norm: weight (D,), bias (D,) and epsilon of a layer norm, or None for none.
+        dtype: of the linear map: that of x, or bfloat16 where x is float32. All else has the dtype of x.
+    """
+    weight, bias, eps = norm or (None, None, 0.0)
+    half, keep = dtype == torch.bfloat16, torch.is_grad_enabled()
+    run = torch.ops.multiresconv.block.default
+    y, *_ = run(x.transpose(1, 2), *conv, memory, *mix, *scales, weight, bias, eps, half, keep)
+    return y.transpose(1, 2)
+
+
+torch.library.define(
+    "multiresconv::block",
+    "(Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, Tensor mix_bias, Tensor scale_1, "
+    "Tensor scale_2, Tensor? weight, Tensor? bias, float eps, bool half, bool keep) -> (Tensor, Tensor, Tensor)",
+)
+torch.library.define(
+    "multiresconv::block_backward",
+    "(Tensor grad, Tensor g, Tensor m, Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, "
+    "Tensor mix_bias, Tensor scale_1, Tensor scale_2, Tensor? weight, float eps) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+
+# Calls a kernel with its arguments on `units` of `work` multiply-adds in all: here, or on several threads.
+Call = Callable[[Callable[..., None], int, int, list[Any]], None]
+
+
+def _forward(
+    x: Tensor,
+    h0: Tensor,
+    h1: Tensor,
+    w: Tensor,
+    memory: Sequence[int],
+    mix_weight: Tensor,
+    mix_bias: Tensor,
+    scale_1: Tensor,
+    scale_2: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    half: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The output, and what backward needs beside the arguments: the linear map's input and output, or nothing."""
+    from multiresconv.ops import block_kernels as kernels
+    from multiresconv.ops.cpu_kernels import GROUP
+
+    batch, channels, length = x.shape
+    ranges = _ranges(batch, _block_work(x, h0, w))
+    kept, dtype = batch if keep else len(ranges), torch.bfloat16 if half else x.dtype
+    out = torch.empty(x.shape, dtype=x.dtype)
+    g, m = (torch.empty(kept, size * channels, length, dtype=dtype) for size in (1, 2))
+    linear = mix_weight.to(dtype)
+    x_, out_, g_, m_, s_1, s_2 = (_bits(t) for t in (x, out, g, m, scale_1, scale_2))
+    patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
+    if weight is None or bias is None:
+        tail, units, norm = kernels.glu_residual, channels, []
+    else:
+        tail, units = kernels.glu_residual_norm, -(-length // kernels.STEPS)
+        norm = [_array(weight), _array(bias), _scalar(eps, x)]
+
+    def element(i: int, slot: int, call: Call) -> None:
+        k = i if keep else slot
+        e, s = slice(i, i + 1), slice(k, k + 1)
+        call(kernels.conv_gelu, channels, _work(x[e], h0, w), [*patterns, x_[e], g_[s], *filters, s_1[e]])
+        torch.mm(linear, g[k], out=m[k])
+        call(tail, units, 32 * x[i].numel(), [m_[s], _array(mix_bias), x_[e], out_[e], s_2[e], *norm])
+
+    _each(ranges, element)
+    return (out, g, m) if keep else (out, x.new_empty(0), x.new_empty(0))
+
+
+def _backward(
+    grad: Tensor,
+    g: Tensor,
+    m: Tensor,
+    x: Tensor,
+    h0: Tensor,
+    h1: Tensor,
+    w: Tensor,
+    memory: Sequence[int],
+    mix_weight: Tensor,
+    mix_bias: Tensor,
+    scale_1: Tensor,
+    scale_2: Tensor,
+    weight: Tensor | None,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of x, h0, h1, w, the linear map's weight and bias, and the norm's (empty without one)."""
+    from multiresconv.ops import block_kernels as kernels
+    from multiresconv.ops.cpu_kernels import GROUP
+
+    batch, channels, length = x.shape
+    ranges = _ranges(batch, 4 * _block_work(x, h0, w))
+    slots = len(ranges)
+    grad_x = torch.empty(x.shape, dtype=x.dtype)
+    grad_g, grad_m = (torch.empty(slots, size * channels, length, dtype=m.dtype) for size in (1, 2))
+    grad_linear = torch.zeros(slots, 2 * channels, channels, dtype=x.dtype)
+    linear = mix_weight.t().to(m.dtype)
+    x_, grad_, grad_x_, m_, grad_m_, grad_g_ = (_bits(t) for t in (x, grad, grad_x, m, grad_m, grad_g))
+    s_1, s_2, mix_bias_ = _array(scale_1), _array(scale_2), _array(mix_bias)
+    patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
+    if weight is None:
+        tail, units, norm, rows = kernels.glu_residual_backward, channels, [], 1
+    else:
+        tail, units = kernels.glu_residual_norm_backward, -(-length // kernels.STEPS)
+        norm, rows = [_array(weight), _scalar(eps, x)], units
+    # Sums of each (element, channel) or unit, added up below in a fixed order.
+    conv_sums = np.empty((batch, channels, 2 * h0.shape[1] + w.shape[1]))
+    sums = np.empty((batch, rows, (4 if norm else 2) * channels))
+
+    def element(i: int, slot: int, call: Call) -> None:
+        e, s = slice(i, i + 1), slice(slot, slot + 1)
+        inputs = [m_[e], mix_bias_, *([x_[e]] if norm else []), grad_[e], grad_m_[s], grad_x_[e]]
+        call(tail, units, 64 * x[i].numel(), [*inputs, s_2[e], *norm, sums[i]])
+        torch.mm(linear, grad_m[slot], out=grad_g[slot])
+        if m.dtype == x.dtype:
+            grad_linear[slot].addmm_(grad_m[slot], g[i].t())
+        else:  # sums of bfloat16 products are kept in float32
+            grad_linear[slot].add_(torch.mm(grad_m[slot], g[i].t()))
+        inputs = [*patterns, x_[e], grad_g_[s], grad_x_[e], *filters, s_1[e], conv_sums[e]]
+        call(kernels.conv_gelu_backward, channels, 4 * _work(x[e], h0, w), inputs)
+
+    _each(ranges, element)
+    total = torch.from_numpy(conv_sums.sum(axis=0)).to(x.dtype)
+    grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
+    grads = [grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.contiguous(), grad_linear.sum(0)]
+    grads += torch.from_numpy(sums.sum(axis=(0, 1))).to(x.dtype).split([2 * channels] + [channels] * (2 * bool(norm)))
+    grads += [x.new_empty(0)] * (8 - len(grads))
+    return tuple(t.clone() if t._base is not None else t for t in grads)  # an operator's outputs share no memory
+
+
+def _ranges(batch: int, work: int) -> list[range]:
+    """The elements of a batch as each thread takes them; those of the last range, if they do not go round, together.
+
+    The same for the same number of threads, and with it the order of the sums.
+    """
+    threads = torch.get_num_threads() if work > _SERIAL_WORK else 1
+    each = batch // threads
+    return [range(t * each, (t + 1) * each) for t in range(threads) if each] + [range(threads * each, batch)]
+
+
+_SERIAL_WORK = 1 << 20
+
+
+def _each(ranges: list[range], element: Callable[[int, int, Call], None]) -> None:
+    """`element(i, slot, call)` for every element of every range, slot being the number of the range."""
+
+    def call_here(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
+        kernel(*args, 0, units)
+
+    def run(slot: int) -> None:
+        # Autocast and what autograd keeps are settings of a thread, and none of them is for what happens here.
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            for i in ranges[slot]:
+                element(i, slot, call_here)
+
+    *shared, rest = ranges
+    share(run, len(shared), len(shared))
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        for i in rest:
+            element(i, len(shared), parallel)
+
+
+torch.library.impl("multiresconv::block", "cpu", _forward)
+torch.library.impl("multiresconv::block_backward", "cpu", _backward)
+
+
+@torch.library.register_fake("multiresconv::block")
+def _(x: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    half, keep = args[-2:]
+    batch, channels, length = x.shape
+    if not keep:
+        return x.new_empty(x.shape), x.new_empty(0), x.new_empty(0)
+    g, m = (x.new_empty(batch, size * channels, length, dtype=torch.bfloat16 if half else x.dtype) for size in (1, 2))
+    return x.new_empty(x.shape), g, m
+
+
+@torch.library.register_fake("multiresconv::block_backward")
+def _(grad: Tensor, g: Tensor, m: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    h0, h1, w, _, mix_weight, mix_bias, _, _, weight, _ = args
+    norm = [x.new_empty(0 if weight is None else x.shape[1]) for _ in range(2)]
+    return *(t.new_empty(t.shape) for t in (x, h0, h1, w, mix_weight, mix_bias)), *norm
+
+
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight, _, ctx.eps, _, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*output[1:], x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight)
+
+
+def _gradients(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+    g, m, x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight = ctx.saved_tensors
+    tensors = [g, m, x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight]
+    grads = torch.ops.multiresconv.block_backward.default(grad, *tensors, ctx.eps)
+    norm = grads[6:] if weight is not None else (None, None)
+    return *grads[:4], None, *grads[4:6], None, None, *norm, None, None, None
+
+
+torch.library.register_autograd("multiresconv::block", _gradients, setup_context=_save_for_backward)
+torch.library.register_autograd("multiresconv::block_backward", _no_second_derivative)
+
+
+def _bits(t: Tensor) -> np.ndarray:
+    """t as the kernels see it: bfloat16, which NumPy lacks, as uint16."""
+    return _array(t.view(torch.uint16) if t.dtype == torch.bfloat16 else t)
+
+
+def _scalar(value: float, like: Tensor) -> Any:
+    """`value` as a number of the dtype of `like`, so that it promotes nothing."""
+    return np.array(value, _array(like[:0]).dtype)[()]
+
+
+def _block_work(x: Tensor, h0: Tensor, w: Tensor) -> int:
+    return _work(x, h0, w) + 2 * x.numel() * x.shape[2]

@@ -1,0 +1,186 @@
+"""Numba kernels of a block around its linear map: each passes once over memory for what PyTorch does in many passes.
+
+`conv_gelu`: the operator, GELU and the channels' dropout, block's input -> linear map's input; `glu_residual`: GLU,
+dropout, residual sum and, where wanted, layer norm, linear map's output and block's input -> block's output. Backward
+computes again what forward did not keep. All sequences are (B, channels, L), contiguous: every loop runs along time.
+Those next to the linear map may be bfloat16, seen as uint16. `scale` (B, D) is what dropout multiplies the channels
+with; `m` (B, 2D, L) comes without the linear map's bias, which is added here.
+"""
+
+import numpy as np
+from numba import uintp
+
+from multiresconv.ops.cpu_kernels import _inline, _kernel, backward_row, forward_row
+from multiresconv.ops.elementary_kernels import narrow, normal, sigmoid, widen
+
+# Steps that a layer norm works on together: all channels of them stay in the nearest caches.
+STEPS = 128
+
+
+@_kernel
+def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, start, stop):
+    """out = scale * GELU(multires_conv(x)) for rows start..stop, a row being a channel of an element."""
+    channels, length = x.shape[1], x.shape[2]
+    a, rows = np.empty((2, length), x.dtype), np.empty((2, length), x.dtype)
+    y, b = rows[0], rows[1]
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        forward_row(first, group, x[i, c], y, lo[c], hi[c], w[c], memory, a, b)
+        for n in range(uintp(length)):
+            out[i, c, n] = narrow(out, scale[i, c] * y[n] * normal(y[n])[0])
+
+
+@_kernel
+def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, start, stop):
+    """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, D, 2K + width of w) are those of lo, hi, w."""
+    channels, length = x.shape[1], x.shape[2]
+    a, scratch = np.empty((max(len(memory), 2), length), x.dtype), np.empty((7, length), x.dtype)
+    y, grad_y, added, taps = scratch[4], scratch[5], scratch[6], np.empty((2, lo.shape[1]), x.dtype)
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        forward_row(first, group, x[i, c], y, lo[c], hi[c], w[c], memory, a, scratch[0])
+        for n in range(uintp(length)):
+            cdf, density = normal(y[n])
+            grad_y[n] = scale[i, c] * widen(grad[i, c, n]) * (cdf + y[n] * density)
+        rows = x[i, c], grad_y, added
+        backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch[:4], taps, grads[i, c])
+        for n in range(uintp(length)):
+            grad_x[i, c, n] += added[n]
+
+
+@_kernel
+def glu_residual(m, m_bias, x, out, scale, start, stop):
+    """out = x + scale * GLU(m + m_bias) for rows start..stop."""
+    channels = x.shape[1]
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        _residual(out[i, c], m[i, c], m[i, channels + c], m_bias[c], m_bias[channels + c], x[i, c], scale[i, c])
+
+
+@_kernel
+def glu_residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, start, stop):
+    """The adjoint of `glu_residual`; grads (B, 2D) are those of m_bias."""
+    channels = grad.shape[1]
+    for row in range(start, stop):
+        i, c, gate = row // channels, row % channels, channels + row % channels
+        for n in range(uintp(grad.shape[2])):
+            grad_x[i, c, n] = grad[i, c, n]
+        grads[i, c], grads[i, gate] = _residual_backward(
+            grad_m[i, c], grad_m[i, gate], m[i, c], m[i, gate], m_bias[c], m_bias[gate], grad[i, c], scale[i, c]
+        )
+
+
+@_kernel
+def glu_residual_norm(m, m_bias, x, out, scale, weight, bias, eps, start, stop):
+    """out = layer norm of x + scale * GLU(m + m_bias) for units start..stop: STEPS steps of an element, or its last."""
+    channels = x.shape[1]
+    z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
+    for unit in range(start, stop):
+        i, begin, end = _steps(unit, x.shape[2])
+        _residuals(z, m[i], m_bias, x[i], scale[i], begin, end)
+        _standardise(z, eps, mean, factor, end - begin)
+        for c in range(channels):
+            row, z_row = out[i, c][begin:end], z[c]
+            for n in range(uintp(len(row))):
+                row[n] = z_row[n] * factor[n] * weight[c] + bias[c]
+
+
+@_kernel
+def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, start, stop):
+    """The adjoint of `glu_residual_norm`; grads (units, 4D) are those of m_bias, weight and bias."""
+    channels = x.shape[1]
+    z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
+    along_one, along_z = np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
+    per_channel = x.dtype.type(1) / x.dtype.type(channels)
+    for unit in range(start, stop):
+        i, begin, end = _steps(unit, x.shape[2])
+        _residuals(z, m[i], m_bias, x[i], scale[i], begin, end)
+        _standardise(z, eps, mean, factor, end - begin)
+        along_one[:] = 0
+        along_z[:] = 0
+        for c in range(channels):
+            g, z_row = grad[i, c][begin:end], z[c]
+            for_weight, for_bias = x.dtype.type(0), x.dtype.type(0)
+            for n in range(uintp(len(g))):
+                standard = z_row[n] * factor[n]
+                for_weight += g[n] * standard
+                for_bias += g[n]
+                z_row[n] = standard
+            for n in range(uintp(len(g))):
+                along_one[n] += g[n] * weight[c]
+            for n in range(uintp(len(g))):
+                along_z[n] += g[n] * weight[c] * z_row[n]
+            grads[unit, 2 * channels + c], grads[unit, 3 * channels + c] = for_weight, for_bias
+        for n in range(uintp(STEPS)):
+            along_one[n] *= per_channel
+            along_z[n] *= per_channel
+        for c in range(channels):
+            g, out, gate, z_row = grad[i, c][begin:end], grad_x[i, c][begin:end], channels + c, z[c]
+            for n in range(uintp(len(g))):
+                out[n] = factor[n] * (g[n] * weight[c] - along_one[n] - z_row[n] * along_z[n])
+            values, gates = m[i, c][begin:end], m[i, gate][begin:end]
+            to_value, to_gate = grad_m[i, c][begin:end], grad_m[i, gate][begin:end]
+            grads[unit, c], grads[unit, gate] = _residual_backward(
+                to_value, to_gate, values, gates, m_bias[c], m_bias[gate], out, scale[i, c]
+            )
+
+
+@_inline
+def _steps(unit, length):
+    """Element, first and last step of a unit."""
+    units = (length + STEPS - 1) // STEPS
+    begin = (unit % units) * STEPS
+    return unit // units, begin, min(begin + STEPS, length)
+
+
+@_inline
+def _residual(z, value, gate, value_bias, gate_bias, x, scale):
+    """z = x + scale * GLU of one row."""
+    for n in range(uintp(len(x))):
+        z[n] = x[n] + scale * (widen(value[n]) + value_bias) * sigmoid(widen(gate[n]) + gate_bias)
+
+
+@_inline
+def _residuals(z, m, m_bias, x, scale, begin, end):
+    """z = x + scale * GLU(m + m_bias) of the steps begin..end; z (D, STEPS)."""
+    channels = len(x)
+    for c in range(channels):
+        values, gates = m[c][begin:end], m[channels + c][begin:end]
+        _residual(z[c], values, gates, m_bias[c], m_bias[channels + c], x[c][begin:end], scale[c])
+
+
+@_inline
+def _residual_backward(to_value, to_gate, value, gate, value_bias, gate_bias, grad, scale):
+    """The adjoint of `_residual`: grad -> to_value, to_gate; returns the gradients of the biases."""
+    for_value, for_gate = grad.dtype.type(0), grad.dtype.type(0)
+    for n in range(uintp(len(grad))):
+        opened = sigmoid(widen(gate[n]) + gate_bias)
+        g = scale * grad[n] * opened
+        h = g * (widen(value[n]) + value_bias)
+        h -= h * opened
+        to_value[n], to_gate[n] = narrow(to_value, g), narrow(to_gate, h)
+        for_value += g
+        for_gate += h
+    return for_value, for_gate
+
+
+@_inline
+def _standardise(z, eps, mean, factor, steps):
+    """z (D, STEPS) minus its mean over D, in place, and the reciprocals of its standard deviations -> factor."""
+    channels, steps = len(z), uintp(steps)
+    per_channel = z.dtype.type(1) / z.dtype.type(channels)
+    mean[:] = 0
+    factor[:] = 0
+    for c in range(channels):
+        row = z[c]
+        for n in range(steps):
+            mean[n] += row[n]
+    for n in range(steps):
+        mean[n] *= per_channel
+    for c in range(channels):
+        row = z[c]
+        for n in range(steps):
+            row[n] -= mean[n]
+            factor[n] += row[n] * row[n]
+    for n in range(steps):
+        factor[n] = z.dtype.type(1) / np.sqrt(factor[n] * per_channel + eps)

@@ -1,0 +1,120 @@
+"""Work on several threads: those of PyTorch's own OpenMP team where it has one, else a pool.
+
+PyTorch's threads keep a core busy for milliseconds after each of its operations, waiting for the next one. Threads of
+another pool would have to share the cores with them; and within an OpenMP region PyTorch's matrix products know that
+they are not alone and use one thread each.
+"""
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+# Multiply-adds below which a second thread costs more than it brings.
+_SERIAL_WORK = 1 << 20
+
+
+def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
+    """Call `kernel(*args, start, stop)` on pieces of range(units), `work` multiply-adds in all, on several threads."""
+    threads = min(torch.get_num_threads(), units, -(-work // _SERIAL_WORK))
+    if threads <= 1:
+        kernel(*args, 0, units)
+        return
+    pieces = min(units, 4 * threads)
+
+    def run(piece: int) -> None:
+        kernel(*args, piece * units // pieces, (piece + 1) * units // pieces)
+
+    share(run, pieces, threads)
+
+
+def share(run: Callable[[int], None], pieces: int, threads: int) -> None:
+    """Call `run(piece)` for every piece of range(pieces), each thread taking the next one when it is ready.
+
+    The caller works too, and waits for no thread that others keep busy and that has begun nothing.
+    """
+    queue = itertools.count()  # next() on it is atomic
+
+    def take() -> None:
+        while (piece := next(queue)) < pieces:
+            run(piece)
+
+    if threads <= 1:
+        take()
+    elif (openmp := _openmp()) is not None:
+        _on_openmp_threads(openmp, take, threads)
+    else:
+        _on_pool(take, threads)
+
+
+def _on_openmp_threads(openmp: Any, take: Callable[[], None], threads: int) -> None:
+    errors: list[BaseException] = []
+
+    def run(_: None) -> None:
+        try:
+            take()
+        except BaseException as error:  # must not cross the C frames between here and the caller
+            errors.append(error)
+
+    openmp(_REGION(run), None, threads, 0)
+    if errors:
+        raise errors[0]
+
+
+def _on_pool(take: Callable[[], None], threads: int) -> None:
+    others = []
+    try:
+        with contextlib.suppress(RuntimeError):  # the interpreter is shutting down: no more threads
+            others.extend(_pool().submit(take) for _ in range(threads - 1))
+        take()
+    finally:
+        for other in others:
+            if not other.cancel():  # one that has not begun has nothing left to do
+                other.result()
+
+
+_REGION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@functools.cache
+def _openmp() -> Any | None:
+    """`GOMP_parallel` of the OpenMP library that PyTorch is linked to, the entry of a parallel region; None without.
+
+    GNU's, LLVM's and Intel's libraries have it, but not on every system.
+    """
+    if _forked:
+        return None
+    for library in (Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*"):
+        with contextlib.suppress(OSError, AttributeError):
+            region = ctypes.CDLL(str(library)).GOMP_parallel  # found in what the library is linked to
+            region.argtypes = [_REGION, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+            region.restype = None
+            return region
+    return None
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="multiresconv")
+
+
+_forked = False
+
+
+def _forget_threads() -> None:
+    """A forked child inherits both pools but none of their threads, and would wait for OpenMP's forever."""
+    global _forked
+    _forked = True
+    _openmp.cache_clear()
+    _pool.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
