@@ -21,7 +21,8 @@ check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## time and memory of the operator, of streaming and of sampling on this machine
+bench: $(INSTALLED)  ## layers side by side; the operator, streaming and sampling by themselves; on this machine
+	$(BIN)/multiresconv bench
 	$(BIN)/python benchmarks/bench_conv.py
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_sample.py

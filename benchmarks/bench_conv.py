@@ -9,8 +9,6 @@ are returned included (x's is one of them). "fft" is the long convolution of S4 
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,6 +20,9 @@ import torch
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
+from multiresconv.bench.long_convolution import fft_convolution
+from multiresconv.bench.machine import describe_machine
+from multiresconv.bench.memory import peak_extra_memory
 from multiresconv.ops import Backend, default_depth, weight_size
 
 SHAPES = [(8, 128, 2048, 4), (8, 256, 1024, 2), (8, 128, 1000, 2), (1, 128, 16384, 4)]
@@ -49,12 +50,6 @@ def contenders(batch: int, channels: int, length: int, kernel_size: int) -> dict
         "cpu, uniform": (operator("cpu", same_size), [x, *taps, w]),
         "cpu, channels last": (operator("cpu", fading(depth)), [last, *taps, w]),
     }
-
-
-def fft_convolution(x: Tensor, kernel: Tensor) -> Tensor:
-    length = x.shape[2]
-    spectrum = torch.fft.rfft(x, n=2 * length) * torch.fft.rfft(kernel, n=2 * length)
-    return torch.fft.irfft(spectrum, n=2 * length)[..., :length]
 
 
 def forward_backward(contender: Contender, grad: Tensor) -> None:
@@ -98,27 +93,10 @@ def peak_memory(name: str) -> float:
     small = contenders(1, 4, 64, MEMORY_SHAPE[3])[name]
     forward_backward(small, torch.randn_like(small[1][0]))  # loads kernels and libraries
     grad = torch.randn_like(contender[1][0])
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-    before = _status("VmRSS")
-    forward_backward(contender, grad)
-    x = contender[1][0]
-    return (_status("VmHWM") - before) * 1024 / (x.numel() * x.element_size())
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
-
-
-def describe_machine() -> str:
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
-    capability = torch.backends.cpu.get_cpu_capability()
-    return (
-        f"{model} ({capability}), {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    extra = peak_extra_memory(lambda: forward_backward(contender, grad))
+    if extra is None:
+        raise OSError("this system does not tell the peak memory of a process; Linux does")
+    return extra / contender[1][0].nbytes
 
 
 def markdown(report: dict) -> str:

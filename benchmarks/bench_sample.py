@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_conv import describe_machine
 
 from multiresconv import MultiresAR
+from multiresconv.bench.machine import describe_machine
 from multiresconv.models import sample
 from multiresconv.models.logistic_mixture import draw_pixels
 from multiresconv.models.sampling import image_noise

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from bench_conv import describe_machine
 from torch import nn
 
 from multiresconv import MultiresClassifier
+from multiresconv.bench.machine import describe_machine
 
 LABELS, WIDTH, DEPTH, CHANNELS, WINDOW = 71, 128, 6, 12, 1000
 BATCHES = (1, 16)

@@ -1,4 +1,4 @@
-"""The command line: `multiresconv train | evaluate | predict | sample | inspect | data`."""
+"""The command line: `multiresconv train | evaluate | predict | sample | inspect | data | bench`."""
 
 from multiresconv.cli.entry import main
 

@@ -8,6 +8,7 @@ from inspect import cleandoc, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from multiresconv.cli.bench import bench
 from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.inspect import inspect
@@ -55,6 +56,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         "predict": _predict(),
         "sample": _of_run(sample),
         "inspect": _of_run(inspect),
+        "bench": _bench(),
     }
     top = _parser("Long-sequence models with multiresolution convolutional memory", version=version("multiresconv"))
     top.prog = "multiresconv"
@@ -108,6 +110,15 @@ def _data_downloaded(name: str) -> Command:
 def _predict() -> Command:
     command = _of_run(predict, skip={"files"})
     command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help=_help_of(predict, "files"))
+    return command
+
+
+def _bench() -> Command:
+    command = _of_function(bench, skip={"lengths", "contenders"})
+    add = command.parser.add_argument
+    default = [2**n for n in range(10, 17)]
+    add("--lengths", type=int, nargs="+", default=default, metavar="L", help=_help_of(bench, "lengths"))
+    add("--contenders", type=str, nargs="+", metavar="NAME", help=_help_of(bench, "contenders"))
     return command
 
 

@@ -1,0 +1,58 @@
+"""The dilated temporal convolutional network of the package pytorch-tcn."""
+
+import torch
+from torch import Tensor, nn
+
+try:
+    from pytorch_tcn import TCN
+except ModuleNotFoundError:
+    raise ModuleNotFoundError('the speed table needs pytorch-tcn: pip install "multiresconv[bench]"') from None
+
+# Two taps per convolution see a given past with the fewest multiplications.
+TAPS = 2
+
+
+def tcn_blocks(length: int) -> int:
+    """How many blocks, of dilations 1, 2, 4, ..., see `length` steps: one has two convolutions of its dilation."""
+    return max(1, (-(-(length - 1) // (2 * (TAPS - 1)))).bit_length())
+
+
+class DilatedTCN(nn.Module):
+    """(B, L, D) -> (B, L, D): residual blocks of two causal convolutions and ReLU, without weight norm and dropout.
+
+    A receptive field of at least `length` steps.
+    """
+
+    def __init__(self, d_model: int, length: int) -> None:
+        super().__init__()
+        self.dilations = [2**block for block in range(tcn_blocks(length))]
+        self.network = TCN(
+            d_model,
+            [d_model] * len(self.dilations),
+            kernel_size=TAPS,
+            dilations=self.dilations,
+            dropout=0.0,
+            causal=True,
+            use_norm=None,  # pyright: ignore[reportArgumentType]
+            input_shape="NLC",
+        )
+
+    @property
+    def receptive_field(self) -> int:
+        """Number of newest steps, the current one included, that an output can depend on."""
+        return 1 + 2 * (TAPS - 1) * sum(self.dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+    @torch.inference_mode()
+    def init_state(self, batch_size: int) -> None:
+        """The state is in the package's own buffers, of one sequence; this empties them."""
+        if batch_size != 1:
+            raise ValueError(f"batch_size: pytorch-tcn streams one sequence at a time, got {batch_size}")
+        self.network.reset_buffers()
+
+    @torch.inference_mode()
+    def step(self, x: Tensor, state: None) -> tuple[Tensor, None]:
+        """x (1, D) -> y (1, D)."""
+        return self.network(x[:, None], inference=True)[:, 0], None

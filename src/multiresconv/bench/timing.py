@@ -1,0 +1,65 @@
+"""Times of calls that take turns."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+# A run shorter than this one finds its data elsewhere than in the caches after another contender's turn.
+_SETTLES = 0.5
+_AT_LEAST = 3
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of a run: median, lower and upper quartile, and how many runs they are of."""
+
+    median: float
+    low: float
+    high: float
+    repeats: int
+
+
+def take_turns(
+    calls: Mapping[str, Callable[[], object]], *, repeats: int, budget: float, device: str = "cpu"
+) -> dict[str, Times]:
+    """Name -> times of `repeats` runs, of fewer once they have taken `budget` seconds, but not of fewer than 3.
+
+    In each round every contender has its turn, so that what else the machine does hits all alike. Not counted are the
+    first run, which compiles and allocates, and of short ones the first of each turn.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    spent = dict.fromkeys(calls, 0.0)
+    last = {name: seconds(call, device) for name, call in calls.items()}
+    while running := [
+        name for name, runs in taken.items() if len(runs) < repeats and (len(runs) < _AT_LEAST or spent[name] < budget)
+    ]:
+        for name in running:
+            if last[name] < _SETTLES:
+                spent[name] += seconds(calls[name], device)
+            last[name] = seconds(calls[name], device)
+            spent[name] += last[name]
+            taken[name].append(last[name])
+    return {name: _summary(runs) for name, runs in taken.items()}
+
+
+def seconds(call: Callable[[], object], device: str = "cpu") -> float:
+    """How long a call takes; on a GPU until all that it has started there is done."""
+    if device == "cuda":
+        start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        torch.cuda.synchronize()
+        start.record()
+        call()
+        stop.record()
+        stop.synchronize()
+        return start.elapsed_time(stop) / 1e3
+    before = time.perf_counter()
+    call()
+    return time.perf_counter() - before
+
+
+def _summary(runs: list[float]) -> Times:
+    low, median, high = np.quantile(runs, [0.25, 0.5, 0.75]).tolist()
+    return Times(median, low, high, len(runs))

@@ -1,0 +1,69 @@
+"""`multiresconv bench`."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def bench(
+    lengths: list[int],
+    contenders: list[str] | None = None,
+    d_model: int = 128,
+    batch_size: int = 1,
+    threads: int | None = None,
+    repeats: int = 15,
+    limit: float = 60.0,
+    out: Path = Path("benchmarks/results"),
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> int:
+    """Measure this library's layers beside others on this machine: time and memory against length.
+
+    Writes layers.json, layers.md and layers.png, anew after each length.
+
+    Args:
+        lengths: of the sequences.
+        contenders: some of cpu, triton, block, reference, compile, fft, s4d, gru, lstm, attention, tcn; default all.
+        d_model: width of every layer.
+        batch_size: of training step and inference.
+        threads: of PyTorch; default as PyTorch has it.
+        repeats: runs of each; fewer, but not under 3, of what takes long.
+        limit: seconds; what is expected to take longer for one run is left out.
+        out: folder of the three files.
+        device: where to compute.
+    """
+    import torch
+
+    from multiresconv.bench.contenders import CONTENDERS
+    from multiresconv.bench.markdown import markdown
+    from multiresconv.bench.measure import measure
+    from multiresconv.bench.picture import draw
+    from multiresconv.bench.setting import Setting
+    from multiresconv.training.evaluate import choose_device
+    from multiresconv.training.pictures import save_figure
+    from multiresconv.training.run_directory import write_atomically, write_json
+
+    names = list(CONTENDERS) if contenders is None else list(dict.fromkeys(contenders))
+    if unknown := [name for name in names if name not in CONTENDERS]:
+        raise ValueError(f"--contenders {' '.join(unknown)}: expected some of {', '.join(CONTENDERS)}")
+    threads = torch.get_num_threads() if threads is None else threads
+    for option, value, least in (
+        ("lengths", min(lengths), 2),
+        ("d_model", d_model, 1),
+        ("batch_size", batch_size, 1),
+        ("threads", threads, 1),
+        ("repeats", repeats, 1),
+    ):
+        if value < least:
+            raise ValueError(f"--{option}: expected at least {least}, got {value}")
+    if not limit > 0:
+        raise ValueError(f"--limit: expected seconds, more than 0, got {limit:g}")
+    setting = Setting(d_model, batch_size, choose_device(device).type, threads, repeats, limit)
+    out.mkdir(parents=True, exist_ok=True)
+    text = ""
+    for report in measure(names, lengths, setting, say=lambda line: print(line, file=sys.stderr, flush=True)):
+        text = markdown(report)
+        write_json(out / "layers.json", report)
+        write_atomically(out / "layers.md", lambda part, text=text: part.write_text(text, encoding="utf-8"))
+        save_figure(draw(report), out / "layers.png")
+    print(text)
+    return 0
