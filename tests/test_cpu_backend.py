@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
 from multiresconv.ops import cpu
+from multiresconv.ops import threads as threads_of
 
 law = settings(deadline=None, max_examples=80)
 
@@ -129,57 +129,13 @@ def test_compiles_to_one_node() -> None:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_same_bits_for_any_number_of_threads(threads: None, channels_last: bool) -> None:
     args = arguments(3, 40, 700, 4, fading(8), dtype=torch.float32, channels_last=channels_last)
-    assert cpu._work(args[0], args[1], args[3]) > 4 * cpu._SERIAL_WORK, "too small to be spread over threads"
+    assert cpu._work(args[0], args[1], args[3]) > 4 * threads_of._SERIAL_WORK, "too small to be spread over threads"
     results = []
     for count in (1, 2, 3, 5):
         torch.set_num_threads(count)
         results.append(value_and_gradients(args, "cpu"))
     for other in results[1:]:
         assert all(torch.equal(value, other[name]) for name, value in results[0].items())
-
-
-def test_threads_are_those_of_torch(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: set[int] = set()
-    together = threading.Barrier(2)
-
-    def kernel(start: int, stop: int) -> None:
-        if threading.get_ident() not in seen:
-            seen.add(threading.get_ident())
-            together.wait(timeout=10)  # so that neither can take all the pieces
-
-    torch.set_num_threads(2)
-    cpu.parallel(kernel, 100, 10**9, [])
-    assert len(seen) == 2
-
-
-def test_an_error_in_another_thread_reaches_the_caller(threads: None) -> None:
-    caller, together = threading.get_ident(), threading.Barrier(2)
-
-    met: set[int] = set()
-
-    def kernel(start: int, stop: int) -> None:
-        if threading.get_ident() not in met:
-            met.add(threading.get_ident())
-            together.wait(timeout=10)  # each has a piece
-        if threading.get_ident() != caller:
-            raise ZeroDivisionError
-
-    torch.set_num_threads(2)
-    with pytest.raises(ZeroDivisionError):
-        cpu.parallel(kernel, 100, 10**9, [])
-
-
-def test_a_caller_does_not_wait_for_what_others_keep_busy(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    release = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(cpu, "_threads", pool)
-        pool.submit(release.wait, 30)
-        torch.set_num_threads(2)
-        pieces: list[int] = []
-        cpu.parallel(lambda start, stop: pieces.extend(range(start, stop)), 100, 10**9, [])
-        assert not release.is_set()
-        assert sorted(pieces) == list(range(100))
-        release.set()
 
 
 def test_python_threads_may_call_at_once(threads: None) -> None:
@@ -219,8 +175,7 @@ class Convolved(torch.utils.data.Dataset):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_works_after_a_fork(threads: None) -> None:
-    here = [Convolved()[index] for index in range(4)]  # starts the pool in the parent
-    assert cpu._threads is not None
+    here = [Convolved()[index] for index in range(4)]  # starts the threads in the parent
     loader = torch.utils.data.DataLoader(
         Convolved(), batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=60
     )

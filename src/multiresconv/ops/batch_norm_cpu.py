@@ -8,6 +8,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from multiresconv.ops.cpu import _array, _no_second_derivative
+from multiresconv.ops.cpu_memory import empty
 from multiresconv.ops.threads import parallel
 
 
@@ -66,7 +67,7 @@ def _(
 ) -> Tensor:
     from multiresconv.ops import batch_norm_kernels
 
-    out = torch.empty(x.shape, dtype=x.dtype)
+    out = empty(x.shape, x.dtype)
     factor = (scale * weight).to(x.dtype)
     args = [_array(t) for t in (x, lengths, mean.to(x.dtype), factor, bias, out)]
     _run(batch_norm_kernels.normalise, x, args)
@@ -89,7 +90,7 @@ def _(
 ) -> Tensor:
     from multiresconv.ops import batch_norm_kernels
 
-    out = torch.empty(x.shape, dtype=x.dtype)
+    out = empty(x.shape, x.dtype)
     per_channel = [t.to(x.dtype) for t in (mean, factor, constant, slope)]
     args = [_array(t) for t in (grad, x, lengths, *per_channel, out)]
     _run(batch_norm_kernels.normalise_backward, x, args)

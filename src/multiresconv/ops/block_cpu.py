@@ -5,7 +5,7 @@ stays in the cache: of a whole batch it would go to memory and back. The linear 
 Inside, sequences are (B, D, L), which suits every step; blocks hand them on transposed, without a copy.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from multiresconv.ops.cpu import _array, _filters, _no_second_derivative, _patterns, _work
+from multiresconv.ops.cpu_memory import empty
 from multiresconv.ops.threads import parallel, share
 
 
@@ -81,9 +82,9 @@ def _forward(
 
     batch, channels, length = x.shape
     ranges = _ranges(batch, _block_work(x, h0, w))
-    kept, dtype = batch if keep else len(ranges), torch.bfloat16 if half else x.dtype
-    out = torch.empty(x.shape, dtype=x.dtype)
-    g, m = (torch.empty(kept, size * channels, length, dtype=dtype) for size in (1, 2))
+    kept, dtype = batch if keep else _slots(ranges), torch.bfloat16 if half else x.dtype
+    out = empty(x.shape, x.dtype)
+    g, m = (empty((kept, size * channels, length), dtype) for size in (1, 2))
     linear = mix_weight.to(dtype)
     x_, out_, g_, m_, s_1, s_2 = (_bits(t) for t in (x, out, g, m, scale_1, scale_2))
     patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
@@ -126,9 +127,9 @@ def _backward(
 
     batch, channels, length = x.shape
     ranges = _ranges(batch, 4 * _block_work(x, h0, w))
-    slots = len(ranges)
-    grad_x = torch.empty(x.shape, dtype=x.dtype)
-    grad_g, grad_m = (torch.empty(slots, size * channels, length, dtype=m.dtype) for size in (1, 2))
+    slots = _slots(ranges)
+    grad_x = empty(x.shape, x.dtype)
+    grad_g, grad_m = (empty((slots, size * channels, length), m.dtype) for size in (1, 2))
     grad_linear = torch.zeros(slots, 2 * channels, channels, dtype=x.dtype)
     linear = mix_weight.t().to(m.dtype)
     x_, grad_, grad_x_, m_, grad_m_, grad_g_ = (_bits(t) for t in (x, grad, grad_x, m, grad_m, grad_g))
@@ -158,10 +159,11 @@ def _backward(
     _each(ranges, element)
     total = torch.from_numpy(conv_sums.sum(axis=0)).to(x.dtype)
     grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
-    grads = [grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.contiguous(), grad_linear.sum(0)]
-    grads += torch.from_numpy(sums.sum(axis=(0, 1))).to(x.dtype).split([2 * channels] + [channels] * (2 * bool(norm)))
-    grads += [x.new_empty(0)] * (8 - len(grads))
-    return tuple(t.clone() if t._base is not None else t for t in grads)  # an operator's outputs share no memory
+    grad_mix_bias, grad_weight, grad_bias = np.split(sums.sum(axis=(0, 1)), [2 * channels, 3 * channels])
+    # Clones, because what an operator returns must share no memory.
+    others = (grad_w, *(torch.from_numpy(t).to(x.dtype) for t in (grad_mix_bias, grad_weight, grad_bias)))
+    grad_w, *small = (t.clone(memory_format=torch.contiguous_format) for t in others)
+    return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w, grad_linear.sum(0), *small
 
 
 def _ranges(batch: int, work: int) -> list[range]:
@@ -175,6 +177,10 @@ def _ranges(batch: int, work: int) -> list[range]:
 
 
 _SERIAL_WORK = 1 << 20
+
+
+def _slots(ranges: list[range]) -> int:
+    return len(ranges) - (not ranges[-1])
 
 
 def _each(ranges: list[range], element: Callable[[int, int, Call], None]) -> None:

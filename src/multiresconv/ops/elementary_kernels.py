@@ -24,7 +24,7 @@ _ZERO, _HALF, _ONE = _f(0), _f(0.5), _f(1)
 
 @_exact
 def _exp32(x):
-    """exp of a float32 in -87..88, beyond which it stays: 2^k exp(r), |r| <= ln(2)/2, to about one unit in the last place."""
+    """exp(x) = 2^k exp(r), |r| <= ln(2)/2, to a unit in the last place; beyond -87..88 as there."""
     x = min(max(x, _EXP_MIN), _EXP_MAX)
     biased = int32(x * _LOG2_E + _BIAS)  # positive, so that truncation rounds down
     k = float32(biased - int32(127))
