@@ -2,7 +2,7 @@
 
     python benchmarks/bench_step.py [--threads 2] [--repeats 7] [--out benchmarks/results] [--losses 50]
 
-A step is forward, loss, backward and AdamW, with dropout, on random input of full length. "plain" is
+A step is forward, loss, backward and AdamW (fused), with dropout, on random input of full length. "plain" is
 `plain_network.py` in this folder, one conv1d per scale and filter, as the published code computes it; "bf16" is
 autocast to bfloat16. Times are medians of single steps, the contenders taking turns. Both start from the same
 parameters and the same seed: their losses over the first 50 steps are compared. Memory is the peak of resident memory
@@ -83,7 +83,7 @@ def training(name: str, plain: bool = False, half: bool = False, length: int | N
     """A function that takes a training step, on sequences of the network's length or another, and returns the loss."""
     _, batch, usual_length = NETWORKS[name]
     model = build(name, plain).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     x, target = inputs(name, batch, length or usual_length)
     loss_of = F.binary_cross_entropy_with_logits if target.is_floating_point() else F.cross_entropy
 

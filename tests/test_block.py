@@ -68,13 +68,13 @@ def cases(draw: st.DrawFn, dtype: torch.dtype, shortest: int = 1) -> tuple[Multi
     for name, p in block.named_parameters():
         if name.startswith(("norm", "mix.bias")):
             nn.init.normal_(p)
-    lengths = None
     if isinstance(block.norm, MaskedBatchNorm):
         shortest += shortest == batch == 1  # one step has no variance
         length = max(length, shortest)
-        if draw(st.booleans()):
-            steps = draw(st.lists(st.integers(shortest, length), min_size=batch, max_size=batch))
-            lengths = torch.tensor(steps)
+    lengths = None
+    if draw(st.booleans()):
+        steps = draw(st.lists(st.integers(shortest, length), min_size=batch, max_size=batch))
+        lengths = torch.tensor(steps, dtype=draw(st.sampled_from([torch.int32, torch.int64])))
     block.train(draw(st.booleans()))
     return block, torch.randn(batch, length, d_model, dtype=dtype), lengths
 

@@ -97,6 +97,8 @@ class MultiresBlock(nn.Module):
     ) -> Tensor | tuple[Tensor, State]:
         """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model).
 
+        What comes out at steps beyond the lengths has no meaning, and no gradient passes through it.
+
         With a state, x is the next chunk of a longer sequence, and the state after it is returned too, (y, state); the
         one that is given is left as it is.
 
@@ -123,7 +125,9 @@ class MultiresBlock(nn.Module):
             and self.projection is None
             and tuple(type(part) for part in parts[:4]) == (MultiresBlock, MultiresLayer, nn.Linear, ChannelDropout)
             and type(self.norm) in (nn.LayerNorm, MaskedBatchNorm)
-            and all(p.dtype == dtype and p.is_cpu for part in parts[1:] for p in part._parameters.values() if p is not None)
+            and all(
+                p.dtype == dtype and p.is_cpu for part in parts[1:] for p in part._parameters.values() if p is not None
+            )
             and self.mix.bias is not None
             and not any(part._forward_hooks or part._forward_pre_hooks for part in parts)
             and not any(part._backward_hooks or part._backward_pre_hooks for part in parts)
@@ -145,6 +149,7 @@ class MultiresBlock(nn.Module):
             (self.dropout.scale(x), self.dropout.scale(x)),
             layer_norm,
             dtype,
+            lengths,
         )
         return y if layer_norm is not None else cast(MaskedBatchNorm, norm).fused(y, lengths)
 

@@ -76,8 +76,7 @@ class MaskedBatchNorm(nn.Module):
     def fused(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What `forward` gives, by kernels for the CPU: x (B, L, d_model) float32 or float64, differentiable once."""
         shared = self._begin(x, lengths)
-        if lengths is None:
-            lengths = torch.full((x.shape[0],), x.shape[1])
+        lengths = torch.full((x.shape[0],), x.shape[1]) if lengths is None else lengths.long()
         x = x.transpose(1, 2)
         if self.training:
             totals, squares = moments(x, lengths).unbind(2)

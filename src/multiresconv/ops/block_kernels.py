@@ -4,7 +4,8 @@
 dropout, residual sum and, where wanted, layer norm, linear map's output and block's input -> block's output. Backward
 computes again what forward did not keep. All sequences are (B, channels, L), contiguous: every loop runs along time.
 Those next to the linear map may be bfloat16, seen as uint16. `scale` (B, D) is what dropout multiplies the channels
-with; `m` (B, 2D, L) comes without the linear map's bias, which is added here.
+with; `m` (B, 2D, L) comes without the linear map's bias, which is added here. Of every element the first `length` steps
+are worked on; the rest of what is written is 0 in what leaves the block, and left as it is in what does not.
 """
 
 import numpy as np
@@ -18,82 +19,88 @@ STEPS = 128
 
 
 @_kernel
-def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, start, stop):
+def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, length, start, stop):
     """out = scale * GELU(multires_conv(x)) for rows start..stop, a row being a channel of an element."""
-    channels, length = x.shape[1], x.shape[2]
+    channels = x.shape[1]
     a, rows = np.empty((2, length), x.dtype), np.empty((2, length), x.dtype)
     y, b = rows[0], rows[1]
     for row in range(start, stop):
         i, c = row // channels, row % channels
-        forward_row(first, group, x[i, c], y, lo[c], hi[c], w[c], memory, a, b)
+        forward_row(first, group, x[i, c][:length], y, lo[c], hi[c], w[c], memory, a, b)
         for n in range(uintp(length)):
             out[i, c, n] = narrow(out, scale[i, c] * y[n] * normal(y[n])[0])
 
 
 @_kernel
-def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, start, stop):
+def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, length, start, stop):
     """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, D, 2K + width of w) are those of lo, hi, w."""
-    channels, length = x.shape[1], x.shape[2]
+    channels = x.shape[1]
     a, scratch = np.empty((max(len(memory), 2), length), x.dtype), np.empty((7, length), x.dtype)
     y, grad_y, added, taps = scratch[4], scratch[5], scratch[6], np.empty((2, lo.shape[1]), x.dtype)
     for row in range(start, stop):
         i, c = row // channels, row % channels
-        forward_row(first, group, x[i, c], y, lo[c], hi[c], w[c], memory, a, scratch[0])
+        forward_row(first, group, x[i, c][:length], y, lo[c], hi[c], w[c], memory, a, scratch[0])
         for n in range(uintp(length)):
             cdf, density = normal(y[n])
             grad_y[n] = scale[i, c] * widen(grad[i, c, n]) * (cdf + y[n] * density)
-        rows = x[i, c], grad_y, added
+        rows = x[i, c][:length], grad_y, added
         backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch[:4], taps, grads[i, c])
         for n in range(uintp(length)):
             grad_x[i, c, n] += added[n]
 
 
 @_kernel
-def glu_residual(m, m_bias, x, out, scale, start, stop):
+def glu_residual(m, m_bias, x, out, scale, length, start, stop):
     """out = x + scale * GLU(m + m_bias) for rows start..stop."""
     channels = x.shape[1]
     for row in range(start, stop):
-        i, c = row // channels, row % channels
-        _residual(out[i, c], m[i, c], m[i, channels + c], m_bias[c], m_bias[channels + c], x[i, c], scale[i, c])
+        i, c, gate = row // channels, row % channels, channels + row % channels
+        values = x[i, c][:length]
+        _residual(out[i, c], m[i, c], m[i, gate], m_bias[c], m_bias[gate], values, scale[i, c])
+        out[i, c][length:] = 0
 
 
 @_kernel
-def glu_residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, start, stop):
+def glu_residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, length, start, stop):
     """The adjoint of `glu_residual`; grads (B, 2D) are those of m_bias."""
     channels = grad.shape[1]
     for row in range(start, stop):
         i, c, gate = row // channels, row % channels, channels + row % channels
-        for n in range(uintp(grad.shape[2])):
-            grad_x[i, c, n] = grad[i, c, n]
+        g = grad[i, c][:length]
+        for n in range(uintp(length)):
+            grad_x[i, c, n] = g[n]
+        grad_x[i, c][length:] = 0
         grads[i, c], grads[i, gate] = _residual_backward(
-            grad_m[i, c], grad_m[i, gate], m[i, c], m[i, gate], m_bias[c], m_bias[gate], grad[i, c], scale[i, c]
+            grad_m[i, c], grad_m[i, gate], m[i, c], m[i, gate], m_bias[c], m_bias[gate], g, scale[i, c]
         )
 
 
 @_kernel
-def glu_residual_norm(m, m_bias, x, out, scale, weight, bias, eps, start, stop):
+def glu_residual_norm(m, m_bias, x, out, scale, weight, bias, eps, length, start, stop):
     """out = layer norm of x + scale * GLU(m + m_bias) for units start..stop: STEPS steps of an element, or its last."""
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     for unit in range(start, stop):
-        i, begin, end = _steps(unit, x.shape[2])
+        i, begin, end = _steps(unit, length)
         _residuals(z, m[i], m_bias, x[i], scale[i], begin, end)
         _standardise(z, eps, mean, factor, end - begin)
         for c in range(channels):
             row, z_row = out[i, c][begin:end], z[c]
             for n in range(uintp(len(row))):
                 row[n] = z_row[n] * factor[n] * weight[c] + bias[c]
+            if end == length:
+                out[i, c][length:] = 0
 
 
 @_kernel
-def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, start, stop):
+def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, length, start, stop):
     """The adjoint of `glu_residual_norm`; grads (units, 4D) are those of m_bias, weight and bias."""
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     along_one, along_z = np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     per_channel = x.dtype.type(1) / x.dtype.type(channels)
     for unit in range(start, stop):
-        i, begin, end = _steps(unit, x.shape[2])
+        i, begin, end = _steps(unit, length)
         _residuals(z, m[i], m_bias, x[i], scale[i], begin, end)
         _standardise(z, eps, mean, factor, end - begin)
         along_one[:] = 0
@@ -123,6 +130,8 @@ def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight
             grads[unit, c], grads[unit, gate] = _residual_backward(
                 to_value, to_gate, values, gates, m_bias[c], m_bias[gate], out, scale[i, c]
             )
+            if end == length:
+                grad_x[i, c][length:] = 0
 
 
 @_inline

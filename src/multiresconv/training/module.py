@@ -100,7 +100,7 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> AdamW:
         o = self.optimizer_options
-        optimizer = AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay)
+        optimizer = AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay, fused=True)
         if self.resumed is not None:
             load_optimizer(optimizer, self.resumed, self.directory.last)
         return optimizer
