@@ -244,3 +244,33 @@ def test_keeps_the_linear_maps_input_and_output_beside_x() -> None:
         kept[backend] = sum(saved.values()) / x.nbytes
     assert 4 <= kept["cpu"] < 4.5
     assert kept["reference"] > 2 * kept["cpu"]
+
+
+def test_autocast_to_float16_is_left_to_the_parts() -> None:
+    block, x = MultiresBlock(8, depth=3), torch.randn(2, 9, 8)
+    with torch.autocast("cpu", torch.float16):
+        assert not runs_fused(block, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert runs_fused(block, x)
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        nn.LayerNorm(4, elementwise_affine=False),
+        nn.LayerNorm(4, bias=False),
+        nn.LayerNorm((9, 4)),
+        nn.LayerNorm(4, dtype=torch.float64),
+    ],
+    ids=str,
+)
+def test_a_norm_of_another_kind_is_called(norm: nn.LayerNorm) -> None:
+    block = MultiresBlock(4, depth=3)
+    block.norm = norm
+    assert not block._fuses(torch.randn(2, 9, 4))
+
+
+def test_an_input_of_another_width_is_refused() -> None:
+    """By PyTorch, not by a kernel that reads beyond the end."""
+    with pytest.raises((RuntimeError, ValueError)):
+        MultiresBlock(4, depth=3)(torch.randn(2, 9, 3))

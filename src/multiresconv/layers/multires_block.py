@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
-from multiresconv.ops import State
+from multiresconv.ops import State, weight_size
 from multiresconv.ops.block_cpu import block_cpu
 from multiresconv.ops.streaming import check_state, refuse_gradients, writable
 from multiresconv.ops.streaming_cpu import BlockTensors, CheckedBlocks, check_blocks
@@ -97,7 +97,7 @@ class MultiresBlock(nn.Module):
     ) -> Tensor | tuple[Tensor, State]:
         """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model).
 
-        What comes out at steps beyond the lengths has no meaning, and no gradient passes through it.
+        What comes out at steps beyond the lengths has no meaning: use no gradient of it.
 
         With a state, x is the next chunk of a longer sequence, and the state after it is returned too, (y, state); the
         one that is given is left as it is.
@@ -115,22 +115,31 @@ class MultiresBlock(nn.Module):
 
     def _fuses(self, x: Tensor) -> bool:
         """Whether the kernel does what the parts would: none is exchanged, hooked, parametrized or elsewhere."""
-        parts = (self, self.conv, self.mix, self.dropout, self.norm)
-        dtype = self.conv.h0.dtype
+        parts = conv, mix, dropout, norm = self.conv, self.mix, self.dropout, self.norm
+        types = tuple(type(part) for part in (self, conv, mix, dropout))
+        if (
+            types != (MultiresBlock, MultiresLayer, nn.Linear, ChannelDropout)
+            or type(norm) not in (nn.LayerNorm, MaskedBatchNorm)
+            or self.projection is not None
+            or conv.backend not in ("auto", "cpu")
+            or any(part._forward_hooks or part._forward_pre_hooks for part in (self, *parts))
+            or any(part._backward_hooks or part._backward_pre_hooks for part in (self, *parts))
+        ):
+            return False
+        width, dtype, autocast = conv.d_model, conv.h0.dtype, torch.is_autocast_enabled("cpu")
+        if autocast and torch.get_autocast_dtype("cpu") != torch.bfloat16:
+            return False
+        taps = (width, conv.kernel_size)
+        shapes = {conv: (taps, taps, conv.w.shape), mix: ((2 * width, width), (2 * width,)), norm: ((width,), (width,))}
         return (
             x.is_cpu
             and dtype in (torch.float32, torch.float64)
-            and (x.dtype == dtype or torch.is_autocast_enabled("cpu"))
-            and self.conv.backend != "reference"
-            and self.projection is None
-            and tuple(type(part) for part in parts[:4]) == (MultiresBlock, MultiresLayer, nn.Linear, ChannelDropout)
-            and type(self.norm) in (nn.LayerNorm, MaskedBatchNorm)
+            and (x.dtype == dtype or autocast)
+            and x.shape[2:] == (width,)
+            and conv.w.shape == (width, weight_size(conv.memory))
             and all(
-                p.dtype == dtype and p.is_cpu for part in parts[1:] for p in part._parameters.values() if p is not None
+                tuple(_plain(p, dtype) for p in part._parameters.values()) == wanted for part, wanted in shapes.items()
             )
-            and self.mix.bias is not None
-            and not any(part._forward_hooks or part._forward_pre_hooks for part in parts)
-            and not any(part._backward_hooks or part._backward_pre_hooks for part in parts)
         )
 
     def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -139,7 +148,7 @@ class MultiresBlock(nn.Module):
         # Autocast is for the linear map; what is added up from block to block keeps its precision.
         x = x.to(conv.h0.dtype)
         half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32
-        dtype = torch.get_autocast_dtype("cpu") if half else x.dtype
+        dtype = torch.bfloat16 if half else x.dtype
         layer_norm = (norm.weight, norm.bias, norm.eps) if type(norm) is nn.LayerNorm else None
         y = block_cpu(
             x,
@@ -161,6 +170,12 @@ class MultiresBlock(nn.Module):
             y = self.projection(y)
         y = x + y
         return self.norm(y, lengths) if isinstance(self.norm, MaskedBatchNorm) else self.norm(y)
+
+
+def _plain(parameter: Tensor | None, dtype: torch.dtype) -> torch.Size | None:
+    """The shape of a parameter that has its values, of this dtype, on the CPU; else None. A quantized one has not."""
+    plain = type(parameter) in (Tensor, nn.Parameter) and parameter.dtype == dtype and parameter.is_cpu
+    return parameter.shape if plain else None
 
 
 def refuse_lengths(lengths: Tensor | None) -> None:
@@ -229,7 +244,7 @@ def _plain_tensors(block: MultiresBlock) -> BlockTensors | None:
         or not (batch_norm or type(norm) is nn.LayerNorm)
         or (dropout.training and dropout.p > 0)
         or (batch_norm and norm.training)
-        or conv.backend == "reference"
+        or conv.backend not in ("auto", "cpu")
         or type(block) is not MultiresBlock
     ):
         return None

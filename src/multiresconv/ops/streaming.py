@@ -83,7 +83,7 @@ def multires_conv_step(
     Args:
         x: (B, D) the sample after those that `state` has seen.
         state: of `multires_conv_init`, a step or a chunk. Its memory is used again: clone it first to keep it.
-        h0, h1, w, memory, backend: see `multires_conv`.
+        h0, h1, w, memory, backend: see `multires_conv`; "triton" streams as "reference" does.
 
     Returns:
         y (B, D) of the dtype of x, and the state after the step.
@@ -191,6 +191,10 @@ def _check_backend(backend: Backend, x: Tensor) -> None:
         raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
     if backend == "cpu" and x.device.type != "cpu":
         raise RuntimeError(f"backend: 'cpu' needs tensors on the CPU, x is on {x.device}; use 'auto' or 'reference'")
+    if backend == "triton" and x.device.type != "cuda":
+        raise RuntimeError(
+            f"backend: 'triton' needs tensors on a CUDA device, x is on {x.device}; use 'auto' or 'reference'"
+        )
 
 
 def _fused(backend: Backend, x: Tensor) -> bool:
