@@ -8,7 +8,7 @@ forward + backward (all four gradients), every contender captured in a CUDA grap
 with a cold L2: medians and quartiles. "copy" is the limit, as many copies of x as passes over memory are needed: one
 (2 passes) forward, one and a half (3 passes) more backward. "conv1d loop" is `reference`, which computes bfloat16 in
 float32; "fft" the long convolution of S4 or Hyena with its kernel given. "first call" compiles: the kernels go to a
-new folder, so that none is found compiled. Rows measured before are kept in the report.
+new folder, so that none is found compiled. Rows measured before on this machine are kept in the report.
 
 Without a GPU nothing is measured; with TRITON_INTERPRET=1 small shapes are compared in Triton's interpreter.
 """
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,16 +80,23 @@ CASES = [
 ]
 
 
-def forward_backward(case: Case, tensors: list[Tensor], grad: Tensor, backend: Backend) -> list[Tensor]:
-    """y and the four gradients."""
+def operator(tensors: list[Tensor], memory: tuple[int, ...], backend: Backend) -> Tensor:
+    x, h0, h1, w = tensors
+    return multires_conv(x, h0, h1, w, memory, backend=backend)
+
+
+def forward_backward(function: Callable[[list[Tensor]], Tensor], tensors: list[Tensor], grad: Tensor) -> list[Tensor]:
+    """The function's y and its four gradients."""
     leaves = [t.detach().requires_grad_() for t in tensors]
-    y = multires_conv(*leaves, case.memory, backend=backend)
+    y = function(leaves)
     return [y.detach(), *torch.autograd.grad(y, leaves, grad, allow_unused=True, materialize_grads=True)]
 
 
 def error(got: list[Tensor], wanted: list[Tensor]) -> float:
     """The largest, each result's in units of its largest value."""
-    return max(float((g.double() - w.double()).abs().max() / w.double().abs().max()) for g, w in zip(got, wanted))
+    return max(
+        float((g.double() - w.double()).abs().max() / w.double().abs().max()) for g, w in zip(got, wanted, strict=True)
+    )
 
 
 def agreement(device: str) -> bool:
@@ -101,35 +109,40 @@ def agreement(device: str) -> bool:
         good &= fine
         print(f"{'ok ' if fine else 'BAD'} {found:.1e}  {name}  {case}", flush=True)
 
+    def exact(case: Case, tensors: list[Tensor], grad: Tensor) -> list[Tensor]:
+        reference = partial(operator, memory=case.memory, backend="reference")
+        return forward_backward(reference, [t.double() for t in tensors], grad.double())
+
     for case in CASES if device == "cuda" else SMALL:
         tensors = case.tensors(device)
         grad = torch.randn_like(tensors[0])
-        got = forward_backward(case, tensors, grad, "triton")
-        exact = forward_backward(case, [t.double() for t in tensors], grad.double(), "reference")
-        report("eager", case, error(got, exact))
-        again = forward_backward(case, tensors, grad, "triton")
-        if not all(torch.equal(a, b) for a, b in zip(got, again)):
+        triton = partial(operator, memory=case.memory, backend="triton")
+        got, again = (forward_backward(triton, tensors, grad) for _ in range(2))
+        report("eager", case, error(got, exact(case, tensors, grad)))
+        if not all(torch.equal(a, b) for a, b in zip(got, again, strict=True)):
             print(f"BAD other bits the second time  {case}")
             good = False
     if device == "cuda":
         case = CASES[len(SMALL)]
         tensors = case.tensors(device)
         grad = torch.randn_like(tensors[0])
-        exact = forward_backward(case, [t.double() for t in tensors], grad.double(), "reference")
-        compiled = torch.compile(lambda t, g: forward_backward(case, t, g, "triton"))
-        report("torch.compile", case, error(compiled(tensors, grad), exact))
-        whole = torch.compile(lambda *t: multires_conv(*t, case.memory), fullgraph=True)
-        report("torch.compile, one graph", case, error([whole(*tensors)], exact[:1]))
-        report("CUDA graph", case, error(captured(case, tensors, grad), exact))
+        whole = torch.compile(partial(operator, memory=case.memory, backend="auto"), fullgraph=True)
+        report("torch.compile", case, error(forward_backward(whole, tensors, grad), exact(case, tensors, grad)))
+        report("CUDA graph", case, error(captured(case, tensors, grad), exact(case, tensors, grad)))
     return good
 
 
 def captured(case: Case, tensors: list[Tensor], grad: Tensor) -> list[Tensor]:
     """y and the gradients from a CUDA graph that was captured on other values."""
     inputs = [torch.zeros_like(t) for t in (*tensors, grad)]
+    triton = partial(operator, memory=case.memory, backend="triton")
     results: list[Tensor] = []
-    replay = graph(lambda: results.__setitem__(slice(None), forward_backward(case, inputs[:4], inputs[4], "triton")))
-    for t, value in zip(inputs, (*tensors, grad)):
+
+    def run() -> None:
+        results[:] = forward_backward(triton, inputs[:4], inputs[4])
+
+    replay = graph(run)
+    for t, value in zip(inputs, (*tensors, grad), strict=True):
         t.copy_(value)
     replay()
     return results
@@ -155,13 +168,13 @@ def contenders(case: Case) -> dict[str, dict[str, Run]]:
     x = tensors[0]
     grad, kernel = torch.randn_like(x), torch.randn(case.channels, case.length, device="cuda") * case.length**-0.5
     leaves, kernel_leaf = [t.detach().requires_grad_() for t in tensors], kernel.detach().requires_grad_()
-    # 2 passes forward; 2 + 3 with backward: two copies, and one that reads half of what it writes
+    # 2 passes forward, 3 more with backward: two copies and a half
     copies, half = [torch.empty_like(x) for _ in range(2)], torch.empty_like(x[..., : case.length // 2])
 
-    def operator(backend: Backend) -> dict[str, Run]:
+    def runs(backend: Backend) -> dict[str, Run]:
         return {
-            "forward": lambda: multires_conv(*tensors, case.memory, backend=backend),
-            "both": lambda: torch.autograd.grad(multires_conv(*leaves, case.memory, backend=backend), leaves, grad),
+            "forward": lambda: operator(tensors, case.memory, backend),
+            "both": lambda: torch.autograd.grad(operator(leaves, case.memory, backend), leaves, grad),
         }
 
     def fft(x: Tensor, kernel: Tensor) -> Tensor:
@@ -174,8 +187,8 @@ def contenders(case: Case) -> dict[str, dict[str, Run]]:
 
     return {
         "copy": {"forward": lambda: copies[0].copy_(x), "both": copy_both},
-        "triton": operator("triton"),
-        "conv1d loop": operator("reference"),
+        "triton": runs("triton"),
+        "conv1d loop": runs("reference"),
         "fft": {
             "forward": lambda: fft(x, kernel),
             "both": lambda: torch.autograd.grad(fft(leaves[0], kernel_leaf), [leaves[0], kernel_leaf], grad),
@@ -187,14 +200,13 @@ def milliseconds(run: Run) -> list[float]:
     """First quartile, median, third quartile; the L2 is emptied before each run."""
     from triton.testing import do_bench
 
-    return [float(t) for t in do_bench(run, warmup=50, rep=300, quantiles=[0.25, 0.5, 0.75])]
+    times: Any = do_bench(run, warmup=50, rep=300, quantiles=[0.25, 0.5, 0.75])
+    return [float(t) for t in times]
 
 
 def measure(case: Case) -> dict[str, Any]:
     """A row of the report: contender -> quartiles in ms, forward and forward + backward; seconds of the first call."""
     row: dict[str, Any] = {}
-    with torch.no_grad():
-        timed(lambda: torch.zeros(1, device="cuda"))
     for name, runs in contenders(case).items():
         row[name] = {}
         first = 0.0
@@ -227,8 +239,8 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         f"{report['machine']}. Fading memory over all scales; CUDA graphs, cold L2.",
         "",
-        "Median ms (quartiles) of forward / forward + backward; in `triton` also the share of the copy's bandwidth, and how",
-        "many times as long the conv1d loop takes. First call: compiling forward and backward, nothing on disk.",
+        "Median ms (quartiles) of forward / forward + backward; then the share of the copy's bandwidth, and how many",
+        "times as long the conv1d loop takes. First call: both are compiled, nothing of them on disk.",
         "",
         "| (B, D, L, K), dtype | " + " | ".join(names) + " | share of the copy | loop / triton | first call, s |",
         "|---" * (len(names) + 4) + "|",

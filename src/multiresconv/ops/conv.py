@@ -1,6 +1,6 @@
 """`multires_conv`: the one entry to the operator. It owns the contract, checks it once and chooses the backend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
@@ -11,7 +11,7 @@ from multiresconv.ops.cpu import multires_conv_cpu
 from multiresconv.ops.reference import multires_conv_reference
 from multiresconv.ops.tree import weight_size
 
-Backend = Literal["auto", "reference", "cpu"]
+Backend = Literal["auto", "reference", "cpu", "triton"]
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -34,8 +34,9 @@ def multires_conv(
         w: (D, 1 + sum(memory) + 1) weights [w_a | w_J,0.. | ... | w_1,0.. | w_x], newest coefficient first in a scale.
         memory: (m_J, ..., m_1), how many coefficients of each scale are kept, coarsest first; see `fading`, `uniform`.
         backend: "reference" (plain PyTorch, any device, twice differentiable, exportable), "cpu" (Numba kernels fused
-            over the scales, reverse-mode derivatives of first order; backward keeps x and the parameters only) or
-            "auto": "cpu" on a CPU, else "reference". A backend that is named runs or raises.
+            over the scales, reverse-mode derivatives of first order; backward keeps x and the parameters only),
+            "triton" (the same on a GPU, half precision widened in registers only) or "auto": "cpu" on a CPU, "triton"
+            on CUDA where it is installed, else "reference". A backend that is named runs or raises.
 
     All tensors have one device and one dtype: float32, float64, or bfloat16/float16, which are computed in float32.
     Autocast changes nothing here. For second derivatives and `torch.func` name the backend "reference".
@@ -47,6 +48,7 @@ def multires_conv(
         TypeError: a dtype that is not floating point or differs between arguments; `memory` not made of integers.
         ValueError: a shape or a memory that disagrees; a backend of another name.
         RuntimeError: tensors on different devices, or on a device that the named backend does not serve.
+        ImportError: "triton" without Triton.
     """
     memory = check_arguments(x, h0, h1, w, memory)
     if backend not in get_args(Backend):
@@ -56,9 +58,33 @@ def multires_conv(
     fused = backend == "cpu" or (backend == "auto" and x.device.type == "cpu")
     run = multires_conv_cpu if fused else multires_conv_reference
     with _without_autocast(x.device.type):
+        if backend == "triton" or (backend == "auto" and _triton_serves(x)):
+            return _triton()(x, h0, h1, w, memory)
         if x.dtype in (torch.float16, torch.bfloat16):
             return run(x.float(), h0.float(), h1.float(), w.float(), memory).to(x.dtype)
         return run(x, h0, h1, w, memory)
+
+
+def _triton_serves(x: Tensor) -> bool:
+    """Whether "auto" takes Triton. PyTorch before 2.8 comes with a Triton that is too old."""
+    if x.device.type != "cuda" or torch.__version__ < "2.8":
+        return False
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _triton() -> Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, ...]], Tensor]:
+    try:
+        from multiresconv.ops.triton_backend import multires_conv_triton
+    except ImportError as error:
+        raise ImportError(
+            "backend: 'triton' needs Triton 3.4 or newer, which comes with PyTorch 2.8 or newer for CUDA; "
+            f"update PyTorch, or use 'auto' or 'reference' ({error})"
+        ) from error
+    return multires_conv_triton
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:

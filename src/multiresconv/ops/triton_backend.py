@@ -55,45 +55,39 @@ def multires_conv_triton(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: t
     return triton_forward(x, h0, h1, w, memory)
 
 
-# The interpreter's kernels cannot be traced: there the operators are opaque.
-_operator: Any = torch.library.custom_op if INTERPRETED else torch.library.triton_op
-
-
-@_operator("multiresconv::triton_forward", mutates_args=())
-def triton_forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
+def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     y = _empty_like(x)
     if x.shape[0] == 0:
         return y
-    stages = _stages(tuple(memory), h0.shape[1], x.shape[2], _FORWARD_BLOCKS)
+    stages = _stages(tuple(memory), h0.shape[1], int(x.shape[2]), _FORWARD_BLOCKS)
     if stages is None:
         forward_by_scales(x, h0, h1, w, tuple(memory), y)
         return y
     packed = torch.cat([h0, h1, w], 1)
     a, partial = x, None
-    for stage in stages:
-        last = stage.stop == len(memory)
-        a_out = None if last else torch.empty_like(y, dtype=_wide(x))
-        y_out = y if last else torch.empty_like(y, dtype=_wide(x))
-        _launch_forward(stage, a, partial, packed, tuple(memory), h0.shape[1], a_out, y_out)
-        a, partial = a_out, y_out
+    for stage in stages[:-1]:
+        coarser, sums = torch.empty_like(y, dtype=_wide(x)), torch.empty_like(y, dtype=_wide(x))
+        _launch_forward(stage, a, partial, packed, tuple(memory), h0.shape[1], coarser, sums)
+        a, partial = coarser, sums
+    _launch_forward(stages[-1], a, partial, packed, tuple(memory), h0.shape[1], None, y)
     return y
 
 
-@_operator("multiresconv::triton_backward", mutates_args=())
-def triton_backward(
+def _backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_x = _empty_like(x)
     taps, counts = h0.shape[1], tuple(memory)
     if x.shape[0] == 0:
         return grad_x, torch.zeros_like(h0), torch.zeros_like(h1), torch.zeros_like(w)
-    stages = _stages(counts, taps, x.shape[2], _BACKWARD_BLOCKS)
+    stages = _stages(counts, taps, int(x.shape[2]), _BACKWARD_BLOCKS)
     if stages is None:
         total = backward_by_scales(grad_y, x, h0, h1, w, counts, grad_x)
     else:
         total = _backward_by_stages(stages, grad_y, x, torch.cat([h0, h1, w], 1), counts, taps, grad_x)
     grads = total.to(x.dtype).split([taps, taps, w.shape[1]], 1)
-    return grad_x, *(grad.clone(memory_format=torch.contiguous_format) for grad in grads)
+    grad_h0, grad_h1, grad_w = (grad.clone(memory_format=torch.contiguous_format) for grad in grads)
+    return grad_x, grad_h0, grad_h1, grad_w
 
 
 def _fake_forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
@@ -106,7 +100,11 @@ def _fake_backward(
     return _empty_like(x), h0.new_empty(h0.shape), h1.new_empty(h1.shape), w.new_empty(w.shape)
 
 
-if INTERPRETED:  # else they are traced themselves
+# The interpreter's kernels cannot be traced: there the operators are opaque, else torch.compile sees the launches.
+_operator: Any = torch.library.custom_op if INTERPRETED else torch.library.triton_op
+triton_forward = _operator("multiresconv::triton_forward", mutates_args=())(_forward)
+triton_backward = _operator("multiresconv::triton_backward", mutates_args=())(_backward)
+if INTERPRETED:
     triton_forward.register_fake(_fake_forward)
     triton_backward.register_fake(_fake_backward)
 
@@ -134,13 +132,13 @@ def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[
 
     The finest scales of a row that is too long go window by window, until the phases that they leave fit.
     """
-    blocks = _power_of_two(min(most // taps, most // 4))
+    blocks = _blocks(most, taps)
     longest, depth, kept = blocks * _LANES, len(memory), memory[::-1]
     stages: list[_Stage] = []
     start = 0
     while start < depth:
         if (steps := -(-length // 2**start)) <= longest:
-            stages.append(_Stage(start, depth, 0, triton.next_power_of_2(-(-steps // _LANES))))
+            stages.append(_Stage(start, depth, 0, _power_of_two(-(-steps // _LANES))))
             break
         stop = start
         # a window is mostly its own: halos on both sides take half of it at most
@@ -153,9 +151,14 @@ def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[
     return stages if all(_unrolled(stage, kept, taps) <= _UNROLLED for stage in stages) else None
 
 
+def _blocks(most: int, taps: int) -> int:
+    """A power of two: with more taps a tile has fewer blocks, so that its kernel stays as large."""
+    return 2 ** (max(1, most // max(taps, 4)).bit_length() - 1)
+
+
 def _power_of_two(n: int) -> int:
-    """The largest that is at most n; 1 for n < 2."""
-    return 2 ** (max(n, 1).bit_length() - 1)
+    """The smallest that is at least n."""
+    return 2 ** (n - 1).bit_length()
 
 
 def _reach(kept: tuple[int, ...], taps: int) -> int:
@@ -228,7 +231,7 @@ def _tiling(
     stage: _Stage, a: Tensor, packed: Tensor, memory: tuple[int, ...], taps: int, *, halos: int
 ) -> tuple[tuple[int], dict[str, Any]]:
     """The grid of a launch and what is compiled into its kernel; `halos`: 1 behind a window, 2 on both sides."""
-    batch, channels, length = a.shape
+    batch, channels, length = a.shape[0], int(a.shape[1]), int(a.shape[2])  # torch.compile may vary the batch only
     phases = 2**stage.start
     counts, column, columns = [], packed.shape[1] - 2 * taps - 1, []
     for kept in reversed(memory):
@@ -237,15 +240,16 @@ def _tiling(
         columns.append(column)
     windows = 1
     if stage.halo:
-        windows = -(-(-(-length // phases)) // (stage.blocks * _LANES - halos * stage.halo))
+        steps = -(-length // phases)
+        windows = -(-steps // (stage.blocks * _LANES - halos * stage.halo))
     # neighbours in memory make a tile: channels, or phases, of which there may be one
     by_phase = not _channels_last(a)
     minor, outer = (phases, channels) if by_phase else (channels, phases)
-    rows = min(_ROWS, triton.next_power_of_2(minor))
+    rows = min(_ROWS, _power_of_two(minor))
     options = {
         "K": taps,
         "WIDTH": packed.shape[1] - 2 * taps,
-        "SIZE": triton.next_power_of_2(max(_LANES, packed.shape[1])),
+        "SIZE": _power_of_two(max(_LANES, packed.shape[1])),
         "KEPT": tuple(counts[stage.start : stage.stop]),
         "COLUMN": tuple(columns[stage.start : stage.stop]),
         "DEPTH": stage.stop - stage.start,

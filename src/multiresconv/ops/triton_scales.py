@@ -4,9 +4,9 @@ Any number of taps, coefficients and steps, in loops that are not unrolled; sums
 tensors of the size of x beyond it, backward six: it recomputes a_j from x for each scale, J^2 / 2 filters in all.
 """
 
-# Triton's language is Python that its compiler reads; its scalars are not those of type checkers.
+# Triton's language is Python that its compiler reads: types are not those that type checkers see.
 # pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
-# pyright: reportCallIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportAssignmentType=false
 
 from typing import Any
 
@@ -21,34 +21,35 @@ _STEPS, _STEPS_AND_CHANNELS = 1024, (64, 16)
 
 @triton.jit
 def _tile(length, channels, C: tl.constexpr, T: tl.constexpr):
-    """Of this program: batch element, channels (C, 1), steps (1, T), window, number of windows, and what exists."""
+    """Of this program: batch element, channels (C, 1), steps (1, T), what of these exists, window, all windows."""
     pid = tl.program_id(0)
     tiles = tl.cdiv(channels, C)
     windows = tl.cdiv(length, T)
     channel = (pid % tiles * C + tl.arange(0, C)).to(tl.int64)[:, None]
     window = pid // tiles % windows
     n = (window.to(tl.int64) * T + tl.arange(0, T))[None, :]
-    return (pid // tiles // windows).to(tl.int64), channel, n, window, windows, (channel < channels) & (n < length)
+    inside = (channel < channels) & (n < length)
+    return (pid // tiles // windows).to(tl.int64), channel, n, inside, window, windows
 
 
 @triton.jit
 def filter_scale(
-    a, base, out, taps, length, channels, count, dilation,
+    a, base, out, taps, length, channels, dilation,
     a_b, a_d, a_l, base_b, base_d, base_l, out_b, out_d, out_l,
-    C: tl.constexpr, T: tl.constexpr, DOUBLE: tl.constexpr,
+    COUNT: tl.constexpr, C: tl.constexpr, T: tl.constexpr, DOUBLE: tl.constexpr,
 ):  # fmt: skip
-    """out[n] = base[n] (0 if None) + sum_{i<count} taps[i] a[n - i*dilation], taps (channels, count).
+    """out[n] = base[n] (0 if None) + sum_{i<COUNT} taps[i] a[n - i*dilation], taps (channels, COUNT).
 
     A negative dilation makes it the adjoint with respect to a.
     """
     dtype: tl.constexpr = tl.float64 if DOUBLE else tl.float32
-    b, channel, n, window, windows, inside = _tile(length, channels, C, T)
+    b, channel, n, inside, _, _ = _tile(length, channels, C, T)
     if base is None:
         total = tl.zeros((C, T), dtype)
     else:
         total = tl.load(base + b * base_b + channel * base_d + n * base_l, mask=inside, other=0.0).to(dtype)
-    for i in range(count):
-        tap = tl.load(taps + channel * count + i, mask=channel < channels, other=0.0).to(dtype)
+    for i in range(COUNT):
+        tap = tl.load(taps + channel * COUNT + i, mask=channel < channels, other=0.0).to(dtype)
         m = n - tl.cast(i, tl.int64) * dilation
         exists = inside & (m >= 0) & (m < length)
         total += tap * tl.load(a + b * a_b + channel * a_d + m * a_l, mask=exists, other=0.0).to(dtype)
@@ -57,16 +58,16 @@ def filter_scale(
 
 @triton.jit
 def filter_scale_taps(
-    g, a, sums, length, channels, count, dilation,
+    g, a, sums, length, channels, dilation,
     g_b, g_d, g_l, a_b, a_d, a_l,
-    C: tl.constexpr, T: tl.constexpr, DOUBLE: tl.constexpr,
+    COUNT: tl.constexpr, C: tl.constexpr, T: tl.constexpr, DOUBLE: tl.constexpr,
 ):  # fmt: skip
     """sums[b, window, c, i] = sum over the steps n of a window of g[n + i*dilation] a[n]."""
     dtype: tl.constexpr = tl.float64 if DOUBLE else tl.float32
-    b, channel, n, window, windows, inside = _tile(length, channels, C, T)
+    b, channel, n, inside, window, windows = _tile(length, channels, C, T)
     now = tl.load(a + b * a_b + channel * a_d + n * a_l, mask=inside, other=0.0).to(dtype)
-    row = ((b * windows + window) * channels + channel) * count
-    for i in range(count):
+    row = ((b * windows + window) * channels + channel) * COUNT
+    for i in range(COUNT):
         m = n + tl.cast(i, tl.int64) * dilation
         later = tl.load(g + b * g_b + channel * g_d + m * g_l, mask=inside & (m < length), other=0.0)
         tl.store(sums + row + i, tl.sum(later.to(dtype) * now, 1, keep_dims=True), mask=channel < channels)
@@ -112,7 +113,9 @@ def backward_by_scales(
             grad_w.append((hi * sums).sum(1, keepdim=True))
             g = _filtered(grad_y, hi * own, -dilation, base=g, out=torch.empty_like(dense))
         elif kept > 1:
-            grad_w.append(_tap_sums(grad_y, _filtered(a, hi, dilation, out=torch.empty_like(dense)), kept, 2 * dilation))
+            grad_w.append(
+                _tap_sums(grad_y, _filtered(a, hi, dilation, out=torch.empty_like(dense)), kept, 2 * dilation)
+            )
             grad_b = _filtered(grad_y, own, -2 * dilation, out=torch.empty_like(dense))
             grad_hi += _tap_sums(grad_b, a, hi.shape[1], dilation)
             g = _filtered(grad_b, hi, -dilation, base=g, out=torch.empty_like(dense))
@@ -145,8 +148,9 @@ def _filtered(a: Tensor, taps: Tensor, dilation: int, *, base: Tensor | None = N
     """out = base + sum_i taps[i] a[n - i*dilation], taps (D, count), all else (B, D, L)."""
     grid, tile = _tiling(a, out)
     _launchable(filter_scale)[grid](
-        a, base, out, taps.contiguous(), a.shape[2], a.shape[1], taps.shape[1], dilation,
-        *a.stride(), *(out if base is None else base).stride(), *out.stride(), **tile,
+        a, base, out, taps.contiguous(), a.shape[2], a.shape[1], dilation,
+        *a.stride(), *(out if base is None else base).stride(), *out.stride(),
+        COUNT=taps.shape[1], **tile,
     )  # fmt: skip
     return out
 
@@ -158,7 +162,7 @@ def _tap_sums(g: Tensor, a: Tensor, count: int, dilation: int) -> Tensor:
     windows = -(-a.shape[2] // tile["T"])
     sums = torch.empty(a.shape[0], windows, a.shape[1], count, dtype=wide, device=a.device)
     _launchable(filter_scale_taps)[grid](
-        g, a, sums, a.shape[2], a.shape[1], count, dilation, *g.stride(), *a.stride(), **tile
+        g, a, sums, a.shape[2], a.shape[1], dilation, *g.stride(), *a.stride(), COUNT=count, **tile
     )
     return sums.sum((0, 1))
 
