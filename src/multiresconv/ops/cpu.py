@@ -4,6 +4,7 @@ The kernels are compiled on their first use and cached on disk; importing this m
 import Numba.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor
 
 from multiresconv.ops.threads import parallel
+
+# Steps up to which a row and all its scales stay in the caches; beyond, it is worked on in parts.
+LONG = 1 << 17
 
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
@@ -30,12 +34,14 @@ torch.library.define(
 def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     from multiresconv.ops import cpu_kernels
 
+    if x.shape[2] > LONG and (parts := _parts(h0, h1, w, memory, x.shape[2])):
+        return _forward_long(x, h0, w, parts)
     y = _empty_like(x)
     if _channels_last(x):
         kernel, units = cpu_kernels.forward_channels_last, x.shape[0] * -(-x.shape[1] // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.forward, x.shape[0] * x.shape[1]
-    args = [_dense(x, like=x), _dense(y, like=x), *_filters(h0, h1, w, memory)]
+    args = [*_dense([x, y], like=x), *_filters(h0, h1, w, memory)]
     parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
     return y
 
@@ -45,6 +51,8 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     from multiresconv.ops import cpu_kernels
 
+    if x.shape[2] > LONG and (parts := _parts(h0, h1, w, memory, x.shape[2])):
+        return _backward_long(grad_y, x, h0, w, parts)
     grad_x = _empty_like(x)
     batch, channels = x.shape[:2]
     # One row of sums for each (element, channel), added up below in a fixed order: the same bits for any threads.
@@ -53,11 +61,9 @@ def _backward(
         kernel, units = cpu_kernels.backward_channels_last, batch * -(-channels // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.backward, batch * channels
-    args = [*(_dense(t, like=x) for t in (x, grad_y, grad_x)), *_filters(h0, h1, w, memory), grads]
+    args = [*_dense([x, grad_y, grad_x], like=x), *_filters(h0, h1, w, memory), grads]
     parallel(kernel, units, 3 * _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
-    total = torch.from_numpy(grads.sum(axis=0)).to(x.dtype)
-    grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
-    return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w.clone(memory_format=torch.contiguous_format)
+    return grad_x, *_parameter_gradients(grads.sum(axis=0), h0)
 
 
 torch.library.impl("multiresconv::cpu_forward", "cpu", _forward)
@@ -107,24 +113,96 @@ def _empty_like(x: Tensor) -> Tensor:
     return x.new_empty(batch, channels, length)
 
 
-def _dense(t: Tensor, *, like: Tensor) -> np.ndarray:
-    """t (B, D, L) as a C-contiguous array, (B, L, D) where `like` has its channels last; copied only if it must be."""
-    return _array(t.transpose(1, 2) if _channels_last(like) else t)
+def _dense(tensors: Sequence[Tensor], *, like: Tensor) -> list[np.ndarray]:
+    """Tensors (B, D, L) as C-contiguous arrays, (B, L, D) where `like` has its channels last; copied only if needed."""
+    last = _channels_last(like)
+    return [_array(t.transpose(1, 2) if last else t) for t in tensors]
 
 
 def _array(t: Tensor) -> np.ndarray:
     return t.detach().contiguous().numpy()
 
 
+def _forward_long(x: Tensor, h0: Tensor, w: Tensor, parts: list[Any]) -> Tensor:
+    """As `_forward`, in the parts that `_parts` tells."""
+    from multiresconv.ops import cpu_kernels, long_kernels
+
+    (x_,) = _sequences([x], like=x)
+    y = np.empty_like(x_)  # in large pages, unlike PyTorch's: to take small ones lasts as long as a few scales
+    units = x_.shape[0] * -(-x_.shape[2] // cpu_kernels.BLOCK)
+    args = [*_patterns(x, h0, cpu_kernels.GROUP), x_, y, *parts]
+    parallel(long_kernels.forward_long, units, _work(x, h0, w), args)
+    return _tensor(y, like=x)
+
+
+def _backward_long(
+    grad_y: Tensor, x: Tensor, h0: Tensor, w: Tensor, parts: list[Any]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from multiresconv.ops import cpu_kernels, long_kernels
+
+    x_, grad_y_ = _sequences([x, grad_y], like=x)
+    grad_x = np.empty_like(x_)
+    batch, channels, taps = *x.shape[:2], 2 * h0.shape[1]
+    fine, coarse = (np.empty((batch * channels, taps + weights.shape[1])) for weights in parts[2:4])
+    units = x_.shape[0] * -(-x_.shape[2] // cpu_kernels.BLOCK)
+    args = [*_patterns(x, h0, cpu_kernels.GROUP), x_, grad_y_, grad_x, *parts, fine, coarse]
+    parallel(long_kernels.backward_long, units, 3 * _work(x, h0, w), args)
+    # both parts have the taps, one has w_a and the coarse scales' weights, the other the fine scales' weights and w_x
+    grads = np.hstack([fine[:, :taps] + coarse[:, :taps], coarse[:, taps:-1], fine[:, taps + 1 :]])
+    sums = grads.reshape(batch, channels, -1).sum(axis=0)
+    return _tensor(grad_x, like=x), *_parameter_gradients(sums, h0)
+
+
+def _parts(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], length: int) -> list[Any]:
+    """What kernels of long rows take beside sequences: filters and memory, fine and coarse, and the sizes of tiles.
+
+    Empty where a row is better worked on as a whole.
+    """
+    from multiresconv.ops import long_kernels
+
+    fine, halo = long_kernels.fine_scales(memory, h0.shape[1], length)
+    if fine == 0:
+        return []
+    lo, hi, weights, counts = _filters(h0, h1, w, memory)
+    zero, at = np.zeros_like(weights[:, :1]), 1 + sum(memory[:-fine])
+    w_fine, w_coarse = np.hstack([zero, weights[:, at:]]), np.hstack([weights[:, :at], zero])
+    return [lo, hi, w_fine, w_coarse, counts[-fine:], counts[:-fine], long_kernels.TILE, halo]
+
+
+def _sequences(tensors: Sequence[Tensor], *, like: Tensor) -> list[np.ndarray]:
+    """Tensors (B, D, L) as the kernels of long rows take them: (B * D, L, 1), or, as `_dense`, (B, L, D)."""
+    arrays = _dense(tensors, like=like)
+    return arrays if _channels_last(like) else [array.reshape(-1, array.shape[2], 1) for array in arrays]
+
+
+def _tensor(sequences: np.ndarray, *, like: Tensor) -> Tensor:
+    """The inverse of `_sequences`."""
+    t = torch.from_numpy(sequences)
+    return t.transpose(1, 2) if _channels_last(like) else t.view(like.shape)
+
+
+def _parameter_gradients(sums: np.ndarray, h0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of h0, h1 and w from those (D, 2K + width of w) of lo, hi and w."""
+    taps, dtype = h0.shape[1], _array(h0[:0]).dtype
+    parts = sums[:, :taps][:, ::-1], sums[:, taps : 2 * taps][:, ::-1], sums[:, 2 * taps :]
+    grad_h0, grad_h1, grad_w = (torch.from_numpy(part.astype(dtype, order="C")) for part in parts)
+    return grad_h0, grad_h1, grad_w
+
+
 def _filters(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> list[np.ndarray]:
     """The operator's parameters as its kernels take them, taps newest first."""
-    return [_array(h0.flip(1)), _array(h1.flip(1)), _array(w), np.array(memory, np.int64)]
+    lo, hi = (np.ascontiguousarray(h.detach().numpy()[:, ::-1]) for h in (h0, h1))
+    return [lo, hi, _array(w), np.array(memory, np.int64)]
 
 
 def _patterns(x: Tensor, h0: Tensor, group: int) -> tuple[tuple, tuple]:
     """Tuples of zeros whose lengths tell the kernels, in their types, how many taps to take at first and in a group."""
-    zero = np.zeros((), _array(x[:0]).dtype)[()]
-    return (zero,) * min(h0.shape[1], group), (zero,) * group
+    return _zeros(x.dtype, min(h0.shape[1], group)), _zeros(x.dtype, group)
+
+
+@functools.cache
+def _zeros(dtype: torch.dtype, count: int) -> tuple:
+    return (torch.zeros((), dtype=dtype).numpy()[()],) * count
 
 
 def _work(x: Tensor, h0: Tensor, w: Tensor) -> int:

@@ -229,9 +229,11 @@ def forward_row(first, group, x, y, lo, hi, w, memory, a, b):
 
 @_inline
 def low_pass_row(first, group, x, lo, memory, a):
-    """The scaling coefficients of one row x (L,) of all scales -> a (J, L)."""
+    """The scaling coefficients of one row x (L,) of all scales -> a (J, L), or the first L of longer rows."""
+    source = x
     for j in range(len(memory)):
-        _filter_taps(first, group, a[j], x if j == 0 else a[j - 1], lo, _dilation(j + 1))
+        _filter_taps(first, group, a[j], source, lo, _dilation(j + 1))
+        source = a[j][: len(x)]
 
 
 @_inline
@@ -243,25 +245,43 @@ def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads)
     a (J, L) holds the scaling coefficients; scratch (4, L) and taps (2, K) are for what is needed in passing.
     grad_x may be x: it is written when x has been read for the last time.
     """
-    x, grad_y, grad_x = rows
-    depth, length, width = len(memory), len(x), len(lo)
-    b, g, g_next, grad_b = scratch[0], scratch[1], scratch[2], scratch[3]
-    folded, sums_hi = taps[0], taps[1]
     grads[:] = 0
-    grad_lo, grad_hi, grad_w = grads[:width], grads[width : 2 * width], grads[2 * width :]
+    add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads)
 
-    coarsest, last = a[depth - 1], len(w) - 1
+
+@_inline
+def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads):
+    """As `backward_row`, for `grads` that have something already."""
+    x, grad_y, _ = rows
+    coarsest, g, grad_w = a[len(memory) - 1], scratch[1], grads[2 * len(lo) :]
     sum_a, sum_x = x.dtype.type(0), x.dtype.type(0)
-    for n in range(uintp(length)):
+    for n in range(uintp(len(x))):
         sum_a += grad_y[n] * coarsest[n]
         sum_x += grad_y[n] * x[n]
         g[n] = w[0] * grad_y[n]
-    grad_w[0], grad_w[last] = sum_a, sum_x
+    grad_w[0] += sum_a
+    grad_w[len(w) - 1] += sum_x
+    descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, 0, len(x))
+
+
+@_inline
+def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead, end):
+    """From the gradient of the coarsest a_J, in scratch[1], down to that of x; `grads` as in `add_backward_row`.
+
+    x and a may begin `lead` steps before the gradients do, and are zero from step `end` on: only products with what
+    is between count in `grads`.
+    """
+    x, grad_y, grad_x = rows
+    depth, length, width = len(memory), len(x) - lead, len(lo)
+    b, g, g_next, grad_b = scratch[0], scratch[1], scratch[2], scratch[3]
+    folded, sums_hi = taps[0], taps[1]
+    grad_lo, grad_hi, grad_w = grads[:width], grads[width : 2 * width], grads[2 * width :]
 
     start = 1
     for j in range(depth, 0, -1):
         kept, dilation = memory[depth - j], _dilation(j)
-        source = x if j == 1 else a[j - 2]
+        whole = x if j == 1 else a[j - 2]
+        source = whole[lead:]
         weights, grad_weights = w[start : start + kept], grad_w[start : start + kept]
         if kept == 0:
             g_next[:] = 0
@@ -273,8 +293,9 @@ def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads)
             if kept > 1:
                 into, factor = grad_b, x.dtype.type(1)
                 grad_b[:] = 0
-                _filter_taps(first, group, b, source, hi, dilation)
-                _add_taps_backward(group, grad_b, grad_y, b, weights, grad_weights, 0, 2 * dilation)
+                _filter_taps(first, group, b, whole[:end], hi, dilation)
+                b[end:] = 0
+                _add_taps_backward(group, grad_b, grad_y, b[lead:], weights, grad_weights, 0, 2 * dilation)
             for i in range(width):
                 folded[i] = hi[i] * factor
                 sums_hi[i] = 0
@@ -294,7 +315,7 @@ def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads)
         start += kept
         g_next, g = g, g_next
     for n in range(uintp(length)):
-        grad_x[n] = g[n] + w[last] * grad_y[n]
+        grad_x[n] = g[n] + w[len(w) - 1] * grad_y[n]
 
 
 @_kernel
@@ -323,7 +344,7 @@ def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
             c = offset + r
             x_row, y_row = x_rows[r, :length], y_rows[r, :length]
             forward_row(first, group, x_row, y_row, lo[c], hi[c], w[c], memory, a, b)
-        scatter(y[i], y_rows, offset, count)
+        scatter(y[i], y_rows, offset, count, 0)
 
 
 @_kernel
@@ -357,7 +378,7 @@ def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, g
             rows = x_rows[r, :length], g_rows[r, :length], x_rows[r, :length]
             low_pass_row(first, group, rows[0], lo[c], memory, a)
             backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
-        scatter(grad_x[i], x_rows, offset, count)
+        scatter(grad_x[i], x_rows, offset, count, 0)
 
 
 @_inline
@@ -374,16 +395,16 @@ def gather(block, columns, first, count):
 
 
 @_inline
-def scatter(columns, block, first, count):
-    """columns[n, first + r] = block[r, n], the inverse of `gather`."""
+def scatter(columns, block, first, count, skip):
+    """columns[n, first + r] = block[r, skip + n], the inverse of `gather`."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
     for start in range(uintp(0), tiled, uintp(BLOCK)):
         for n in range(start, start + uintp(BLOCK)):
             for r in range(uintp(BLOCK)):
-                columns[n, uintp(first) + r] = narrow(columns, block[r, n])
+                columns[n, uintp(first) + r] = narrow(columns, block[r, uintp(skip) + n])
     for n in range(tiled, uintp(len(columns))):
         for r in range(uintp(count)):
-            columns[n, uintp(first) + r] = narrow(columns, block[r, n])
+            columns[n, uintp(first) + r] = narrow(columns, block[r, uintp(skip) + n])
 
 
 @_inline
