@@ -21,9 +21,11 @@ check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## layers side by side; the operator, streaming and sampling by themselves; on this machine
+bench: $(INSTALLED)  ## training steps, layers side by side, the operator, length, streaming, sampling; on this machine
+	$(BIN)/python benchmarks/bench_step.py
 	$(BIN)/multiresconv bench
 	$(BIN)/python benchmarks/bench_conv.py
+	$(BIN)/python benchmarks/bench_length.py
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_sample.py
 

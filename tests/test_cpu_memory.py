@@ -101,3 +101,12 @@ def test_idle_memory_is_let_go_when_others_are_needed() -> None:
     assert held() <= 1.25 * (16 * SMALL + 64)
     assert any(memory() is None for memory in gone)
     assert all(isinstance(memory, np.ndarray) for memory in cpu_memory._idle)
+
+
+def test_idle_memory_can_be_released() -> None:
+    in_use, gone = empty((SMALL,), torch.uint8).fill_(1), empty((SMALL,), torch.uint8)
+    del gone
+    assert cpu_memory._idle
+    cpu_memory.release()
+    assert not cpu_memory._idle
+    assert bool((in_use == 1).all())

@@ -14,6 +14,7 @@ from multiresconv.bench.contenders import CONTENDERS
 from multiresconv.bench.memory import peak_extra_memory
 from multiresconv.bench.setting import Setting
 from multiresconv.bench.training_step import training_step
+from multiresconv.ops.cpu_memory import release
 
 # With glibc: a tensor of more bytes goes back to the system when it is freed, so that it is seen when it is taken
 # again, and what a step leaves behind in pieces too small for the next tensor does not count as memory that it takes.
@@ -51,6 +52,7 @@ def main(name: str, *options: str) -> None:
     x, grad_y = (torch.randn(batch_size, length, d_model, device=device) for _ in range(2))
     step = training_step(layer, x, grad_y)
     step()  # compiles, loads libraries, makes the moments of AdamW
+    release()  # so that memory of this library that is used again is seen, too
     print(json.dumps(peak_extra_memory(step, device)))
 
 

@@ -13,6 +13,7 @@ from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 from multiresconv.ops import State, weight_size
 from multiresconv.ops.block_cpu import block_cpu
+from multiresconv.ops.cpu import LONG
 from multiresconv.ops.streaming import check_state, refuse_gradients, writable
 from multiresconv.ops.streaming_cpu import BlockTensors, CheckedBlocks, check_blocks
 
@@ -136,6 +137,7 @@ class MultiresBlock(nn.Module):
             and dtype in (torch.float32, torch.float64)
             and (x.dtype == dtype or autocast)
             and x.shape[2:] == (width,)
+            and x.shape[1] <= LONG  # beyond, the operator has kernels of its own
             and conv.w.shape == (width, weight_size(conv.memory))
             and all(
                 tuple(_plain(p, dtype) for p in part._parameters.values()) == wanted for part, wanted in shapes.items()

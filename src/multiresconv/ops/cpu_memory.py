@@ -57,3 +57,9 @@ def _give_back(memory: np.ndarray) -> None:
     with _lock:
         _taken -= len(memory)
         _idle.append(memory)
+
+
+def release() -> None:
+    """Give all idle memory back to the system."""
+    with _lock:
+        _idle.clear()
