@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from multiresconv import MultiresLayer, fading, multires_conv
+from multiresconv.bench.setting import Setting
+from multiresconv.bench.trial import try_out
 from multiresconv.ops import Backend, default_depth, weight_size
 
 # What bench_conv.py measures is 2.1 to 2.7: y, the gradient of x, and what a few rows take while they are worked on.
@@ -138,3 +140,12 @@ def test_peak_memory_of_a_step_is_of_a_few_tensors_like_x(backend: Backend, last
         assert 1.5 < peak <= PEAK  # y and the gradient of x are two
     else:  # so the measure sees what there is to see
         assert peak > 3 * PEAK
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
+def test_memory_that_is_used_again_is_seen_by_the_speed_table() -> None:
+    """A block keeps four tensors like x and gives back two, although none of them is new in a second step."""
+    length, width = 4096, 128
+    peak = try_out("block", length, Setting(width), timeout=120)
+    assert peak is not None
+    assert 6 <= peak / (4 * length * width) < 16
