@@ -176,8 +176,9 @@ class MultiresBlock(nn.Module):
 
 def _plain(parameter: Tensor | None, dtype: torch.dtype) -> torch.Size | None:
     """The shape of a parameter that has its values, of this dtype, on the CPU; else None. A quantized one has not."""
-    plain = type(parameter) in (Tensor, nn.Parameter) and parameter.dtype == dtype and parameter.is_cpu
-    return parameter.shape if plain else None
+    if parameter is None or type(parameter) not in (Tensor, nn.Parameter):
+        return None
+    return parameter.shape if parameter.dtype == dtype and parameter.is_cpu else None
 
 
 def refuse_lengths(lengths: Tensor | None) -> None:

@@ -25,7 +25,8 @@ _ZERO, _HALF, _ONE = _f(0), _f(0.5), _f(1)
 @_exact
 def _exp32(x):
     """exp(x) = 2^k exp(r), |r| <= ln(2)/2, to a unit in the last place; beyond -87..88 as there."""
-    x = min(max(x, _EXP_MIN), _EXP_MAX)
+    x = _EXP_MIN if x < _EXP_MIN else x  # not min and max, which would make a number of NaN
+    x = _EXP_MAX if x > _EXP_MAX else x
     biased = int32(x * _LOG2_E + _BIAS)  # positive, so that truncation rounds down
     k = float32(biased - int32(127))
     r = x - k * _LN2_HIGH - k * _LN2_LOW
@@ -36,7 +37,8 @@ def _exp32(x):
 # Abramowitz & Stegun 7.1.26: erfc(z) = t (a_1 + ... + a_5 t^4) exp(-z^2) to 1.5e-7, t = 1 / (1 + p z), z >= 0
 _P = _f(0.3275911 / math.sqrt(2))
 _A1, _A2, _A3, _A4, _A5 = _f(0.254829592), _f(-0.284496736), _f(1.421413741), _f(-1.453152027), _f(1.061405429)
-_MINUS_HALF, _DENSITY_AT_0, _ROOT_HALF = _f(-0.5), _f(1 / math.sqrt(2 * math.pi)), math.sqrt(0.5)
+_MINUS_HALF, _DENSITY_AT_0 = _f(-0.5), _f(1 / math.sqrt(2 * math.pi))
+_ROOT_HALF, _ROOT_TWO_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
 
 @_exact
@@ -54,36 +56,34 @@ def _sigmoid32(x):
 
 def normal(x: Any) -> Any:
     """Distribution function and density of the standard normal distribution at x."""
-    raise NotImplementedError("for kernels")
+    return 0.5 * math.erfc(-x * _ROOT_HALF), math.exp(-0.5 * x * x) / _ROOT_TWO_PI
 
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    raise NotImplementedError("for kernels")
+    return 1 / (1 + math.exp(-x))
 
 
 def widen(value: Any) -> Any:
-    """A number of an array as it is computed with: bfloat16, kept as uint16, becomes float32."""
-    raise NotImplementedError("for kernels")
+    """A number of an array as it is computed with: in kernels a bfloat16, kept as uint16, becomes float32."""
+    return value
 
 
 def narrow(array: Any, value: Any) -> Any:
-    """A float as `array` keeps it: rounded to the nearest bfloat16, ties to even, where that is made of uint16."""
-    raise NotImplementedError("for kernels")
+    """A float as `array` keeps it: in kernels rounded to bfloat16, ties to even, where that is made of uint16."""
+    return value
 
 
 @overload(normal, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
 def _normal(x):
     if x == types.float32:
         return lambda x: _normal32(x)
-    return lambda x: (0.5 * math.erfc(-x * _ROOT_HALF), math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+    return lambda x: (0.5 * math.erfc(-x * _ROOT_HALF), math.exp(-0.5 * x * x) / _ROOT_TWO_PI)
 
 
 @overload(sigmoid, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
 def _sigmoid(x):
-    if x == types.float32:
-        return lambda x: _sigmoid32(x)
-    return lambda x: 1 / (1 + math.exp(-x))
+    return (lambda x: _sigmoid32(x)) if x == types.float32 else (lambda x: 1 / (1 + math.exp(-x)))
 
 
 @overload(widen)
@@ -95,13 +95,13 @@ def _widen(value):
 
 @overload(narrow)
 def _narrow(array, value):
-    if array.dtype == types.uint16:
+    if array.dtype != types.uint16:
+        return lambda array, value: value
 
-        def rounded(array, value):
-            bits = np.float32(value).view(np.uint32)
-            if value != value:
-                return types.uint16(0x7FC0)
-            return types.uint16((bits + uint32(0x7FFF) + ((bits >> uint32(16)) & uint32(1))) >> uint32(16))
+    def rounded(array, value):
+        bits = np.float32(value).view(np.uint32)
+        if value != value:
+            return types.uint16(0x7FC0)
+        return types.uint16((bits + uint32(0x7FFF) + ((bits >> uint32(16)) & uint32(1))) >> uint32(16))
 
-        return rounded
-    return lambda array, value: value
+    return rounded
