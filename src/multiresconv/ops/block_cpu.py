@@ -14,7 +14,7 @@ from torch import Tensor
 
 from multiresconv.ops.cpu import _array, _filters, _no_second_derivative, _patterns, _work
 from multiresconv.ops.cpu_memory import empty
-from multiresconv.ops.threads import parallel, share
+from multiresconv.ops.threads import _SERIAL_WORK, parallel, share
 
 
 def block_cpu(
@@ -194,9 +194,6 @@ def _shares(steps: list[int], work: int) -> list[list[int]]:
     for i in longest_first[:alone]:
         min(shares, key=lambda share: sum(steps[k] for k in share)).append(i)
     return [*shares, longest_first[alone:]]
-
-
-_SERIAL_WORK = 1 << 20
 
 
 def _slots(shares: list[list[int]]) -> int:

@@ -38,7 +38,7 @@ def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]
 def share(run: Callable[[int], None], pieces: int, threads: int) -> None:
     """Call `run(piece)` for every piece of range(pieces), each thread taking the next one when it is ready.
 
-    The caller works too, and waits for no thread that others keep busy and that has begun nothing.
+    The caller works too, and where another thread comes late, does its pieces.
     """
     queue = itertools.count()  # next() on it is atomic
 
