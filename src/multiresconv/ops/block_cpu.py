@@ -1,7 +1,8 @@
 """A block as one PyTorch operator on the CPU: convolution, GELU, linear map, GLU, residual sum, layer norm.
 
-The elements of a batch go through all of it one by one, each thread with its own, so that what is between two steps
-stays in the cache: of a whole batch it would go to memory and back. The linear map is PyTorch's matrix product.
+The elements of a batch go through all of it one by one, short ones in packs, each thread with its own, so that what is
+between two steps stays in the cache: of a whole batch it would go to memory and back. The linear map is PyTorch's
+matrix product.
 Inside, sequences are (B, D, L), which suits every step; blocks hand them on transposed, without a copy.
 """
 
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from multiresconv.ops.cpu import _array, _filters, _no_second_derivative, _patterns, _work
 from multiresconv.ops.cpu_memory import empty
-from multiresconv.ops.threads import _SERIAL_WORK, parallel, share
+from multiresconv.ops.packing import Pack, packs
+from multiresconv.ops.threads import SERIAL_WORK, parallel, share
 
 
 def block_cpu(
@@ -42,22 +44,24 @@ def block_cpu(
     """
     weight, bias, eps = norm or (None, None, 0.0)
     half, keep = dtype == torch.bfloat16, torch.is_grad_enabled()
+    work = _work(x, *conv[1:]) + 2 * x.numel() * x.shape[2]
+    threads = torch.get_num_threads() if work > SERIAL_WORK else 1
     run = torch.ops.multiresconv.block.default
-    y, *_ = run(x.transpose(1, 2), *conv, memory, *mix, *scales, weight, bias, eps, lengths, half, keep)
+    y, *_ = run(x.transpose(1, 2), *conv, memory, *mix, *scales, weight, bias, eps, lengths, half, threads, keep)
     return y.transpose(1, 2)
 
 
 torch.library.define(
     "multiresconv::block",
     "(Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, Tensor mix_bias, Tensor scale_1, "
-    "Tensor scale_2, Tensor? weight, Tensor? bias, float eps, Tensor? lengths, bool half, bool keep) "
-    "-> (Tensor, Tensor, Tensor)",
+    "Tensor scale_2, Tensor? weight, Tensor? bias, float eps, Tensor? lengths, bool half, int threads, "
+    "bool keep) -> (Tensor, Tensor, Tensor)",
 )
 torch.library.define(
     "multiresconv::block_backward",
     "(Tensor grad, Tensor g, Tensor m, Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, "
-    "Tensor mix_bias, Tensor scale_1, Tensor scale_2, Tensor? weight, float eps, Tensor? lengths) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "Tensor mix_bias, Tensor scale_1, Tensor scale_2, Tensor? weight, float eps, Tensor? lengths, "
+    "int threads) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 
 # Calls a kernel with its arguments on `units` of `work` multiply-adds in all: here, or on several threads.
@@ -79,35 +83,38 @@ def _forward(
     eps: float,
     lengths: Tensor | None,
     half: bool,
+    threads: int,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output, and what backward needs beside the arguments: the linear map's input and output, or nothing."""
     from multiresconv.ops import block_kernels as kernels
     from multiresconv.ops.cpu_kernels import GROUP
 
-    batch, channels, length = x.shape
-    steps = [length] * batch if lengths is None else lengths.tolist()
-    shares = _shares(steps, _block_work(x, h0, w))
-    kept, dtype = batch if keep else _slots(shares), torch.bfloat16 if half else x.dtype
-    out = empty(x.shape, x.dtype)
-    g, m = (empty((kept, size * channels, length), dtype) for size in (1, 2))
-    linear = mix_weight.to(dtype)
+    channels, dtype = x.shape[1], torch.bfloat16 if half else x.dtype
+    shares = _shares(x, lengths, threads)
+    most = max((pack.steps for share in shares for pack in share), default=0)
+    room = len(x) * x.shape[2] if keep else len(shares) * most
+    out, g, m = empty(x.shape, x.dtype), empty((room * channels,), dtype), empty((room * 2 * channels,), dtype)
+    linear, work = mix_weight.to(dtype), _work(x[:1, :, :1], h0, w)
     x_, out_, g_, m_, s_1, s_2 = (_bits(t) for t in (x, out, g, m, scale_1, scale_2))
-    patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
+    patterns, filters, mix_bias_ = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory), _array(mix_bias)
     if weight is None or bias is None:
         tail, norm = kernels.glu_residual, []
     else:
         tail, norm = kernels.glu_residual_norm, [_array(weight), _array(bias), _scalar(eps, x)]
 
-    def element(i: int, slot: int, call: Call) -> None:
-        k, n = i if keep else slot, steps[i]
-        e, s = slice(i, i + 1), slice(k, k + 1)
-        call(kernels.conv_gelu, channels, _work(x[e], h0, w), [*patterns, x_[e], g_[s], *filters, s_1[e], n])
-        torch.mm(linear, g[k, :, :n], out=m[k, :, :n])
-        units = _units(n) if norm else channels
-        call(tail, units, 32 * x[i].numel(), [m_[s], _array(mix_bias), x_[e], out_[e], s_2[e], *norm, n])
+    def run(pack: Pack, slot: int, call: Call) -> None:
+        def columns(flat: Any, rows: int) -> Any:
+            return _columns(flat, rows, pack.start if keep else slot * most, pack.steps)
 
-    _each(shares, element)
+        rows, layout = len(pack.elements) * channels, [pack.elements, pack.offsets]
+        inputs = [*patterns, x_, columns(g_, channels), *filters, s_1, *layout]
+        call(kernels.conv_gelu, rows, work * pack.steps, inputs)
+        torch.mm(linear, columns(g, channels), out=columns(m, 2 * channels))
+        inputs = [columns(m_, 2 * channels), mix_bias_, x_, out_, s_2, *norm, *layout]
+        call(tail, _units(pack) if norm else rows, 32 * channels * pack.steps, inputs)
+
+    _each(shares, run)
     return (out, g, m) if keep else (out, x.new_empty(0), x.new_empty(0))
 
 
@@ -127,96 +134,90 @@ def _backward(
     weight: Tensor | None,
     eps: float,
     lengths: Tensor | None,
+    threads: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, h0, h1, w, the linear map's weight and bias, and the norm's (empty without one)."""
     from multiresconv.ops import block_kernels as kernels
     from multiresconv.ops.cpu_kernels import GROUP
 
-    batch, channels, length = x.shape
-    steps = [length] * batch if lengths is None else lengths.tolist()
-    shares = _shares(steps, 4 * _block_work(x, h0, w))
-    slots = _slots(shares)
+    batch, channels = x.shape[:2]
+    shares = _shares(x, lengths, threads)
+    most = max((pack.steps for share in shares for pack in share), default=0)
+    room = len(shares) * most
     grad_x = empty(x.shape, x.dtype)
-    grad_g, grad_m = (empty((slots, size * channels, length), m.dtype) for size in (1, 2))
-    grad_linear = torch.zeros(slots, 2 * channels, channels, dtype=x.dtype)
-    linear = mix_weight.t().to(m.dtype)
+    grad_g, grad_m = empty((room * channels,), m.dtype), empty((room * 2 * channels,), m.dtype)
+    grad_linear = torch.zeros(len(shares), 2 * channels, channels, dtype=x.dtype)
+    linear, work = mix_weight.t().to(m.dtype), 4 * _work(x[:1, :, :1], h0, w)
     x_, grad_, grad_x_, m_, grad_m_, grad_g_ = (_bits(t) for t in (x, grad, grad_x, m, grad_m, grad_g))
     s_1, s_2, mix_bias_ = _array(scale_1), _array(scale_2), _array(mix_bias)
     patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
-    if weight is None:
-        tail, norm, rows = kernels.glu_residual_backward, [], 1
-    else:
-        tail, norm, rows = kernels.glu_residual_norm_backward, [_array(weight), _scalar(eps, x)], _units(length)
-    # Sums of each (element, channel) or unit, added up below in a fixed order.
+    # Sums of each (element, channel) or (element, unit), added up below in a fixed order.
     conv_sums = np.empty((batch, channels, 2 * h0.shape[1] + w.shape[1]))
-    sums = np.zeros((batch, rows, (4 if norm else 2) * channels))
+    if weight is None:
+        tail, norm, sums = kernels.glu_residual_backward, [], np.zeros((batch, 2 * channels))
+    else:
+        tail, norm = kernels.glu_residual_norm_backward, [_array(weight), _scalar(eps, x)]
+        sums = np.zeros((batch, -(-x.shape[2] // kernels.STEPS), 4 * channels))
 
-    def element(i: int, slot: int, call: Call) -> None:
-        e, s, n = slice(i, i + 1), slice(slot, slot + 1), steps[i]
-        inputs = [m_[e], mix_bias_, *([x_[e]] if norm else []), grad_[e], grad_m_[s], grad_x_[e]]
-        units = _units(n) if norm else channels
-        call(tail, units, 64 * x[i].numel(), [*inputs, s_2[e], *norm, sums[i], n])
-        to_m, of_g = grad_m[slot, :, :n], g[i, :, :n]
-        torch.mm(linear, to_m, out=grad_g[slot, :, :n])
+    def run(pack: Pack, slot: int, call: Call) -> None:
+        def columns(flat: Any, rows: int, start: int = slot * most) -> Any:
+            return _columns(flat, rows, start, pack.steps)
+
+        rows, layout = len(pack.elements) * channels, [pack.elements, pack.offsets]
+        inputs = [columns(m_, 2 * channels, pack.start), mix_bias_, *([x_] if norm else []), grad_]
+        inputs += [columns(grad_m_, 2 * channels), grad_x_, s_2, *norm, sums, *layout]
+        call(tail, _units(pack) if norm else rows, 64 * channels * pack.steps, inputs)
+        to_m, of_g = columns(grad_m, 2 * channels), columns(g, channels, pack.start)
+        torch.mm(linear, to_m, out=columns(grad_g, channels))
         if m.dtype == x.dtype:
             grad_linear[slot].addmm_(to_m, of_g.t())
         else:  # sums of bfloat16 products are kept in float32
             grad_linear[slot].add_(torch.mm(to_m, of_g.t()))
-        inputs = [*patterns, x_[e], grad_g_[s], grad_x_[e], *filters, s_1[e], conv_sums[e], n]
-        call(kernels.conv_gelu_backward, channels, 4 * _work(x[e], h0, w), inputs)
+        inputs = [*patterns, x_, columns(grad_g_, channels), grad_x_, *filters, s_1, conv_sums, *layout]
+        call(kernels.conv_gelu_backward, rows, work * pack.steps, inputs)
 
-    _each(shares, element)
+    _each(shares, run)
     total = torch.from_numpy(conv_sums.sum(axis=0)).to(x.dtype)
     grad_h0, grad_h1, grad_w = total.split([h0.shape[1], h0.shape[1], w.shape[1]], dim=1)
-    of_biases = np.split(sums.sum(axis=(0, 1)), [2 * channels, 3 * channels])
+    of_biases = np.split(sums.reshape(-1, sums.shape[-1]).sum(axis=0), [2 * channels, 3 * channels])
     # Clones, because what an operator returns must share no memory.
     others = (grad_w, *(torch.from_numpy(t).to(x.dtype) for t in of_biases))
     grad_w, grad_mix_bias, grad_weight, grad_bias = (t.clone(memory_format=torch.contiguous_format) for t in others)
     return grad_x, grad_h0.flip(1), grad_h1.flip(1), grad_w, grad_linear.sum(0), grad_mix_bias, grad_weight, grad_bias
 
 
-def _units(length: int) -> int:
-    """Into how many units the kernels of a layer norm divide an element."""
+def _shares(x: Tensor, lengths: Tensor | None, threads: int) -> list[list[Pack]]:
+    batch, channels, length = x.shape
+    return packs([length] * batch if lengths is None else lengths.tolist(), channels, threads)
+
+
+def _columns(flat: Any, rows: int, start: int, steps: int) -> Any:
+    """(rows, steps) of a tensor or an array of such packs one after the other, behind `start` steps."""
+    return flat[rows * start : rows * (start + steps)].reshape(rows, steps)
+
+
+def _units(pack: Pack) -> int:
+    """Into how many units the kernels of a layer norm divide a pack."""
     from multiresconv.ops.block_kernels import STEPS
 
-    return -(-length // STEPS)
+    return len(pack.elements) * -(-pack.longest // STEPS)
 
 
-def _shares(steps: list[int], work: int) -> list[list[int]]:
-    """The elements, of so many steps each, as threads take them; last those that do not go round, for all together.
-
-    The same for the same number of threads, and with it the order of the sums.
-    """
-    threads = torch.get_num_threads() if work > _SERIAL_WORK else 1
-    longest_first = sorted(range(len(steps)), key=lambda i: -steps[i])
-    alone = len(steps) // threads * threads
-    shares: list[list[int]] = [[] for _ in range(threads if alone else 0)]
-    for i in longest_first[:alone]:
-        min(shares, key=lambda share: sum(steps[k] for k in share)).append(i)
-    return [*shares, longest_first[alone:]]
-
-
-def _slots(shares: list[list[int]]) -> int:
-    return len(shares) - (not shares[-1])
-
-
-def _each(shares: list[list[int]], element: Callable[[int, int, Call], None]) -> None:
-    """`element(i, slot, call)` for every element of every share, slot being the number of the share."""
+def _each(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:
+    """`run(pack, slot, call)` for every pack of every share, slot being the number of the share."""
 
     def call_here(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
         kernel(*args, 0, units)
 
-    def run(slot: int) -> None:
+    def run_all(slot: int, call: Call) -> None:
         # Autocast and what autograd keeps are settings of a thread, and none of them is for what happens here.
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            for i in shares[slot]:
-                element(i, slot, call_here)
+            for pack in shares[slot]:
+                run(pack, slot, call)
 
-    *alone, rest = shares
-    share(run, len(alone), len(alone))
-    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        for i in rest:
-            element(i, len(alone), parallel)
+    alone = len(shares) - 1
+    share(lambda slot: run_all(slot, call_here), alone, alone)
+    run_all(alone, parallel)
 
 
 torch.library.impl("multiresconv::block", "cpu", _forward)
@@ -225,23 +226,23 @@ torch.library.impl("multiresconv::block_backward", "cpu", _backward)
 
 @torch.library.register_fake("multiresconv::block")
 def _(x: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
-    half, keep = args[-2:]
-    batch, channels, length = x.shape
+    half, _, keep = args[-3:]
     if not keep:
         return x.new_empty(x.shape), x.new_empty(0), x.new_empty(0)
-    g, m = (x.new_empty(batch, size * channels, length, dtype=torch.bfloat16 if half else x.dtype) for size in (1, 2))
+    g, m = (x.new_empty(size * x.numel(), dtype=torch.bfloat16 if half else x.dtype) for size in (1, 2))
     return x.new_empty(x.shape), g, m
 
 
 @torch.library.register_fake("multiresconv::block_backward")
 def _(grad: Tensor, g: Tensor, m: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    h0, h1, w, _, mix_weight, mix_bias, _, _, weight, _, _ = args
+    h0, h1, w, _, mix_weight, mix_bias, _, _, weight, _, _, _ = args
     norm = [x.new_empty(0 if weight is None else x.shape[1]) for _ in range(2)]
     return *(t.new_empty(t.shape) for t in (x, h0, h1, w, mix_weight, mix_bias)), *norm
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight, _, ctx.eps, lengths, _, _ = inputs
+    x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight, _, *others = inputs
+    ctx.eps, lengths, _, ctx.threads, _ = others
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[1:], x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight, lengths)
 
@@ -249,9 +250,9 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 def _gradients(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
     g, m, x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight, lengths = ctx.saved_tensors
     tensors = [g, m, x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight]
-    grads = torch.ops.multiresconv.block_backward.default(grad, *tensors, ctx.eps, lengths)
+    grads = torch.ops.multiresconv.block_backward.default(grad, *tensors, ctx.eps, lengths, ctx.threads)
     norm = grads[6:] if weight is not None else (None, None)
-    return *grads[:4], None, *grads[4:6], None, None, *norm, None, None, None, None
+    return *grads[:4], None, *grads[4:6], None, None, *norm, None, None, None, None, None
 
 
 torch.library.register_autograd("multiresconv::block", _gradients, setup_context=_save_for_backward)
@@ -266,7 +267,3 @@ def _bits(t: Tensor) -> np.ndarray:
 def _scalar(value: float, like: Tensor) -> Any:
     """`value` as a number of the dtype of `like`, so that it promotes nothing."""
     return np.array(value, _array(like[:0]).dtype)[()]
-
-
-def _block_work(x: Tensor, h0: Tensor, w: Tensor) -> int:
-    return _work(x, h0, w) + 2 * x.numel() * x.shape[2]

@@ -2,10 +2,12 @@
 
 `conv_gelu`: the operator, GELU and the channels' dropout, block's input -> linear map's input; `glu_residual`: GLU,
 dropout, residual sum and, where wanted, layer norm, linear map's output and block's input -> block's output. Backward
-computes again what forward did not keep. All sequences are (B, channels, L), contiguous: every loop runs along time.
-Those next to the linear map may be bfloat16, seen as uint16. `scale` (B, D) is what dropout multiplies the channels
-with; `m` (B, 2D, L) comes without the linear map's bias, which is added here. Of every element the first `length` steps
-are worked on; the rest of what is written is 0 in what leaves the block, and left as it is in what does not.
+computes again what forward did not keep.
+
+What enters and leaves the block is (B, D, L), what is next to the linear map a pack, (D, steps): of its elements, k has
+the columns offsets[k]..offsets[k + 1] and is elements[k] of the batch. All are contiguous: every loop runs along time.
+A pack may be bfloat16, seen as uint16. Beyond an element's steps, what leaves the block is 0. `scale` (B, D) is what
+dropout multiplies the channels with; `m` (2D, steps) comes without the linear map's bias, which is added here.
 """
 
 import numpy as np
@@ -19,30 +21,35 @@ STEPS = 128
 
 
 @_kernel
-def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, length, start, stop):
+def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets, start, stop):
     """out = scale * GELU(multires_conv(x)) for rows start..stop, a row being a channel of an element."""
-    channels = x.shape[1]
-    a, rows = np.empty((2, length), x.dtype), np.empty((2, length), x.dtype)
-    y, b = rows[0], rows[1]
+    channels, longest = x.shape[1], _longest(offsets)
+    memory_of_a, memory_of_rows = np.empty(2 * longest, x.dtype), np.empty(2 * longest, x.dtype)
     for row in range(start, stop):
-        i, c = row // channels, row % channels
-        forward_row(first, group, x[i, c][:length], y, lo[c], hi[c], w[c], memory, a, b)
+        i, c, begin, length = _row(row, channels, elements, offsets)
+        a = memory_of_a[: 2 * length].reshape(2, length)
+        rows = memory_of_rows[: 2 * length].reshape(2, length)
+        y, values = rows[0], out[c][begin : begin + length]
+        forward_row(first, group, x[i, c][:length], y, lo[c], hi[c], w[c], memory, a, rows[1])
         for n in range(uintp(length)):
-            out[i, c, n] = narrow(out, scale[i, c] * y[n] * normal(y[n])[0])
+            values[n] = narrow(values, scale[i, c] * y[n] * normal(y[n])[0])
 
 
 @_kernel
-def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, length, start, stop):
+def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, elements, offsets, start, stop):
     """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, D, 2K + width of w) are those of lo, hi, w."""
-    channels = x.shape[1]
-    a, scratch = np.empty((max(len(memory), 2), length), x.dtype), np.empty((7, length), x.dtype)
-    y, grad_y, added, taps = scratch[4], scratch[5], scratch[6], np.empty((2, lo.shape[1]), x.dtype)
+    channels, longest, scales = x.shape[1], _longest(offsets), max(len(memory), 2)
+    memory_of_a, memory_of_rows = np.empty(scales * longest, x.dtype), np.empty(7 * longest, x.dtype)
+    taps = np.empty((2, lo.shape[1]), x.dtype)
     for row in range(start, stop):
-        i, c = row // channels, row % channels
+        i, c, begin, length = _row(row, channels, elements, offsets)
+        a = memory_of_a[: scales * length].reshape(scales, length)
+        scratch = memory_of_rows[: 7 * length].reshape(7, length)
+        y, grad_y, added, g = scratch[4], scratch[5], scratch[6], grad[c][begin : begin + length]
         forward_row(first, group, x[i, c][:length], y, lo[c], hi[c], w[c], memory, a, scratch[0])
         for n in range(uintp(length)):
             cdf, density = normal(y[n])
-            grad_y[n] = scale[i, c] * widen(grad[i, c, n]) * (cdf + y[n] * density)
+            grad_y[n] = scale[i, c] * widen(g[n]) * (cdf + y[n] * density)
         rows = x[i, c][:length], grad_y, added
         backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch[:4], taps, grads[i, c])
         for n in range(uintp(length)):
@@ -50,39 +57,52 @@ def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, 
 
 
 @_kernel
-def glu_residual(m, m_bias, x, out, scale, length, start, stop):
+def glu_residual(m, m_bias, x, out, scale, elements, offsets, start, stop):
     """out = x + scale * GLU(m + m_bias) for rows start..stop."""
     channels = x.shape[1]
     for row in range(start, stop):
-        i, c, gate = row // channels, row % channels, channels + row % channels
-        values = x[i, c][:length]
-        _residual(out[i, c], m[i, c], m[i, gate], m_bias[c], m_bias[gate], values, scale[i, c])
+        i, c, begin, length = _row(row, channels, elements, offsets)
+        gate, end, values = channels + c, begin + length, x[i, c][:length]
+        _residual(out[i, c], m[c][begin:end], m[gate][begin:end], m_bias[c], m_bias[gate], values, scale[i, c])
         out[i, c][length:] = 0
 
 
 @_kernel
-def glu_residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, length, start, stop):
+def glu_residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, elements, offsets, start, stop):
     """The adjoint of `glu_residual`; grads (B, 2D) are those of m_bias."""
     channels = grad.shape[1]
     for row in range(start, stop):
-        i, c, gate = row // channels, row % channels, channels + row % channels
-        g = grad[i, c][:length]
+        i, c, begin, length = _row(row, channels, elements, offsets)
+        gate, end, g = channels + c, begin + length, grad[i, c][:length]
         for n in range(uintp(length)):
             grad_x[i, c, n] = g[n]
         grad_x[i, c][length:] = 0
         grads[i, c], grads[i, gate] = _residual_backward(
-            grad_m[i, c], grad_m[i, gate], m[i, c], m[i, gate], m_bias[c], m_bias[gate], g, scale[i, c]
+            grad_m[c][begin:end],
+            grad_m[gate][begin:end],
+            m[c][begin:end],
+            m[gate][begin:end],
+            m_bias[c],
+            m_bias[gate],
+            g,
+            scale[i, c],
         )
 
 
 @_kernel
-def glu_residual_norm(m, m_bias, x, out, scale, weight, bias, eps, length, start, stop):
-    """out = layer norm of x + scale * GLU(m + m_bias) for units start..stop: STEPS steps of an element, or its last."""
+def glu_residual_norm(m, m_bias, x, out, scale, weight, bias, eps, elements, offsets, start, stop):
+    """out = layer norm of x + scale * GLU(m + m_bias) for units start..stop, a unit being STEPS steps of an element.
+
+    Every element has as many units as the longest.
+    """
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
+    units = _units(_longest(offsets))
     for unit in range(start, stop):
-        i, begin, end = _steps(unit, length)
-        _residuals(z, m[i], m_bias, x[i], scale[i], begin, end)
+        i, at, length, begin, end = _unit(unit, units, elements, offsets)
+        if begin >= end:
+            continue
+        _residuals(z, m, m_bias, x[i], scale[i], at, begin, end)
         _standardise(z, eps, mean, factor, end - begin)
         for c in range(channels):
             row, z_row = out[i, c][begin:end], z[c]
@@ -93,15 +113,21 @@ def glu_residual_norm(m, m_bias, x, out, scale, weight, bias, eps, length, start
 
 
 @_kernel
-def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, length, start, stop):
-    """The adjoint of `glu_residual_norm`; grads (units, 4D) are those of m_bias, weight and bias."""
+def glu_residual_norm_backward(
+    m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, elements, offsets, start, stop
+):
+    """The adjoint of `glu_residual_norm`; grads (B, units of an element, 4D) are those of m_bias, weight and bias."""
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     along_one, along_z = np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     per_channel = x.dtype.type(1) / x.dtype.type(channels)
+    units = _units(_longest(offsets))
     for unit in range(start, stop):
-        i, begin, end = _steps(unit, length)
-        _residuals(z, m[i], m_bias, x[i], scale[i], begin, end)
+        i, at, length, begin, end = _unit(unit, units, elements, offsets)
+        if begin >= end:
+            continue
+        sums = grads[i, begin // STEPS]
+        _residuals(z, m, m_bias, x[i], scale[i], at, begin, end)
         _standardise(z, eps, mean, factor, end - begin)
         along_one[:] = 0
         along_z[:] = 0
@@ -117,7 +143,7 @@ def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight
                 along_one[n] += g[n] * weight[c]
             for n in range(uintp(len(g))):
                 along_z[n] += g[n] * weight[c] * z_row[n]
-            grads[unit, 2 * channels + c], grads[unit, 3 * channels + c] = for_weight, for_bias
+            sums[2 * channels + c], sums[3 * channels + c] = for_weight, for_bias
         for n in range(uintp(STEPS)):
             along_one[n] *= per_channel
             along_z[n] *= per_channel
@@ -125,9 +151,9 @@ def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight
             g, out, gate, z_row = grad[i, c][begin:end], grad_x[i, c][begin:end], channels + c, z[c]
             for n in range(uintp(len(g))):
                 out[n] = factor[n] * (g[n] * weight[c] - along_one[n] - z_row[n] * along_z[n])
-            values, gates = m[i, c][begin:end], m[i, gate][begin:end]
-            to_value, to_gate = grad_m[i, c][begin:end], grad_m[i, gate][begin:end]
-            grads[unit, c], grads[unit, gate] = _residual_backward(
+            values, gates = m[c][at + begin : at + end], m[gate][at + begin : at + end]
+            to_value, to_gate = grad_m[c][at + begin : at + end], grad_m[gate][at + begin : at + end]
+            sums[c], sums[gate] = _residual_backward(
                 to_value, to_gate, values, gates, m_bias[c], m_bias[gate], out, scale[i, c]
             )
             if end == length:
@@ -135,11 +161,29 @@ def glu_residual_norm_backward(m, m_bias, x, grad, grad_m, grad_x, scale, weight
 
 
 @_inline
-def _steps(unit, length):
-    """Element, first and last step of a unit."""
-    units = (length + STEPS - 1) // STEPS
-    begin = (unit % units) * STEPS
-    return unit // units, begin, min(begin + STEPS, length)
+def _longest(offsets):
+    """Steps of the longest element."""
+    return np.max(offsets[1:] - offsets[:-1])
+
+
+@_inline
+def _row(row, channels, elements, offsets):
+    """Element, channel, first column in the pack and number of steps of a row."""
+    k = row // channels
+    return elements[k], row % channels, offsets[k], offsets[k + 1] - offsets[k]
+
+
+@_inline
+def _units(length):
+    return (length + STEPS - 1) // STEPS
+
+
+@_inline
+def _unit(unit, units, elements, offsets):
+    """Element, its first column in the pack, its number of steps, and which of them are the unit."""
+    k, begin = unit // units, (unit % units) * STEPS
+    length = offsets[k + 1] - offsets[k]
+    return elements[k], offsets[k], length, begin, min(begin + STEPS, length)
 
 
 @_inline
@@ -150,11 +194,11 @@ def _residual(z, value, gate, value_bias, gate_bias, x, scale):
 
 
 @_inline
-def _residuals(z, m, m_bias, x, scale, begin, end):
-    """z = x + scale * GLU(m + m_bias) of the steps begin..end; z (D, STEPS)."""
+def _residuals(z, m, m_bias, x, scale, at, begin, end):
+    """z = x + scale * GLU(m + m_bias) of the steps begin..end of the element from column `at` on; z (D, STEPS)."""
     channels = len(x)
     for c in range(channels):
-        values, gates = m[c][begin:end], m[channels + c][begin:end]
+        values, gates = m[c][at + begin : at + end], m[channels + c][at + begin : at + end]
         _residual(z[c], values, gates, m_bias[c], m_bias[channels + c], x[c][begin:end], scale[c])
 
 

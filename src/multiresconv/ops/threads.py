@@ -18,12 +18,12 @@ from typing import Any
 import torch
 
 # Multiply-adds below which a second thread costs more than it brings.
-_SERIAL_WORK = 1 << 20
+SERIAL_WORK = 1 << 20
 
 
 def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
     """Call `kernel(*args, start, stop)` on pieces of range(units), `work` multiply-adds in all, on several threads."""
-    threads = min(torch.get_num_threads(), units, -(-work // _SERIAL_WORK))
+    threads = min(torch.get_num_threads(), units, -(-work // SERIAL_WORK))
     if threads <= 1:
         kernel(*args, 0, units)
         return
