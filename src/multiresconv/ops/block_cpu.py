@@ -15,8 +15,9 @@ from torch import Tensor
 
 from multiresconv.ops.cpu import _array, _filters, _no_second_derivative, _patterns, _work
 from multiresconv.ops.cpu_memory import empty
+from multiresconv.ops.direct import direct
 from multiresconv.ops.packing import Pack, packs
-from multiresconv.ops.threads import SERIAL_WORK, parallel, share
+from multiresconv.ops.threads import parallel, share, threads_for
 
 
 def block_cpu(
@@ -44,24 +45,24 @@ def block_cpu(
     """
     weight, bias, eps = norm or (None, None, 0.0)
     half, keep = dtype == torch.bfloat16, torch.is_grad_enabled()
-    work = _work(x, *conv[1:]) + 2 * x.numel() * x.shape[2]
-    threads = torch.get_num_threads() if work > SERIAL_WORK else 1
-    run = torch.ops.multiresconv.block.default
-    y, *_ = run(x.transpose(1, 2), *conv, memory, *mix, *scales, weight, bias, eps, lengths, half, threads, keep)
+    tensors = (x.transpose(1, 2), *conv)
+    others = (*mix, *scales, weight, bias)
+    run = _Block.apply if direct(*tensors, *others, lengths) else torch.ops.multiresconv.block.default
+    y, *_ = run(*tensors, memory, *others, eps, lengths, half, keep)
     return y.transpose(1, 2)
 
 
 torch.library.define(
     "multiresconv::block",
     "(Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, Tensor mix_bias, Tensor scale_1, "
-    "Tensor scale_2, Tensor? weight, Tensor? bias, float eps, Tensor? lengths, bool half, int threads, "
-    "bool keep) -> (Tensor, Tensor, Tensor)",
+    "Tensor scale_2, Tensor? weight, Tensor? bias, float eps, Tensor? lengths, bool half, bool keep) "
+    "-> (Tensor, Tensor, Tensor, Tensor)",
 )
 torch.library.define(
     "multiresconv::block_backward",
     "(Tensor grad, Tensor g, Tensor m, Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, "
     "Tensor mix_bias, Tensor scale_1, Tensor scale_2, Tensor? weight, float eps, Tensor? lengths, "
-    "int threads) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "Tensor threads) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 
 # Calls a kernel with its arguments on `units` of `work` multiply-adds in all: here, or on several threads.
@@ -83,14 +84,15 @@ def _forward(
     eps: float,
     lengths: Tensor | None,
     half: bool,
-    threads: int,
     keep: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The output, and what backward needs beside the arguments: the linear map's input and output, or nothing."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The output, and what backward needs beside the arguments: the linear map's input and output, both in packs, or
+    nothing, and the number of threads that the packs are for."""
     from multiresconv.ops import block_kernels as kernels
     from multiresconv.ops.cpu_kernels import GROUP
 
     channels, dtype = x.shape[1], torch.bfloat16 if half else x.dtype
+    threads = threads_for(2 * (_work(x, h0, w) + (2 * channels + 64) * x.numel()))
     shares = _shares(x, lengths, threads)
     most = max((pack.steps for share in shares for pack in share), default=0)
     room = len(x) * x.shape[2] if keep else len(shares) * most
@@ -115,7 +117,8 @@ def _forward(
         call(tail, _units(pack) if norm else rows, 32 * channels * pack.steps, inputs)
 
     _each(shares, run)
-    return (out, g, m) if keep else (out, x.new_empty(0), x.new_empty(0))
+    kept = (g, m) if keep else (x.new_empty(0), x.new_empty(0))
+    return out, *kept, torch.tensor(threads)
 
 
 def _backward(
@@ -134,14 +137,14 @@ def _backward(
     weight: Tensor | None,
     eps: float,
     lengths: Tensor | None,
-    threads: int,
+    threads: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, h0, h1, w, the linear map's weight and bias, and the norm's (empty without one)."""
     from multiresconv.ops import block_kernels as kernels
     from multiresconv.ops.cpu_kernels import GROUP
 
     batch, channels = x.shape[:2]
-    shares = _shares(x, lengths, threads)
+    shares = _shares(x, lengths, int(threads))
     most = max((pack.steps for share in shares for pack in share), default=0)
     room = len(shares) * most
     grad_x = empty(x.shape, x.dtype)
@@ -188,7 +191,7 @@ def _backward(
 
 def _shares(x: Tensor, lengths: Tensor | None, threads: int) -> list[list[Pack]]:
     batch, channels, length = x.shape
-    return packs([length] * batch if lengths is None else lengths.tolist(), channels, threads)
+    return packs((length,) * batch if lengths is None else tuple(lengths.tolist()), channels, threads)
 
 
 def _columns(flat: Any, rows: int, start: int, steps: int) -> Any:
@@ -217,7 +220,8 @@ def _each(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> N
 
     alone = len(shares) - 1
     share(lambda slot: run_all(slot, call_here), alone, alone)
-    run_all(alone, parallel)
+    if shares[alone]:
+        run_all(alone, parallel)
 
 
 torch.library.impl("multiresconv::block", "cpu", _forward)
@@ -225,12 +229,11 @@ torch.library.impl("multiresconv::block_backward", "cpu", _backward)
 
 
 @torch.library.register_fake("multiresconv::block")
-def _(x: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
-    half, _, keep = args[-3:]
-    if not keep:
-        return x.new_empty(x.shape), x.new_empty(0), x.new_empty(0)
-    g, m = (x.new_empty(size * x.numel(), dtype=torch.bfloat16 if half else x.dtype) for size in (1, 2))
-    return x.new_empty(x.shape), g, m
+def _(x: Tensor, *args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    half, keep = args[-2:]
+    dtype = torch.bfloat16 if half and keep else x.dtype
+    g, m = (x.new_empty(size * x.numel() if keep else 0, dtype=dtype) for size in (1, 2))
+    return x.new_empty(x.shape), g, m, x.new_empty((), dtype=torch.int64)
 
 
 @torch.library.register_fake("multiresconv::block_backward")
@@ -240,19 +243,34 @@ def _(grad: Tensor, g: Tensor, m: Tensor, x: Tensor, *args: Any) -> tuple[Tensor
     return *(t.new_empty(t.shape) for t in (x, h0, h1, w, mix_weight, mix_bias)), *norm
 
 
-def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight, _, *others = inputs
-    ctx.eps, lengths, _, ctx.threads, _ = others
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight, _, ctx.eps, lengths, _, _ = inputs
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[1:], x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight, lengths)
+    tensors = [x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight, lengths]
+    ctx.save_for_backward(*output[1:], *tensors)
 
 
 def _gradients(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
-    g, m, x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight, lengths = ctx.saved_tensors
+    g, m, threads, x, h0, h1, w, mix_weight, mix_bias, scale_1, scale_2, weight, lengths = ctx.saved_tensors
     tensors = [g, m, x, h0, h1, w, ctx.memory, mix_weight, mix_bias, scale_1, scale_2, weight]
-    grads = torch.ops.multiresconv.block_backward.default(grad, *tensors, ctx.eps, lengths, ctx.threads)
+    once = direct(grad, g, x) and not torch.is_grad_enabled()
+    run: Any = _backward if once else torch.ops.multiresconv.block_backward.default
+    grads = run(grad, *tensors, ctx.eps, lengths, threads)
     norm = grads[6:] if weight is not None else (None, None)
-    return *grads[:4], None, *grads[4:6], None, None, *norm, None, None, None, None, None
+    return *grads[:4], None, *grads[4:6], None, None, *norm, None, None, None, None
+
+
+class _Block(torch.autograd.Function):
+    """The operator, directly."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        output = _forward(*inputs)
+        _save_for_backward(ctx, inputs, output)
+        ctx.mark_non_differentiable(*output[1:])
+        return output
+
+    backward = staticmethod(_gradients)
 
 
 torch.library.register_autograd("multiresconv::block", _gradients, setup_context=_save_for_backward)

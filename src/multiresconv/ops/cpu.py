@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multiresconv.ops.direct import direct
 from multiresconv.ops.threads import parallel
 
 # Steps up to which a row and all its scales stay in the caches; beyond, it is worked on in parts.
@@ -20,7 +21,25 @@ LONG = 1 << 17
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
     """y of `multires_conv`; shapes as in `multires_conv_reference`. Differentiable once."""
-    return torch.ops.multiresconv.cpu_forward.default(x, h0, h1, w, memory)
+    run = _Convolution.apply if direct(x, h0, h1, w) else torch.ops.multiresconv.cpu_forward.default
+    return run(x, h0, h1, w, memory)
+
+
+class _Convolution(torch.autograd.Function):
+    """The operator below, directly."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
+        ctx.memory = memory
+        ctx.save_for_backward(x, h0, h1, w)
+        return _forward(x, h0, h1, w, memory)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        tensors = *grads, *ctx.saved_tensors
+        once = direct(*tensors) and not torch.is_grad_enabled()
+        run: Any = _backward if once else torch.ops.multiresconv.cpu_backward.default
+        return *run(*tensors, ctx.memory), None
 
 
 # `torch.library.custom_op` would say this in less, but its first call imports torch._dynamo, for a second.

@@ -4,6 +4,7 @@ A pack is (channels, steps), the valid steps of its elements side by side, so th
 matrix product and every kernel is called once.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,8 @@ class Pack(NamedTuple):
     start: int
 
 
-def packs(lengths: list[int], channels: int, threads: int) -> list[list[Pack]]:
+@functools.lru_cache(maxsize=64)  # backward asks for forward's, one block for those of the one before
+def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pack]]:
     """The packs of elements of so many steps each, as threads take them; last those for all threads together.
 
     The same for the same number of threads, and with it the order of sums.
@@ -52,7 +54,7 @@ def packs(lengths: list[int], channels: int, threads: int) -> list[list[Pack]]:
     return divided
 
 
-def _cut(share: list[int], lengths: list[int], most: int) -> list[list[int]]:
+def _cut(share: list[int], lengths: tuple[int, ...], most: int) -> list[list[int]]:
     """Runs of a share of at most `most` steps, or one element."""
     runs: list[list[int]] = []
     room = 0

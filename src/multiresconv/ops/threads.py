@@ -17,17 +17,22 @@ from typing import Any
 
 import torch
 
-# Multiply-adds below which a second thread costs more than it brings.
-SERIAL_WORK = 1 << 20
+# Multiply-adds below which a second thread costs more than it brings: a quarter of a millisecond.
+_SERIAL_WORK = 1 << 23
+
+
+def threads_for(work: int) -> int:
+    """How many threads are worth it for so many multiply-adds."""
+    return max(1, min(torch.get_num_threads(), -(-work // _SERIAL_WORK)))
 
 
 def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
     """Call `kernel(*args, start, stop)` on pieces of range(units), `work` multiply-adds in all, on several threads."""
-    threads = min(torch.get_num_threads(), units, -(-work // SERIAL_WORK))
+    threads = min(threads_for(work), units)
     if threads <= 1:
         kernel(*args, 0, units)
         return
-    pieces = min(units, 4 * threads)
+    pieces = min(units, max(threads, min(work // _SERIAL_WORK, 4 * threads)))  # each has its price, too
 
     def run(piece: int) -> None:
         kernel(*args, piece * units // pieces, (piece + 1) * units // pieces)
