@@ -99,9 +99,13 @@ def markdown(report: dict) -> str:
         "|---" * (1 + len(names)) + "|",
     ]
     for batch, row in report["seconds"].items():
-        cells = [f"{seconds:.3g} ({seconds / row['streamed']:.3g}x)" for seconds in row.values()]
+        cells = [f"{three_digits(taken)} ({three_digits(taken / row['streamed'])}x)" for taken in row.values()]
         lines.append(f"| {batch} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def three_digits(number: float) -> str:
+    return f"{float(f'{number:.3g}'):,.10g}"
 
 
 def main() -> None:
