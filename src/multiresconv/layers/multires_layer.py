@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal, TypedDict, get_args, overload
+from typing import Any, Literal, TypedDict, overload
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from multiresconv.ops import (
     wavelet_taps,
     weight_size,
 )
+from multiresconv.ops.conv import check_backend
 from multiresconv.ops.streaming import state_size
 
 Memory = Literal["fading"] | int | Sequence[int]
@@ -84,8 +85,7 @@ class MultiresLayer(nn.Module):
         super().__init__()
         if d_model < 1:
             raise ValueError(f"d_model: expected at least 1, got {d_model}")
-        if backend not in get_args(Backend):
-            raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
+        check_backend(backend)
         if wavelet is None:
             kernel_size = 2 if kernel_size is None else kernel_size
         elif kernel_size is not None:

@@ -12,6 +12,7 @@ from multiresconv.ops.reference import multires_conv_reference
 from multiresconv.ops.tree import weight_size
 
 Backend = Literal["auto", "reference", "cpu", "triton"]
+_BACKENDS = get_args(Backend)
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -51,10 +52,7 @@ def multires_conv(
         ImportError: "triton" without Triton.
     """
     memory = check_arguments(x, h0, h1, w, memory)
-    if backend not in get_args(Backend):
-        raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
-    if backend == "cpu" and x.device.type != "cpu":
-        raise RuntimeError(f"backend: 'cpu' needs tensors on the CPU, x is on {x.device}; use 'auto' or 'reference'")
+    check_backend(backend, x)
     fused = backend == "cpu" or (backend == "auto" and x.device.type == "cpu")
     run = multires_conv_cpu if fused else multires_conv_reference
     with _without_autocast(x.device.type):
@@ -92,6 +90,14 @@ def _without_autocast(device_type: str) -> AbstractContextManager[object]:
     if device_type != "meta" and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
+
+
+def check_backend(backend: Backend, x: Tensor | None = None) -> None:
+    """Raise unless there is such a backend and, given x, "cpu" is only named where x is on the CPU."""
+    if backend not in _BACKENDS:
+        raise ValueError(f"backend: expected one of {', '.join(_BACKENDS)}, got {backend!r}")
+    if backend == "cpu" and x is not None and not x.is_cpu:
+        raise RuntimeError(f"backend: 'cpu' needs tensors on the CPU, x is on {x.device}; use 'auto' or 'reference'")
 
 
 def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> tuple[int, ...]:

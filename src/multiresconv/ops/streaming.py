@@ -10,13 +10,13 @@ steps each row has behind it. Clone it, save it with safetensors, move it, pick 
 rows of different streams with `torch.cat`.
 """
 
+import functools
 from collections.abc import Sequence
-from typing import get_args
 
 import torch
 from torch import Tensor
 
-from multiresconv.ops.conv import Backend, _without_autocast, check_arguments
+from multiresconv.ops.conv import Backend, _without_autocast, check_arguments, check_backend
 from multiresconv.ops.streaming_cpu import advance_cpu
 from multiresconv.ops.streaming_reference import chunk_reference, line_sizes, step_reference
 
@@ -26,6 +26,7 @@ State = dict[str, Tensor]
 _LARGEST_STATE = 1 << 40
 
 
+@functools.cache
 def state_size(kernel_size: int, memory: tuple[int, ...]) -> int:
     """S, the slots of all delay lines: (K-1)(2^J - 1), and (m_j-1)*2^j for each m_j > 1."""
     return sum(line_sizes(kernel_size, memory))
@@ -94,18 +95,18 @@ def multires_conv_step(
     """
     if x.ndim != 2:
         raise ValueError(f"x: expected shape (batch, channels), got {tuple(x.shape)}")
-    memory = check_arguments(x[:, :, None], h0, h1, w, memory)
+    memory = check_arguments(x.unsqueeze(2), h0, h1, w, memory)
     _check_backend(backend, x)
     check_state(state, (len(x), state_size(h0.shape[1], memory), x.shape[1]), x)
     refuse_gradients(x, state)
-    with torch.no_grad(), _without_autocast(x.device.type):
-        lines, position = writable(state["lines"]), state["position"]
-        wide, h0, h1, w = (t.to(lines.dtype) for t in (x, h0, h1, w))
-        if _fused(backend, x):
-            y = advance_cpu(wide[:, None], lines, position, h0, h1, w, memory)[:, 0]
-        else:
+    lines, position = writable(state["lines"]), state["position"]
+    wide, h0, h1, w = (t.to(lines.dtype) for t in (x, h0, h1, w))
+    if _fused(backend, x):
+        y = advance_cpu(wide.unsqueeze(1), lines, position, h0, h1, w, memory).squeeze(1)
+    else:
+        with torch.no_grad(), _without_autocast(x.device.type):
             y = step_reference(wide, lines, position, h0, h1, w, memory)
-        return y.to(x.dtype), {"lines": lines, "position": position + 1}
+    return y.to(x.dtype), {"lines": lines, "position": position + 1}
 
 
 def multires_conv_chunk(
@@ -187,10 +188,7 @@ def writable(lines: Tensor) -> Tensor:
 
 
 def _check_backend(backend: Backend, x: Tensor) -> None:
-    if backend not in get_args(Backend):
-        raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
-    if backend == "cpu" and x.device.type != "cpu":
-        raise RuntimeError(f"backend: 'cpu' needs tensors on the CPU, x is on {x.device}; use 'auto' or 'reference'")
+    check_backend(backend, x)
     if backend == "triton" and x.device.type != "cuda":
         raise RuntimeError(
             f"backend: 'triton' needs tensors on a CUDA device, x is on {x.device}; use 'auto' or 'reference'"

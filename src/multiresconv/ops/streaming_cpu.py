@@ -25,19 +25,11 @@ def advance_cpu(
 
     batch, length, channels = x.shape
     y = torch.empty(batch, length, channels, dtype=x.dtype)
-    args = [
-        _array(x),
-        y.numpy(),
-        _row_addresses(lines),
-        lines.shape[1],
-        _array(position),
-        _array(h0.flip(1).t()),
-        _array(h1.flip(1).t()),
-        _array(w.t()),
-        np.array(memory, np.int64),
-    ]
+    rows = [lines.data_ptr(), lines.stride(0) * lines.element_size(), lines.shape[1]]
+    parameters = [_array(h0), _array(h1), _array(w), np.array(memory, np.int64)]
     units = batch * -(-channels // streaming_kernels.BLOCK)
-    parallel(streaming_kernels.advance, units, 2 * x.numel() * h0.shape[1] * w.shape[1], args)
+    work = 2 * x.numel() * h0.shape[1] * w.shape[1]
+    parallel(streaming_kernels.advance, units, work, [_array(x), y.numpy(), *rows, _array(position), *parameters])
     return y
 
 
@@ -120,9 +112,3 @@ def check_blocks(blocks: Sequence[BlockTensors]) -> CheckedBlocks | None:
 
 def _array(t: Tensor) -> np.ndarray:
     return t.detach().contiguous().numpy()
-
-
-def _row_addresses(lines: Tensor) -> np.ndarray:
-    """Where each row of lines (B, S, D) begins: rows are dense, the whole need not be."""
-    stride = lines.stride(0) * lines.element_size()
-    return np.array([lines.data_ptr() + row * stride for row in range(len(lines))], np.int64)

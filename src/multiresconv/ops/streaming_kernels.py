@@ -1,8 +1,8 @@
 """Numba kernels of streaming: the operator step by step on delay lines, and a step of whole blocks in one call.
 
 Delay lines as in `streaming`. Neighbours in memory are channels, so every loop over channels is a vector loop, with
-unsigned indices as in `cpu_kernels`. Taps come here *newest first* and as (K, D), weights as (W, D). A position may be
-any integer: Numba's remainder is Python's, never negative, so that no state leads out of its lines.
+unsigned indices as in `cpu_kernels`; taps are turned round for it, to (K, D) and *newest first*, and weights to (W, D).
+A position may be any integer: Numba's remainder is Python's, never negative, so that no state leads out of its lines.
 """
 
 # Numba's intrinsics take one argument less than their definition, which type checkers read.
@@ -21,20 +21,26 @@ BLOCK = 128
 
 
 @_kernel
-def advance(x, y, rows, slots, position, lo, hi, w, memory, start, stop):
+def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start, stop):
     """Steps x -> y, both (B, L, D), for the units start..stop; a unit is BLOCK channels of a row, or its last.
 
-    rows (B,): the addresses of each row's delay lines (slots, D). position (B,), lo and hi (K, D), w (W, D).
+    first_row: address of the first row's delay lines (slots, D); the next one's are row_size bytes further, and so on.
+    position (B,), h0 and h1 (D, K), w (D, W).
     """
-    channels = x.shape[2]
+    channels, dtype = x.shape[2], x.dtype
     blocks = (channels + BLOCK - 1) // BLOCK
-    scratch = np.empty((3, channels), x.dtype)
+    scratch = np.empty((3, channels), dtype)
+    lo, hi = np.empty(h0.shape[::-1], dtype), np.empty(h1.shape[::-1], dtype)
+    weights = np.empty(w.shape[::-1], dtype)
+    _transpose(lo, h0, True)
+    _transpose(hi, h1, True)
+    _transpose(weights, w, False)
     for unit in range(start, stop):
         row, first = unit // blocks, unit % blocks * BLOCK
         last = min(first + BLOCK, channels)
-        lines = carray(_pointer(rows[row]), (slots, channels), x.dtype)
+        lines = carray(_pointer(first_row + row * row_size), (slots, channels), dtype)
         for n in range(x.shape[1]):
-            _step(x[row, n], y[row, n], lines, position[row] + n, lo, hi, w, memory, scratch, first, last)
+            _step(x[row, n], y[row, n], lines, position[row] + n, lo, hi, weights, memory, scratch, first, last)
 
 
 @_inline
