@@ -92,7 +92,7 @@ def _forward(
     from multiresconv.ops.cpu_kernels import GROUP
 
     channels, dtype = x.shape[1], torch.bfloat16 if half else x.dtype
-    threads = threads_for(2 * (_work(x, h0, w) + (2 * channels + 64) * x.numel()))
+    threads = threads_for(2 * (_work(x, h0, w) + (2 * channels + 96) * x.numel()))
     shares = _shares(x, lengths, threads)
     most = max((pack.steps for share in shares for pack in share), default=0)
     room = len(x) * x.shape[2] if keep else len(shares) * most
@@ -114,7 +114,7 @@ def _forward(
         call(kernels.conv_gelu, rows, work * pack.steps, inputs)
         torch.mm(linear, columns(g, channels), out=columns(m, 2 * channels))
         inputs = [columns(m_, 2 * channels), mix_bias_, x_, out_, s_2, *norm, *layout]
-        call(tail, _units(pack) if norm else rows, 32 * channels * pack.steps, inputs)
+        call(tail, _units(pack) if norm else rows, 96 * channels * pack.steps, inputs)
 
     _each(shares, run)
     kept = (g, m) if keep else (x.new_empty(0), x.new_empty(0))
@@ -169,7 +169,7 @@ def _backward(
         rows, layout = len(pack.elements) * channels, [pack.elements, pack.offsets]
         inputs = [columns(m_, 2 * channels, pack.start), mix_bias_, *([x_] if norm else []), grad_]
         inputs += [columns(grad_m_, 2 * channels), grad_x_, s_2, *norm, sums, *layout]
-        call(tail, _units(pack) if norm else rows, 64 * channels * pack.steps, inputs)
+        call(tail, _units(pack) if norm else rows, 192 * channels * pack.steps, inputs)
         to_m, of_g = columns(grad_m, 2 * channels), columns(g, channels, pack.start)
         torch.mm(linear, to_m, out=columns(grad_g, channels))
         if m.dtype == x.dtype:

@@ -19,6 +19,8 @@ import torch
 
 # Multiply-adds below which a second thread costs more than it brings: a quarter of a millisecond.
 _SERIAL_WORK = 1 << 23
+# What a thread takes at once, at least: it must ask for Python's lock each time, and another may be late.
+_PIECE_WORK = 1 << 21
 
 
 def threads_for(work: int) -> int:
@@ -32,7 +34,7 @@ def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]
     if threads <= 1:
         kernel(*args, 0, units)
         return
-    pieces = min(units, max(threads, min(work // _SERIAL_WORK, 4 * threads)))  # each has its price, too
+    pieces = min(units, max(threads, min(work // _PIECE_WORK, 4 * threads)))
 
     def run(piece: int) -> None:
         kernel(*args, piece * units // pieces, (piece + 1) * units // pieces)
