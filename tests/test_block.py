@@ -64,10 +64,11 @@ def cases(draw: st.DrawFn, dtype: torch.dtype, shortest: int = 1) -> tuple[Multi
         memory=memory,
         norm=draw(st.sampled_from(["layer", "batch"])),
         dropout=draw(st.sampled_from([0.0, 0.4])),
+        projection=draw(st.booleans()),
         dtype=dtype,
     )
     for name, p in block.named_parameters():
-        if name.startswith(("norm", "mix.bias")):
+        if name.startswith(("norm", "mix.bias", "projection.bias")):
             nn.init.normal_(p)
     if isinstance(block.norm, MaskedBatchNorm):
         shortest += shortest == batch == 1  # one step has no variance
@@ -100,10 +101,12 @@ def test_equals_its_parts_in_float32(case: tuple[MultiresBlock, Tensor, Tensor |
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
-def test_under_autocast_as_precise_as_the_parts(norm: Any) -> None:
-    """The linear map is in bfloat16, and nothing else loses precision: not much further away than the parts are."""
+@pytest.mark.parametrize("projection", [False, True])
+def test_under_autocast_as_precise_as_the_parts(norm: Any, projection: bool) -> None:
+    """The linear maps are in bfloat16, and nothing else loses precision: not much further away than the parts are."""
     torch.manual_seed(0)
-    block, x = MultiresBlock(48, kernel_size=3, depth=6, norm=norm), torch.randn(4, 200, 48)
+    block = MultiresBlock(48, kernel_size=3, depth=6, norm=norm, projection=projection)
+    x = torch.randn(4, 200, 48)
     exact = results(block, "reference", x)
     fused, parts = results(block, "cpu", x, half=True), results(block, "reference", x, half=True)
     for name in exact:
@@ -118,7 +121,8 @@ def test_under_autocast_as_precise_as_the_parts(norm: Any) -> None:
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_any_number_of_threads(threads: int, batch: int, norm: Any) -> None:
     torch.manual_seed(0)
-    block, x = MultiresBlock(32, kernel_size=2, depth=9, norm=norm).double(), torch.randn(batch, 600, 32).double()
+    block = MultiresBlock(32, kernel_size=2, depth=9, norm=norm, projection=batch > 1).double()
+    x = torch.randn(batch, 600, 32).double()
     fused = results(block, "cpu", x)
     assert_same(fused, results(block, "reference", x), 1e-10)
     again = results(block, "cpu", x)
@@ -148,14 +152,16 @@ def runs_fused(block: MultiresBlock, x: Tensor) -> bool:
 def test_is_fused_where_it_is_itself() -> None:
     assert runs_fused(MultiresBlock(4, depth=3), torch.randn(2, 9, 4))
     assert runs_fused(MultiresBlock(4, depth=3, norm="batch"), torch.randn(2, 9, 4))
+    assert runs_fused(MultiresBlock(4, depth=3, projection=True), torch.randn(2, 9, 4))
     assert not runs_fused(MultiresBlock(4, depth=3, backend="reference"), torch.randn(2, 9, 4))
     assert not runs_fused(MultiresBlock(4, depth=3, dtype=torch.bfloat16), torch.randn(2, 9, 4, dtype=torch.bfloat16))
 
 
-@pytest.mark.parametrize("part", ["conv", "mix", "dropout", "norm"])
+@pytest.mark.parametrize("part", ["conv", "mix", "dropout", "projection", "norm"])
 @pytest.mark.parametrize("kind", ["forward hook", "forward pre-hook", "backward hook", "another"])
 def test_a_part_that_is_hooked_or_exchanged_is_called(part: str, kind: str) -> None:
-    block, x, calls = MultiresBlock(4, depth=3), torch.randn(2, 9, 4, requires_grad=True), []
+    block, x = MultiresBlock(4, depth=3, projection=True), torch.randn(2, 9, 4, requires_grad=True)
+    calls = []
     module = block.get_submodule(part)
     if kind == "forward hook":
         module.register_forward_hook(lambda *args: calls.append(args))
@@ -211,7 +217,7 @@ def test_backward_may_come_twice() -> None:
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
 def test_torch_compile_sees_one_operator(norm: Any) -> None:
-    block = MultiresBlock(4, depth=3, norm=norm)
+    block = MultiresBlock(4, depth=3, norm=norm, projection=norm == "layer")
     lengths = torch.tensor([9, 4])
     x = torch.randn(2, 9, 4, requires_grad=True)
     fast = torch.compile(block, backend="aot_eager", fullgraph=True)

@@ -116,12 +116,12 @@ class MultiresBlock(nn.Module):
 
     def _fuses(self, x: Tensor) -> bool:
         """Whether the kernel does what the parts would: none is exchanged, hooked, parametrized or elsewhere."""
-        parts = conv, mix, dropout, norm = self.conv, self.mix, self.dropout, self.norm
-        types = tuple(type(part) for part in (self, conv, mix, dropout))
+        conv, mix, dropout, projection, norm = self.conv, self.mix, self.dropout, self.projection, self.norm
+        parts = [conv, mix, dropout, norm] if projection is None else [conv, mix, dropout, norm, projection]
+        types = tuple(type(part) for part in (self, conv, mix, dropout, projection or mix))
         if (
-            types != (MultiresBlock, MultiresLayer, nn.Linear, ChannelDropout)
+            types != (MultiresBlock, MultiresLayer, nn.Linear, ChannelDropout, nn.Linear)
             or type(norm) not in (nn.LayerNorm, MaskedBatchNorm)
-            or self.projection is not None
             or conv.backend not in ("auto", "cpu")
             or any(part._forward_hooks or part._forward_pre_hooks for part in (self, *parts))
             or any(part._backward_hooks or part._backward_pre_hooks for part in (self, *parts))
@@ -132,6 +132,8 @@ class MultiresBlock(nn.Module):
             return False
         taps = (width, conv.kernel_size)
         shapes = {conv: (taps, taps, conv.w.shape), mix: ((2 * width, width), (2 * width,)), norm: ((width,), (width,))}
+        if projection is not None:
+            shapes[projection] = ((width, width), (width,))
         return (
             x.is_cpu
             and dtype in (torch.float32, torch.float64)
@@ -146,8 +148,8 @@ class MultiresBlock(nn.Module):
 
     def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """What `_mix` gives, by `block_cpu`."""
-        conv, mix, norm = self.conv, self.mix, self.norm
-        # Autocast is for the linear map; what is added up from block to block keeps its precision.
+        conv, mix, projection, norm = self.conv, self.mix, self.projection, self.norm
+        # Autocast is for the linear maps; what is added up from block to block keeps its precision.
         x = x.to(conv.h0.dtype)
         half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32
         dtype = torch.bfloat16 if half else x.dtype
@@ -158,6 +160,7 @@ class MultiresBlock(nn.Module):
             conv.memory,
             (mix.weight, mix.bias),
             (self.dropout.scale(x), self.dropout.scale(x)),
+            None if projection is None else (projection.weight, projection.bias),
             layer_norm,
             dtype,
             lengths,

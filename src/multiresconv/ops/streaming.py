@@ -10,7 +10,6 @@ steps each row has behind it. Clone it, save it with safetensors, move it, pick 
 rows of different streams with `torch.cat`.
 """
 
-import functools
 from collections.abc import Sequence
 
 import torch
@@ -26,7 +25,6 @@ State = dict[str, Tensor]
 _LARGEST_STATE = 1 << 40
 
 
-@functools.cache
 def state_size(kernel_size: int, memory: tuple[int, ...]) -> int:
     """S, the slots of all delay lines: (K-1)(2^J - 1), and (m_j-1)*2^j for each m_j > 1."""
     return sum(line_sizes(kernel_size, memory))
