@@ -58,8 +58,8 @@ def test_no_element() -> None:
 def test_a_block_computes_the_same_however_it_packs(numbers: int, norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     block = MultiresBlock(20, depth=8, kernel_size=3, norm=norm).double()
-    lengths = torch.tensor([90, 1, 33, 300, 7, 250, 16])
-    x, gradients = torch.randn(7, 300, 20).double(), []
+    lengths = torch.tensor([90, 1, 33, 300, 7, 250, 16, *range(20, 60)])  # of short ones, sixteen are joined
+    x, gradients = torch.randn(len(lengths), 300, 20).double(), []
     monkeypatch.setattr(packing, "_PACK", numbers)
     packs.cache_clear()
     for backend in ("cpu", "reference"):

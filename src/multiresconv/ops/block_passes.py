@@ -68,7 +68,7 @@ def forward_block(
 
         rows, layout, work_each = len(pack.elements) * channels, [pack.elements, pack.offsets], channels * pack.steps
         inputs = [*patterns, x_, columns(g_, channels), *filters, s_1, *layout]
-        call(kernels.conv_gelu, rows, work * pack.steps, inputs)
+        call(kernels.conv_gelu, _groups(pack) * channels, work * pack.steps, inputs)
         torch.mm(linear, columns(g, channels), out=columns(m, 2 * channels))
         branch, scale = columns(m_, 2 * channels), s_2
         if second is not None:
@@ -128,7 +128,7 @@ def backward_block(
     branch_bias = mix_bias_ if projection_bias is None else _array(projection_bias)
     patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
     # Sums of each (element, channel) or (element, unit), added up below in a fixed order.
-    conv_sums = np.empty((batch, channels, 2 * h0.shape[1] + w.shape[1]))
+    conv_sums = np.zeros((batch, channels, 2 * h0.shape[1] + w.shape[1]))
     gate_sums = np.zeros((batch, 2 * channels))
     if weight is None:
         tail, norm, sums = kernels.residual_backward, [], np.zeros((batch, 2 * channels))
@@ -164,7 +164,7 @@ def backward_block(
         torch.mm(linear, to_m, out=columns(grad_g, channels))
         add_product(grad_linear[slot], to_m, columns(g, channels, pack.start))
         inputs = [*patterns, x_, columns(grad_g_, channels), grad_x_, *filters, s_1, conv_sums, *layout]
-        call(kernels.conv_gelu_backward, rows, work * pack.steps, inputs)
+        call(kernels.conv_gelu_backward, _groups(pack) * channels, work * pack.steps, inputs)
 
     _each(shares, run)
     total = torch.from_numpy(conv_sums.sum(axis=0)).to(x.dtype)
@@ -195,6 +195,14 @@ def _units(pack: Pack) -> int:
     from multiresconv.ops.block_kernels import STEPS
 
     return len(pack.elements) * -(-pack.longest // STEPS)
+
+
+def _groups(pack: Pack) -> int:
+    """How many groups of elements the kernels of the operator make of a pack."""
+    from multiresconv.ops.block_kernels import SHORT
+    from multiresconv.ops.cpu_kernels import BLOCK
+
+    return -(-len(pack.elements) // BLOCK) if pack.longest <= SHORT else len(pack.elements)
 
 
 def _each(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:

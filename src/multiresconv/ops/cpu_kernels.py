@@ -47,9 +47,9 @@ BLOCK = 16
 
 
 @_inline
-def _dilation(scale):
-    """2^(scale-1), or what is beyond any row already, so that no product with it overflows."""
-    return 1 << min(scale - 1, 40)
+def _dilation(scale, joined):
+    """2^(scale-1) in each of so many joined rows, or what is beyond any row already, so that no product overflows."""
+    return joined << min(scale - 1, 40)
 
 
 @_inline
@@ -197,8 +197,8 @@ def _filter_taps(first, group, out, a, taps, dilation):
 
 
 @_inline
-def forward_row(first, group, x, y, lo, hi, w, memory, a, b):
-    """One row of the operator: x -> y, both (L,).
+def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
+    """One row of the operator: x -> y, both (L,), or as many as are `joined`, step by step side by side, in one of L.
 
     a (n, L) receives the scaling coefficients: those of the last n >= 2 scales, a_j in row (j-1) mod n; b (L,) is for
     what is needed in passing.
@@ -208,7 +208,7 @@ def forward_row(first, group, x, y, lo, hi, w, memory, a, b):
         y[n] = w[stop] * x[n]
     source = x
     for j in range(1, depth + 1):
-        kept, dilation, a_next = memory[depth - j], _dilation(j), a[(j - 1) % len(a)]
+        kept, dilation, a_next = memory[depth - j], _dilation(j, joined), a[(j - 1) % len(a)]
         weights = w[stop - kept : stop]
         if kept == 1:
             folded = _scaled(_take(first, hi, 0), weights[0])
@@ -232,25 +232,26 @@ def low_pass_row(first, group, x, lo, memory, a):
     """The scaling coefficients of one row x (L,) of all scales -> a (J, L), or the first L of longer rows."""
     source = x
     for j in range(len(memory)):
-        _filter_taps(first, group, a[j], source, lo, _dilation(j + 1))
+        _filter_taps(first, group, a[j], source, lo, _dilation(j + 1, 1))
         source = a[j][: len(x)]
 
 
 @_inline
-def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads):
-    """Gradients of one row: `rows` are its x, grad_y (read) and grad_x (written); all (L,).
+def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined=1):
+    """Gradients of one row, or of rows `joined` as in `forward_row`.
 
-    `grads` (2K + len(w),) receives those of lo, hi and w, in this order.
+    `rows` are its x, grad_y (read) and grad_x (written); all (L,). `grads` (2K + len(w),) receives those of lo, hi and
+    w, in this order.
 
     a (J, L) holds the scaling coefficients; scratch (4, L) and taps (2, K) are for what is needed in passing.
     grad_x may be x: it is written when x has been read for the last time.
     """
     grads[:] = 0
-    add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads)
+    add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined)
 
 
 @_inline
-def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads):
+def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined=1):
     """As `backward_row`, for `grads` that have something already."""
     x, grad_y, _ = rows
     coarsest, g, grad_w = a[len(memory) - 1], scratch[1], grads[2 * len(lo) :]
@@ -261,11 +262,11 @@ def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, gr
         g[n] = w[0] * grad_y[n]
     grad_w[0] += sum_a
     grad_w[len(w) - 1] += sum_x
-    descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, 0, len(x))
+    descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, 0, len(x), joined)
 
 
 @_inline
-def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead, end):
+def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead, end, joined=1):
     """From the gradient of the coarsest a_J, in scratch[1], down to that of x; `grads` as in `add_backward_row`.
 
     x and a may begin `lead` steps before the gradients do, and are zero from step `end` on: only products with what
@@ -279,7 +280,7 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
 
     start = 1
     for j in range(depth, 0, -1):
-        kept, dilation = memory[depth - j], _dilation(j)
+        kept, dilation = memory[depth - j], _dilation(j, joined)
         whole = x if j == 1 else a[j - 2]
         source = whole[lead:]
         weights, grad_weights = w[start : start + kept], grad_w[start : start + kept]
