@@ -229,7 +229,10 @@ def residual_norm_backward(
 @_inline
 def _longest(offsets):
     """Steps of the longest element."""
-    return np.max(offsets[1:] - offsets[:-1])
+    longest = offsets[1] - offsets[0]
+    for k in range(1, len(offsets) - 1):
+        longest = max(longest, offsets[k + 1] - offsets[k])
+    return longest
 
 
 @_inline
