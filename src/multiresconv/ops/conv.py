@@ -102,8 +102,7 @@ def check_backend(backend: Backend, x: Tensor | None = None) -> None:
 
 def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> tuple[int, ...]:
     """The memory as a tuple, once everything is known to fit; the errors are those of `multires_conv`."""
-    named = {"x": x, "h0": h0, "h1": h1, "w": w}
-    for name, t in named.items():
+    for name, t in (("x", x), ("h0", h0), ("h1", h1), ("w", w)):
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}: expected a tensor, got {type(t).__name__}")
         if t.dtype not in _DTYPES:

@@ -80,9 +80,10 @@ def _backward(
         kernel, units = cpu_kernels.backward_channels_last, batch * -(-channels // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.backward, batch * channels
-    args = [*_dense([x, grad_y, grad_x], like=x), *_filters(h0, h1, w, memory), grads]
-    parallel(kernel, units, 3 * _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
-    return grad_x, *_parameter_gradients(grads.sum(axis=0), h0)
+    sequences = _dense([x, grad_y, grad_x], like=x)
+    args = [*_patterns(x, h0, cpu_kernels.GROUP), *sequences, *_filters(h0, h1, w, memory), grads]
+    parallel(kernel, units, 3 * _work(x, h0, w), args)
+    return grad_x, *_parameter_gradients(grads.sum(axis=0), h0.shape[1], sequences[0].dtype)
 
 
 torch.library.impl("multiresconv::cpu_forward", "cpu", _forward)
@@ -134,12 +135,13 @@ def _empty_like(x: Tensor) -> Tensor:
 
 def _dense(tensors: Sequence[Tensor], *, like: Tensor) -> list[np.ndarray]:
     """Tensors (B, D, L) as C-contiguous arrays, (B, L, D) where `like` has its channels last; copied only if needed."""
-    last = _channels_last(like)
-    return [_array(t.transpose(1, 2) if last else t) for t in tensors]
+    if _channels_last(like):
+        return [_array(t.transpose(1, 2)) for t in tensors]
+    return [_array(t) for t in tensors]
 
 
 def _array(t: Tensor) -> np.ndarray:
-    return t.detach().contiguous().numpy()
+    return t.contiguous().numpy(force=True)
 
 
 def _forward_long(x: Tensor, h0: Tensor, w: Tensor, parts: list[Any]) -> Tensor:
@@ -169,7 +171,7 @@ def _backward_long(
     # both parts have the taps, one has w_a and the coarse scales' weights, the other the fine scales' weights and w_x
     grads = np.hstack([fine[:, :taps] + coarse[:, :taps], coarse[:, taps:-1], fine[:, taps + 1 :]])
     sums = grads.reshape(batch, channels, -1).sum(axis=0)
-    return _tensor(grad_x, like=x), *_parameter_gradients(sums, h0)
+    return _tensor(grad_x, like=x), *_parameter_gradients(sums, h0.shape[1], x_.dtype)
 
 
 def _parts(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], length: int) -> list[Any]:
@@ -200,9 +202,8 @@ def _tensor(sequences: np.ndarray, *, like: Tensor) -> Tensor:
     return t.transpose(1, 2) if _channels_last(like) else t.view(like.shape)
 
 
-def _parameter_gradients(sums: np.ndarray, h0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _parameter_gradients(sums: np.ndarray, taps: int, dtype: np.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of h0, h1 and w from those (D, 2K + width of w) of lo, hi and w."""
-    taps, dtype = h0.shape[1], _array(h0[:0]).dtype
     parts = sums[:, :taps][:, ::-1], sums[:, taps : 2 * taps][:, ::-1], sums[:, 2 * taps :]
     grad_h0, grad_h1, grad_w = (torch.from_numpy(part.astype(dtype, order="C")) for part in parts)
     return grad_h0, grad_h1, grad_w
@@ -210,8 +211,12 @@ def _parameter_gradients(sums: np.ndarray, h0: Tensor) -> tuple[Tensor, Tensor, 
 
 def _filters(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> list[np.ndarray]:
     """The operator's parameters as its kernels take them, taps newest first."""
-    lo, hi = (np.ascontiguousarray(h.detach().numpy()[:, ::-1]) for h in (h0, h1))
-    return [lo, hi, _array(w), np.array(memory, np.int64)]
+    return [h0.numpy(force=True)[:, ::-1].copy(), h1.numpy(force=True)[:, ::-1].copy(), _array(w), _counts(*memory)]
+
+
+@functools.cache
+def _counts(*memory: int) -> np.ndarray:
+    return np.array(memory, np.int64)
 
 
 def _patterns(x: Tensor, h0: Tensor, group: int) -> tuple[tuple, tuple]:
