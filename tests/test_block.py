@@ -91,13 +91,21 @@ def test_equals_its_parts_in_float64(case: tuple[MultiresBlock, Tensor, Tensor |
 @settings(deadline=None, max_examples=40)
 @given(cases(torch.float32, shortest=8))
 def test_equals_its_parts_in_float32(case: tuple[MultiresBlock, Tensor, Tensor | None]) -> None:
-    """As precise as the parts: the norm of a few channels, or steps, amplifies errors a hundredfold."""
+    """As precise as the parts, up to luck: where channels, or steps, are almost equal, a norm is made of rounding.
+
+    With z off by u, 1/s of z's standard deviation s is off by u/s^2: the factor in the bound, u being float32's 6e-8.
+    """
     block, x, lengths = case
-    fused, parts = results(block, "cpu", x, lengths), results(block, "reference", x, lengths)
-    exact = results(block.double(), "reference", x.double(), lengths)
+    fused, parts, normed = results(block, "cpu", x, lengths), results(block, "reference", x, lengths), []
+    hook = block.double().norm.register_forward_pre_hook(lambda _, inputs: normed.append(inputs[0].detach()))
+    exact = results(block, "reference", x.double(), lengths)
+    hook.remove()
+    steps = normed[0].flatten(0, 1) if lengths is None else normed[0][valid_steps(lengths, x.shape[1])[..., 0]]
+    variance = steps.var(0 if isinstance(block.norm, MaskedBatchNorm) else 1, correction=0)
+    factor = float((variance + block.norm.eps).rsqrt().max())
     for name, value in exact.items():
         far, as_far = (float((t[name] - value).abs().max()) for t in (fused, parts))
-        assert far <= 8 * as_far + 4e-6 * max(float(value.abs().max()), 1.0), name
+        assert far <= 8 * as_far + 4e-6 * max(float(value.abs().max()), 1.0) + 2e-7 * factor**2, name
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
