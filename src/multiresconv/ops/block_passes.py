@@ -43,6 +43,7 @@ def forward_block(
     """The output, and what backward needs beside the arguments, or nothing of it: the linear map's input and output and
     the projection's output, all in packs, and the number of threads that the packs are for."""
     from multiresconv.ops import block_kernels as kernels
+    from multiresconv.ops import conv_gelu_kernels
     from multiresconv.ops.cpu_kernels import GROUP
 
     channels, dtype = x.shape[1], torch.bfloat16 if half else x.dtype
@@ -68,7 +69,7 @@ def forward_block(
 
         rows, layout, work_each = len(pack.elements) * channels, [pack.elements, pack.offsets], channels * pack.steps
         inputs = [*patterns, x_, columns(g_, channels), *filters, s_1, *layout]
-        call(kernels.conv_gelu, _groups(pack) * channels, work * pack.steps, inputs)
+        call(conv_gelu_kernels.conv_gelu, _groups(pack) * channels, work * pack.steps, inputs)
         torch.mm(linear, columns(g, channels), out=columns(m, 2 * channels))
         branch, scale = columns(m_, 2 * channels), s_2
         if second is not None:
@@ -107,6 +108,7 @@ def backward_block(
 ) -> tuple[Tensor, ...]:
     """Gradients of x, h0, h1, w, then weight and bias of linear map, projection and norm, empty where there is none."""
     from multiresconv.ops import block_kernels as kernels
+    from multiresconv.ops import conv_gelu_kernels
     from multiresconv.ops.cpu_kernels import GROUP
 
     batch, channels = x.shape[:2]
@@ -164,7 +166,7 @@ def backward_block(
         torch.mm(linear, to_m, out=columns(grad_g, channels))
         add_product(grad_linear[slot], to_m, columns(g, channels, pack.start))
         inputs = [*patterns, x_, columns(grad_g_, channels), grad_x_, *filters, s_1, conv_sums, *layout]
-        call(kernels.conv_gelu_backward, _groups(pack) * channels, work * pack.steps, inputs)
+        call(conv_gelu_kernels.conv_gelu_backward, _groups(pack) * channels, work * pack.steps, inputs)
 
     _each(shares, run)
     total = torch.from_numpy(conv_sums.sum(axis=0)).to(x.dtype)
@@ -199,7 +201,7 @@ def _units(pack: Pack) -> int:
 
 def _groups(pack: Pack) -> int:
     """How many groups of elements the kernels of the operator make of a pack."""
-    from multiresconv.ops.block_kernels import SHORT
+    from multiresconv.ops.conv_gelu_kernels import SHORT
     from multiresconv.ops.cpu_kernels import BLOCK
 
     return -(-len(pack.elements) // BLOCK) if pack.longest <= SHORT else len(pack.elements)
