@@ -68,7 +68,7 @@ def test_the_plain_loop_keeps_more_for_every_scale() -> None:
 
 
 def kernels() -> dict[str, Any]:
-    from multiresconv.ops import cpu_kernels
+    from multiresconv.ops.cpu.kernels import operator as cpu_kernels
 
     return {name: kernel for name, kernel in vars(cpu_kernels).items() if hasattr(kernel, "signatures")}
 

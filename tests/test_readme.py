@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 from tiny_run import write_data
 
 from multiresconv.cli import main
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
 

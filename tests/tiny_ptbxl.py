@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import wfdb
 from numpy.typing import NDArray
+from paths import TESTS
 
 from multiresconv.data.ptbxl import LEADS
 
-STATEMENTS = Path(__file__).parent / "fixtures" / "ptbxl" / "scp_statements.csv"
+STATEMENTS = TESTS / "fixtures" / "ptbxl" / "scp_statements.csv"
 COLUMNS = ("ecg_id", "report", "scp_codes", "strat_fold", "filename_lr")
 CODES = (
     "{'NORM': 100.0, 'SR': 0.0}",

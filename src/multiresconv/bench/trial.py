@@ -14,7 +14,7 @@ from multiresconv.bench.contenders import CONTENDERS
 from multiresconv.bench.memory import peak_extra_memory
 from multiresconv.bench.setting import Setting
 from multiresconv.bench.training_step import training_step
-from multiresconv.ops.cpu_memory import release
+from multiresconv.ops.cpu.buffers import release
 
 # With glibc: a tensor of more bytes goes back to the system when it is freed, so that it is seen when it is taken
 # again, and what a step leaves behind in pieces too small for the next tensor does not count as memory that it takes.

@@ -38,9 +38,9 @@ def bench(
     from multiresconv.bench.measure import measure
     from multiresconv.bench.picture import draw
     from multiresconv.bench.setting import Setting
-    from multiresconv.training.evaluate import choose_device
-    from multiresconv.training.pictures import save_figure
-    from multiresconv.training.run_directory import write_atomically, write_json
+    from multiresconv.runs.directory import write_atomically, write_json
+    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.runs.pictures import save_figure
 
     names = list(CONTENDERS) if contenders is None else list(dict.fromkeys(contenders))
     if unknown := [name for name in names if name not in CONTENDERS]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from multiresconv.cli.parsers import build_parsers
 from multiresconv.cli.tasks import RECIPES, option_groups
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.training.options import FREE_TO_CHANGE
-from multiresconv.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace

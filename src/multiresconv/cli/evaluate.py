@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from multiresconv.cli.tasks import restore
-from multiresconv.training.run_directory import RunDirectory
+from multiresconv.runs.directory import RunDirectory
 
 
 def evaluate(
@@ -27,8 +27,8 @@ def evaluate(
         batch_size: default as in the run's own validation.
         device: where to compute.
     """
-    from multiresconv.training.evaluate import choose_device
-    from multiresconv.training.evaluate import evaluate as evaluate_run
+    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.runs.evaluate import evaluate as evaluate_run
 
     if split is not None and file is not None:
         raise ValueError(f"--split {split} --file {file}: expected one of them")

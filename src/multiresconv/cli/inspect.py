@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from multiresconv.cli.tasks import restore
-from multiresconv.training.run_directory import RunDirectory
+from multiresconv.runs.directory import RunDirectory
 
 
 def inspect(run: Path, out: Path | None = None) -> int:
@@ -15,8 +15,8 @@ def inspect(run: Path, out: Path | None = None) -> int:
     """
     import torch
 
-    from multiresconv.training.evaluate import best_model
-    from multiresconv.training.inspection import inspect_model
+    from multiresconv.inspection.inspect import inspect_model
+    from multiresconv.runs.evaluate import best_model
 
     directory = RunDirectory(run)
     task, _ = restore(directory)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from multiresconv.cli.tasks import restore
-from multiresconv.training.run_directory import RunDirectory
+from multiresconv.runs.directory import RunDirectory
 
 
 def predict(
@@ -28,8 +28,8 @@ def predict(
         batch_size: default as in the run's own validation.
         device: where to compute.
     """
-    from multiresconv.training.evaluate import best_model, choose_device, predict_stream
-    from multiresconv.training.evaluate import predict as predict_items
+    from multiresconv.runs.evaluate import best_model, choose_device, predict_stream
+    from multiresconv.runs.evaluate import predict as predict_items
 
     if stream == bool(files):
         raise ValueError("predict: expected files, or --stream and none")

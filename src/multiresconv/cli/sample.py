@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from multiresconv.cli.tasks import restore
-from multiresconv.training.run_directory import RunDirectory
+from multiresconv.runs.directory import RunDirectory
 
 
 def sample(
@@ -29,8 +29,8 @@ def sample(
         out: path of the grid, OUT.png, beside which OUT.npy goes; default samples.png in the run, or completed.png.
         device: where to compute.
     """
-    from multiresconv.training.evaluate import choose_device
-    from multiresconv.training.sampling import sample_run
+    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.runs.sample import sample_run
 
     directory = RunDirectory(run)
     task, _ = restore(directory)

@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.tasks import CifarDensity, ListOps, PtbXl, Task, psmnist, scifar, smnist
 from multiresconv.training.options import TrainerOptions
-from multiresconv.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser

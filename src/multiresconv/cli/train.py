@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from multiresconv.cli.tasks import TASKS
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
-from multiresconv.training.run_directory import RunDirectory
 
 
 def train(

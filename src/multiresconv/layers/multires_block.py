@@ -12,10 +12,10 @@ from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 from multiresconv.ops import State, weight_size
-from multiresconv.ops.block_cpu import block_cpu
-from multiresconv.ops.cpu import LONG
+from multiresconv.ops.cpu.block import block_cpu
+from multiresconv.ops.cpu.operator import LONG
+from multiresconv.ops.cpu.streaming import BlockTensors, CheckedBlocks, check_blocks
 from multiresconv.ops.streaming import check_state, refuse_gradients, writable
-from multiresconv.ops.streaming_cpu import BlockTensors, CheckedBlocks, check_blocks
 
 Norm = Literal["layer", "batch"]
 

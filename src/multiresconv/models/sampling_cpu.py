@@ -12,7 +12,7 @@ from multiresconv.layers import MultiresBlock
 from multiresconv.layers.multires_block import checked_blocks
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.ops import State
-from multiresconv.ops.cpu import parallel
+from multiresconv.ops.cpu.operator import parallel
 
 # Pixels in one call of the kernel, which only comes to an end of itself.
 _PIXELS = 32
@@ -33,7 +33,7 @@ def complete_cpu(
     arguments = _network(model, state["lines"])
     if arguments is None:
         return False
-    from multiresconv.models.sampling_kernels import sample_pixels
+    from multiresconv.ops.cpu.kernels.sampling import sample_pixels
 
     batch, length, _ = images.shape
     groups = min(torch.get_num_threads(), batch)

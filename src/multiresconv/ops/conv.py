@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from multiresconv.ops.cpu import multires_conv_cpu
+from multiresconv.ops.cpu.operator import multires_conv_cpu
 from multiresconv.ops.reference import multires_conv_reference
 from multiresconv.ops.tree import weight_size
 
@@ -76,7 +76,7 @@ def _triton_serves(x: Tensor) -> bool:
 
 def _triton() -> Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, ...]], Tensor]:
     try:
-        from multiresconv.ops.triton_backend import multires_conv_triton
+        from multiresconv.ops.triton.backend import multires_conv_triton
     except ImportError as error:
         raise ImportError(
             "backend: 'triton' needs Triton 3.4 or newer, which comes with PyTorch 2.8 or newer for CUDA; "

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from multiresconv.ops.conv import Backend, _without_autocast, check_arguments, check_backend
-from multiresconv.ops.streaming_cpu import advance_cpu
+from multiresconv.ops.cpu.streaming import advance_cpu
 from multiresconv.ops.streaming_reference import chunk_reference, line_sizes, step_reference
 
 State = dict[str, Tensor]

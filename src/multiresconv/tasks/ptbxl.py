@@ -20,10 +20,10 @@ from multiresconv.data.ptbxl import (
     prepare_ptbxl,
     read_label_names,
 )
+from multiresconv.data.readers.signals import read_samples, read_signals
 from multiresconv.models import MultiresClassifier
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
 from multiresconv.tasks.network_options import NetworkOptions
-from multiresconv.tasks.signal_inputs import read_samples, read_signals
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 
 from multiresconv.models import load
+from multiresconv.runs.checkpoints import Checkpoint, load_checkpoint
+from multiresconv.runs.directory import RunDirectory
+from multiresconv.runs.evaluate import choose_device
+from multiresconv.runs.pictures import draw_curves, save_figure
 from multiresconv.tasks import Task
-from multiresconv.training.checkpoints import Checkpoint, load_checkpoint
-from multiresconv.training.evaluate import choose_device
 from multiresconv.training.module import TrainingModule
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
-from multiresconv.training.pictures import draw_curves, save_figure
 from multiresconv.training.processes import is_first_process, processes
 from multiresconv.training.progress import Progress
-from multiresconv.training.run_directory import RunDirectory
 from multiresconv.training.state import RunState
 from multiresconv.training.stopping import StopRequest
 

@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader
 
 from multiresconv.data import LengthBuckets
 from multiresconv.models import save
+from multiresconv.runs.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
+from multiresconv.runs.directory import RunDirectory, named
 from multiresconv.tasks import Outcome, Task
-from multiresconv.training.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
 from multiresconv.training.finite import NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.progress import Progress
-from multiresconv.training.run_directory import RunDirectory, named
 from multiresconv.training.schedule import learning_rate
 from multiresconv.training.state import Best, RunState
 from multiresconv.training.stopping import Stopped, StopRequest

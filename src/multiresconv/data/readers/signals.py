@@ -1,0 +1,90 @@
+"""Signals of the user's: WFDB records, arrays and tables, or sample by sample."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiresconv.data.ptbxl import RATE, read_record
+from multiresconv.data.readers.numbers import load_numbers, numbers_of_line, words_of_line
+
+
+def read_signals(path: Path, leads: Sequence[str]) -> list[NDArray[np.float32]]:
+    """The signals (L, leads) of a file, in mV, 100 samples a second.
+
+    Args:
+        path: a WFDB record, with or without its suffix; `.npy` of shape (L, leads) or (n, L, leads); or `.csv`, see
+            `read_samples`. Arrays and tables say neither unit nor rate: they are taken to be in mV, at 100 Hz.
+        leads: names of the channels, in the order of the columns.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file of another shape, a record of another rate, or something other than finite numbers.
+    """
+    if path.suffix == ".npy":
+        signals = load_numbers(path)
+        if signals.ndim == 2:
+            signals = signals[None]
+        if signals.ndim != 3 or signals.shape[2] != len(leads) or 0 in signals.shape:
+            raise ValueError(f"{path}: expected shape (length, {len(leads)}) or n of them, got {signals.shape}")
+    elif path.suffix == ".csv":
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            samples = list(read_samples(file, leads, f"{path}"))
+        if not samples:
+            raise ValueError(f"{path}: no sample in it; expected a line of {len(leads)} numbers for each")
+        signals = np.stack(samples, axis=1)
+    else:
+        try:
+            signal, rate = read_record(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; arrays and tables are read by their suffix, .npy or .csv") from None
+        if rate != RATE:
+            raise ValueError(f"{path}: expected {RATE} samples a second, got {rate:g}; resample the record")
+        signals = signal[None]
+    signals = _single(signals)
+    if not np.isfinite(signals).all():
+        raise ValueError(f"{path}: expected finite numbers, got NaN or infinity")
+    return list(signals)
+
+
+def read_samples(
+    lines: Iterable[str], leads: Sequence[str], where: str = "standard input"
+) -> Iterator[NDArray[np.float32]]:
+    """Of each line the sample (1, leads) that it holds, numbers with blanks or commas between.
+
+    The first line may be a header, without any number; if it names the leads, then in their order.
+
+    Raises:
+        ValueError: leads in another order, another number of numbers, or something else than finite numbers.
+    """
+    for number, line in enumerate(lines, start=1):
+        if number == 1 and _is_header(line, leads, where):
+            continue
+        values = _single(np.array(numbers_of_line(line, f"{where}, line {number}")))
+        if len(values) != len(leads) or not np.isfinite(values).all():
+            seen = f"{len(values)}" if len(values) != len(leads) else line.strip()
+            raise ValueError(f"{where}, line {number}: expected {len(leads)} finite numbers, got {seen}")
+        yield values[None]
+
+
+def _is_header(line: str, leads: Sequence[str], where: str) -> bool:
+    names = [word.strip("\"'").upper() for word in words_of_line(line)]
+    if not names or any(_is_number(name) for name in names):
+        return False
+    if names != list(leads) and sorted(names) == sorted(leads):
+        raise ValueError(f"{where}, line 1: expected the leads in the order {', '.join(leads)}, got {line.strip()}")
+    return True
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _single(values: NDArray) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused then
+        return values.astype(np.float32)

@@ -1,0 +1,1 @@
+"""What a model has learned: measures of its layers, and pictures of them."""

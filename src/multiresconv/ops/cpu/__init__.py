@@ -1,0 +1,1 @@
+"""The CPU backend: drivers of Numba kernels, threads, packs and buffers."""

@@ -1,0 +1,1 @@
+"""All Numba code of the CPU backend."""

@@ -1,0 +1,63 @@
+"""Numba kernels of batch norm over the valid steps: rows are channels of an element, (B, D, L) contiguous.
+
+`lengths` (B,) says how many steps of an element, from its first, are valid. Sums are left to the caller to add up.
+"""
+
+from numba import uintp
+
+from multiresconv.ops.cpu.kernels.operator import _kernel
+
+
+@_kernel
+def moments(x, lengths, sums, start, stop):
+    """Rows start..stop: sum of x and of squares of x minus the row's own mean -> sums (B, D, 2)."""
+    channels = x.shape[1]
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        values = x[i, c][: lengths[i]]
+        total, squares = x.dtype.type(0), x.dtype.type(0)
+        for n in range(uintp(len(values))):
+            total += values[n]
+        mean = total / x.dtype.type(len(values))
+        for n in range(uintp(len(values))):
+            squares += (values[n] - mean) * (values[n] - mean)
+        sums[i, c, 0], sums[i, c, 1] = total, squares
+
+
+@_kernel
+def normalise(x, lengths, mean, factor, bias, out, start, stop):
+    """out = (x - mean) * factor + bias, and 0 in the padding; mean, factor, bias (D,)."""
+    channels = x.shape[1]
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        valid = uintp(lengths[i])
+        values, y = x[i, c], out[i, c]
+        for n in range(valid):
+            y[n] = (values[n] - mean[c]) * factor[c] + bias[c]
+        y[lengths[i] :] = 0
+
+
+@_kernel
+def gradient_sums(grad, x, lengths, mean, sums, start, stop):
+    """Sum of grad and of grad * (x - mean) -> sums (B, D, 2)."""
+    channels = x.shape[1]
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        values, g = x[i, c][: lengths[i]], grad[i, c]
+        total, along = x.dtype.type(0), x.dtype.type(0)
+        for n in range(uintp(len(values))):
+            total += g[n]
+            along += g[n] * (values[n] - mean[c])
+        sums[i, c, 0], sums[i, c, 1] = total, along
+
+
+@_kernel
+def normalise_backward(grad, x, lengths, mean, factor, constant, slope, out, start, stop):
+    """out = factor * (grad - constant - slope * (x - mean)), and 0 in the padding; all but grad, x and out (D,)."""
+    channels = x.shape[1]
+    for row in range(start, stop):
+        i, c = row // channels, row % channels
+        values, g, y = x[i, c], grad[i, c], out[i, c]
+        for n in range(uintp(lengths[i])):
+            y[n] = factor[c] * (g[n] - constant[c] - slope[c] * (values[n] - mean[c]))
+        y[lengths[i] :] = 0

@@ -1,0 +1,36 @@
+"""Pictures of a run: its curves, and those that its task draws."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from multiresconv.runs.directory import write_atomically
+
+_TRAIN, _VAL = "#4477aa", "#cc3311"
+
+
+def draw_curves(path: Path, metrics: Sequence[dict[str, Any]], monitor: str) -> None:
+    """Loss, the monitored score and learning rate by step; nothing is drawn where nothing was measured."""
+    if not metrics:
+        return
+    train = [line for line in metrics if line["kind"] == "train"]
+    val = [line for line in metrics if line["kind"] == "val"]
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 3), ("loss", monitor, "lr"), strict=True):
+        for lines, label, style, colour in ((train, "train", "-", _TRAIN), (val, "validation", "o-", _VAL)):
+            known = [line for line in lines if name in line]
+            if known:
+                xs, ys = [line["step"] for line in known], [line[name] for line in known]
+                axes.plot(xs, ys, style, color=colour, label=label)
+        axes.set_title("learning rate" if name == "lr" else name.replace("_", " "))
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(frameon=False)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    write_atomically(path, lambda part: figure.savefig(part, dpi=130))

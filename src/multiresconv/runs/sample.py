@@ -1,0 +1,75 @@
+"""Images drawn from an autoregressive run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from multiresconv.data.readers.images import read_images
+from multiresconv.models import MultiresAR, sample
+from multiresconv.runs.directory import RunDirectory, write_atomically
+from multiresconv.runs.evaluate import best_model
+
+_SCALE = 4  # pixels of the grid for a pixel of an image
+_GAP = 1
+
+
+def sample_run(
+    task: Any,
+    directory: RunDirectory,
+    *,
+    n: int | None,
+    complete: Path | None,
+    rows: int | None,
+    temperature: float,
+    seed: int,
+    out: Path,
+    device: torch.device,
+) -> Path:
+    """Draw images from the best model of a run, or complete given ones; write `out`, a PNG grid, and an .npy beside it.
+
+    The array is (images, side, side, channels) uint8; completions of an image stand together.
+
+    Raises:
+        ValueError: a run whose model draws no images, or an option out of range.
+    """
+    model = best_model(task, directory, device)
+    if not isinstance(model, MultiresAR):
+        raise ValueError(f"{directory.path}: a run of {task.name} draws no images; expected one of cifar-density")
+    if out.suffix != ".png":
+        raise ValueError(f"out: expected the path of a .png file, got {out}")
+    if rows is not None and complete is None:
+        raise ValueError(f"rows: {rows} rows of which images? Name them with --complete")
+    n = n if n is not None else (16 if complete is None else 1)
+    if n < 1:
+        raise ValueError(f"n: expected at least 1, got {n}")
+    side = task.data.side
+    prefix = None
+    if complete is not None:
+        kept = side // 2 if rows is None else rows
+        if not 0 < kept < side:
+            raise ValueError(f"rows: expected 1 to {side - 1}, got {kept}")
+        given = read_images(complete, side, model.n_channels)[:, : kept * side]
+        prefix = torch.from_numpy(np.repeat(given, n, axis=0)).to(device)
+        n = len(prefix)
+    pixels = sample(model, n, side * side, prefix=prefix, temperature=temperature, seed=seed)
+    images = pixels.cpu().numpy().reshape(n, side, side, -1)
+    write_atomically(out.with_suffix(".npy"), lambda part: np.save(part, images))
+    write_atomically(out, lambda part: Image.fromarray(grid(images)).save(part))
+    return out
+
+
+def grid(images: np.ndarray) -> np.ndarray:
+    """Images (n, side, side, C) as one (height, width[, 3]), in a block as square as can be, enlarged."""
+    n, side, _, channels = images.shape
+    columns = int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    tile = side * _SCALE + _GAP
+    board = np.full((rows * tile + _GAP, columns * tile + _GAP, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * tile + _GAP, i % columns * tile + _GAP
+        large = image.repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
+        board[top : top + side * _SCALE, left : left + side * _SCALE] = large
+    return board.squeeze(2) if channels == 1 else board

@@ -1,0 +1,167 @@
+"""The task on PTB-XL: trained, scored, applied to records of others and to a stream, with and without the data."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from tiny_ptbxl import make_ptbxl, name_of
+
+from multiresconv.cli import main
+from multiresconv.cli.tasks import restore
+from multiresconv.data.ptbxl import LEADS, open_ptbxl, read_record
+from multiresconv.data.readers.numbers import load_numbers
+from multiresconv.data.readers.signals import read_samples, read_signals
+from multiresconv.models import load
+from multiresconv.runs.directory import RunDirectory
+
+CLASSES = ("CD", "HYP", "MI", "NORM", "STTC")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_ptbxl(tmp_path_factory.mktemp("data") / "ptbxl", n=60)
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    arguments = ["--model.n_layers", "1", "--model.d_model", "6", "--trainer.epochs", "2", "--trainer.batch_size", "8"]
+    labels = ["--task.labels", "superdiagnostic", "--data.folder", str(folder), "--trainer.accelerator", "cpu"]
+    assert main(["train", "ptbxl", *labels, *arguments, "--run", str(path)]) == 0
+    return path
+
+
+def own_logits(run: Path, folder: Path, signals: np.ndarray) -> torch.Tensor:
+    """Of signals (n, L, 12) in mV as the model by itself gives them."""
+    train = np.stack([signal for signal, _ in open_ptbxl(folder, "train", "superdiagnostic")]).astype(np.float64)
+    x = torch.from_numpy(((signals - train.mean()) / train.std()).astype(np.float32))
+    with torch.inference_mode():
+        return load(run / "model")(x)
+
+
+def test_evaluate_scores_a_fold_as_scikit_learn_does(
+    run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run), "--split", "val", "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    report = json.loads((run / "evaluation-val.json").read_text())
+    rows = open_ptbxl(folder, "val", "superdiagnostic")
+    signals = np.stack([signal for signal, _ in rows])
+    scores, labels = own_logits(run, folder, signals).numpy(), rows.labels
+    both = [i for i in range(5) if 0 < labels[:, i].sum() < len(labels)]
+    aurocs = [roc_auc_score(labels[:, i], scores[:, i]) for i in both]
+    assert len(both) >= 2
+    assert report["labels"] == "superdiagnostic"
+    assert report["n"] == len(rows)
+    assert report["macro_auroc"] == pytest.approx(np.mean(aurocs), abs=1e-9)
+    assert f"{len(both)} of 5" in shown
+    for name in ("roc.png", "running.png", "curves.png", "roc-val.png", "running-val.png"):
+        assert (run / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_predict_reads_records_arrays_and_tables_alike_without_the_data(
+    run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The classes and the standardiser are in the run: the folder that it was trained on is gone here."""
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    config = (moved / "config.yaml").read_text().replace(str(folder), str(tmp_path / "gone"))
+    (moved / "config.yaml").write_text(config)
+    record = folder / name_of(10)
+    signal, rate = read_record(record)
+    assert rate == 100
+    np.save(tmp_path / "a.npy", signal)
+    np.savetxt(tmp_path / "b.csv", signal, delimiter=",", header=",".join(LEADS), comments="", fmt="%.9g")
+    files = [str(record), f"{record}.hea", str(tmp_path / "a.npy"), str(tmp_path / "b.csv")]
+    assert main(["predict", str(moved), *files, "--json", "--device", "cpu"]) == 0
+    rows = [json.loads(line)["probabilities"] for line in capsys.readouterr().out.splitlines()]
+    expected = own_logits(run, folder, signal[None]).sigmoid()[0]
+    assert len(rows) == 4
+    for row in rows:
+        torch.testing.assert_close(torch.tensor([row[name] for name in CLASSES]), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, folder: Path) -> None:
+    signal = read_record(folder / name_of(20))[0][:300]
+    text = "\n".join(" ".join(f"{value:.9g}" for value in sample) for sample in signal)
+    command = [sys.executable, "-m", "multiresconv.cli", "predict", str(run), "--stream", "--json"]
+    result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    rows = [json.loads(line)["probabilities"] for line in result.stdout.splitlines()]
+    assert len(rows) == 300
+    for steps in (1, 150, 300):
+        expected = own_logits(run, folder, signal[None, :steps]).sigmoid()[0]
+        seen = torch.tensor([rows[steps - 1][name] for name in CLASSES])
+        torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_run_remembers_what_it_learned_of_its_data(run: Path) -> None:
+    about = json.loads((run / "run.json").read_text())["data"]
+    task, _ = restore(RunDirectory(run))
+    assert task.classes == tuple(about["classes"]) == CLASSES
+    assert task.standardiser._asdict() == about["standardiser"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.npy", np.zeros((100, 11), np.float32), "expected shape (length, 12)"),
+        ("a.npy", np.full((100, 12), np.nan), "expected finite numbers"),
+        ("a.npy", np.full((10, 12), "x"), "expected numbers"),
+        ("a.csv", "1,2,3\n", "line 1: expected 12 finite numbers, got 3"),
+        ("a.csv", "I,II\n" + ",".join("1" * 12) + "\nx\n", "line 3: expected numbers"),
+        ("a.csv", "", "no sample"),
+        (
+            "a.csv",
+            ",".join(reversed(LEADS)) + "\n" + ",".join("1" * 12),
+            "line 1: expected the leads in the order I, II",
+        ),
+        ("a.csv", "x," + ",".join("1" * 11), "line 1: expected numbers"),
+        ("a.npy", np.full((100, 12), 1e300), "expected finite numbers"),
+        ("a", "", "a.hea: no such file"),
+        ("a.png", "", "arrays and tables are read by their suffix, .npy or .csv"),
+    ],
+)
+def test_signals_that_are_none_are_refused(name: str, content: np.ndarray | str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        np.save(path, content)
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        read_signals(path, LEADS)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("header", [[], ["I,II"], ['"i", "ii"'], ["left right"]])
+def test_samples_name_their_line(header: list[str]) -> None:
+    samples = read_samples([*header, "1 2", "3, 4", "5 inf"], ["I", "II"])
+    assert [next(samples).tolist(), next(samples).tolist()] == [[[1.0, 2.0]], [[3.0, 4.0]]]
+    line = len(header) + 3
+    with pytest.raises(ValueError, match=f"standard input, line {line}: expected 2 finite numbers, got 5 inf"):
+        next(samples)
+
+
+def test_leads_in_another_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="standard input, line 1: expected the leads in the order I, II, got II I"):
+        next(read_samples(["II I", "1 2"], ["I", "II"]))
+
+
+def test_hostile_arrays_are_refused(tmp_path: Path) -> None:
+    archive, endless, pickled = (tmp_path / f"{name}.npy" for name in ("archive", "endless", "pickled"))
+    with open(archive, "wb") as file:
+        np.savez(file, a=np.zeros((100, 12)))
+    with open(endless, "wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**13, 12)}
+        np.lib.format.write_array_header_1_0(file, header)
+    np.save(pickled, np.array([{}], object))
+    for path in (archive, endless, pickled):
+        with pytest.raises(ValueError, match=f"^{path}: not a .npy file of numbers: "):
+            load_numbers(path)
