@@ -60,7 +60,3 @@ def test_the_file_tree_and_the_links_are_true() -> None:
         assert (ROOT / "src" / "multiresconv" / name).is_dir(), name
     for name in re.findall(r"[\w/]+\.(?:py|yaml)", tree):
         assert any((ROOT / "src" / "multiresconv").rglob(name)), name
-
-
-def test_the_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 150
