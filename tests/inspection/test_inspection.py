@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from multiresconv import MultiresClassifier, MultiresLayer
-from multiresconv.inspection import layer_pictures
 from multiresconv.inspection import measures as layer_measures
+from multiresconv.inspection import pictures as layer_pictures
 from multiresconv.inspection.inspect import inspect_model, summarise
 from multiresconv.models import MultiresAR
 from multiresconv.ops.analysis import effective_receptive_field, frequency_response, impulse_response, scale_energies
