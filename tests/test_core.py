@@ -24,7 +24,7 @@ assert all(parameter.grad is not None for parameter in model.parameters())
 state = model.eval().init_state(1)
 assert model.step(torch.randn(1, 2), state)[0].shape == (1, 3)
 save(model, {folder!r})
-assert torch.equal(load({folder!r}).output.weight, model.output.weight)
+assert torch.equal(load({folder!r}).head.weight, model.head.weight)
 """
 
 FRESH_IMPORT = """

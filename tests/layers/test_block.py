@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from multiresconv.layers import ChannelDropout, MaskedBatchNorm, MultiresBlock, valid_steps
+from multiresconv.layers import ChannelDropout, MaskedBatchNorm, MultiresBlock, valid_steps, why_not_fused
 from multiresconv.ops.cpu import threads as threads_of
 
 BLOCK = torch.ops.multiresconv.block.default
@@ -283,7 +283,9 @@ def test_autocast_to_float16_is_left_to_the_parts() -> None:
 def test_a_norm_of_another_kind_is_called(norm: nn.LayerNorm) -> None:
     block = MultiresBlock(4, depth=3)
     block.norm = norm
-    assert not block._fuses(torch.randn(2, 9, 4))
+    reason = why_not_fused(block, torch.randn(2, 9, 4))
+    assert reason is not None
+    assert reason.startswith("norm")
 
 
 def test_an_input_of_another_width_is_refused() -> None:

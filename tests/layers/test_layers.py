@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiresconv import MultiresBlock, MultiresLayer, fading, multires_conv, uniform
-from multiresconv.layers import ChannelDropout, Memory, check_lengths, mean_pool
+from multiresconv.layers import ChannelDropout, Memory, check_lengths, pool
 
 DOUBLE = torch.float64
 
@@ -170,7 +170,7 @@ def test_block_under_autocast_is_close_and_differentiable(norm):
 
 
 def test_block_refuses_an_unknown_norm_option_and_probability():
-    with pytest.raises(ValueError, match="norm: expected 'layer' or 'batch', got 'group'"):
+    with pytest.raises(ValueError, match="norm: expected 'layer', 'batch' or a module, got 'group'"):
         MultiresBlock(3, depth=3, norm="group")  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="kernel"):
         MultiresBlock(3, depth=3, kernel=4)  # pyright: ignore[reportCallIssue]
@@ -203,17 +203,17 @@ def test_dropout_keeps_its_share_of_channels():
 
 @few
 @given(data=st.data(), length=st.integers(1, 12))
-def test_mean_pool_is_the_mean_of_each_valid_part(data, length):
+def test_pool_is_the_mean_of_each_valid_part(data, length):
     lengths = data.draw(st.lists(st.integers(1, length), min_size=1, max_size=4))
     x = torch.randn(len(lengths), length, 3, dtype=DOUBLE)
-    pooled = mean_pool(x, torch.tensor(lengths))
+    pooled = pool(x, torch.tensor(lengths))
     torch.testing.assert_close(pooled, torch.stack([row[:n].mean(0) for row, n in zip(x, lengths, strict=True)]))
-    torch.testing.assert_close(mean_pool(x), x.mean(1))
+    torch.testing.assert_close(pool(x), x.mean(1))
 
 
-def test_mean_pool_in_half_precision_counts_exactly():
+def test_pool_in_half_precision_counts_exactly():
     x = torch.ones(1, 3001, 2, dtype=torch.bfloat16)
-    assert mean_pool(x, torch.tensor([2999])).tolist() == [[1.0, 1.0]]
+    assert pool(x, torch.tensor([2999])).tolist() == [[1.0, 1.0]]
 
 
 @pytest.mark.parametrize(

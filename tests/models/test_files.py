@@ -79,7 +79,7 @@ def test_device_of_a_loaded_model(folder):
 def test_save_replaces_and_leaves_nothing_else(folder):
     other = make_model(d_model=5)
     save(other, folder)
-    assert torch.equal(load(folder).output.weight, other.output.weight)
+    assert torch.equal(load(folder).head.weight, other.head.weight)
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
@@ -129,7 +129,7 @@ def test_an_interrupted_save_never_mixes_two_models(tmp_path, monkeypatch):
     save(better, tmp_path)
     monkeypatch.setattr(files.os, "replace", killed_before_the_second)
     save(better, tmp_path)  # of the same architecture: the tensors are all there is to replace
-    assert torch.equal(load(tmp_path).output.weight, better.output.weight)
+    assert torch.equal(load(tmp_path).head.weight, better.head.weight)
 
 
 def test_what_is_not_a_model_is_not_saved(tmp_path):
@@ -155,27 +155,36 @@ def test_missing_parts_are_named(folder):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda f: edit_config(f, format=2), "expected format 1, got 2; a newer format needs a newer multiresconv"),
+        (
+            lambda f: edit_config(f, format=3),
+            "expected format 2 or older, got 3; a newer format needs a newer multiresconv",
+        ),
         (lambda f: edit_config(f, **{"class": "Net"}), "expected class MultiresClassifier or MultiresAR, got 'Net'"),
         (lambda f: edit_config(f, **{"class": ["Net"]}), "expected class MultiresClassifier or MultiresAR, got"),
-        (lambda f: edit_config(f, extra=1), "expected an object of format, class and arguments, got .*extra"),
+        (
+            lambda f: edit_config(f, extra=1),
+            "expected an object of arguments, class, format, input, output, got .*extra",
+        ),
         (lambda f: edit_config(f, arguments=[]), r"arguments: expected an object, got \[\]"),
         (lambda f: edit_arguments(f, colour="red"), "arguments: .*'colour'"),
         (lambda f: edit_arguments(f, device="cuda"), "arguments: .*'device'"),
-        (lambda f: edit_arguments(f, norm="group"), "arguments: norm: expected 'layer' or 'batch', got 'group'"),
+        (
+            lambda f: edit_arguments(f, norm="group"),
+            "arguments: norm: expected 'layer', 'batch' or a module, got 'group'",
+        ),
         (lambda f: (f / "config.json").write_text("{"), "config.json: not valid JSON"),
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), "config.json: not valid JSON"),
         (lambda f: (f / "config.json").write_text("[1]"), r"expected an object .* got \[1\]"),
         (lambda f: (f / "model.safetensors").write_bytes(b"nonsense"), "not a safetensors file that can be read"),
-        (lambda f: edit_tensors(f, **{"output.bias": None}), "missing output.bias$"),
+        (lambda f: edit_tensors(f, **{"head.bias": None}), "missing head.bias$"),
         (lambda f: edit_tensors(f, colour=torch.ones(1)), "unknown colour$"),
         (
-            lambda f: edit_tensors(f, **{"output.bias": torch.ones(4)}),
-            r"output.bias: expected shape \(3,\), got \(4,\)",
+            lambda f: edit_tensors(f, **{"head.bias": torch.ones(4)}),
+            r"head.bias: expected shape \(3,\), got \(4,\)",
         ),
         (
-            lambda f: edit_tensors(f, **{"output.bias": torch.ones(3, dtype=torch.long)}),
-            r"output.bias: expected torch.float32 or alike, got torch.int64",
+            lambda f: edit_tensors(f, **{"head.bias": torch.ones(3, dtype=torch.long)}),
+            r"head.bias: expected torch.float32 or alike, got torch.int64",
         ),
         (lambda f: edit_arguments(f, d_model=5), r"expected shape .*5"),
     ],

@@ -101,8 +101,8 @@ def test_names_of_the_state():
         "net.blocks.0.mix.weight",
         "net.blocks.0.mix.bias",
         *(f"net.blocks.0.norm.{name}" for name in norm),
-        "output.weight",
-        "output.bias",
+        "head.weight",
+        "head.bias",
     ]
 
 

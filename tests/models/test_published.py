@@ -35,7 +35,7 @@ def published_name(name, output="output_mapping"):
     parts = name.split(".")
     if parts[:2] == ["net", "blocks"]:
         return PUBLISHED_NAMES[parts[3]].format(parts[2]) + parts[4]
-    return {"net": "encoder", "output": output}[parts[0]] + "." + parts[-1]
+    return {"net": "encoder", "head": output}[parts[0]] + "." + parts[-1]
 
 
 @pytest.mark.parametrize("backend", ["reference", "auto"])
@@ -124,7 +124,7 @@ def test_published_options_are_understood(tmp_path, options, expected):
     torch.save({"model": state, "epoch": 1}, tmp_path / "ckpt.pth")
     model = load_published(tmp_path / "ckpt.pth", config)
     assert {name: model.config[name] for name in expected} == expected
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.named_parameters():
         assert torch.equal(tensor.flatten(), state[f"module.{published_name(name)}"].flatten())
 
 
@@ -150,7 +150,7 @@ def test_published_density_options_are_understood(tmp_path, d_input, batchnorm):
     model = load_published(tmp_path / "ckpt.pth", config)
     expected = {"n_channels": d_input, "n_mixtures": 5, "dropout": 0.2, "norm": "batch" if batchnorm else "layer"}
     assert {name: model.config[name] for name in expected} == expected
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.named_parameters():
         assert torch.equal(tensor.flatten(), state[f"module.{published_name(name, 'decoder')}"].flatten())
     assert isinstance(model, MultiresAR)
     assert model.bits_per_dim(torch.zeros(1, 9, d_input, dtype=torch.uint8)).isfinite()

@@ -27,8 +27,8 @@ def constant_model(params: Tensor, n_channels: int, **options: Any) -> MultiresA
     n_mixtures = len(params) // {1: 3, 3: 10}[n_channels]
     model = make_model(n_channels=n_channels, n_mixtures=n_mixtures, dtype=torch.float64, **options)
     with torch.no_grad():
-        model.output.weight.zero_()
-        model.output.bias.copy_(params)
+        model.head.weight.zero_()
+        model.head.bias.copy_(params)
     return model
 
 
@@ -61,7 +61,7 @@ def test_streamed_is_naive(n, length, n_channels, share, temperature, seed, kern
     """In one kernel for many pixels ("auto"), on one thread or two, and step by step in PyTorch ("reference")."""
     model = make_model(n_channels=n_channels, kernel_size=kernel_size, norm=norm, backend=backend)
     with torch.no_grad():
-        model.output.weight *= 5  # so that the pixels before do make a difference
+        model.head.weight *= 5  # so that the pixels before do make a difference
     prefix = random_pixels(n, int(share * length), n_channels)
     torch.set_num_threads(threads)
     try:
@@ -95,7 +95,7 @@ def test_all_precisions_draw_images_that_are_alike(backend):
         assert (sample(model, 2, 30, dtype=dtype).long() - expected).abs().max() <= tolerance
 
 
-@pytest.mark.parametrize("name", ["net.encoder", "net.blocks.1.mix", "output"])
+@pytest.mark.parametrize("name", ["net.encoder", "net.blocks.1.mix", "head"])
 def test_a_hooked_model_is_sampled_as_it_is(name):
     """What is drawn is what the model says, not what its weights would."""
     plain, hooked = make_model(), make_model()
@@ -190,7 +190,7 @@ def test_lower_precision_on_request():
 def test_a_model_that_has_diverged_is_refused():
     model = make_model()
     with torch.no_grad():
-        model.output.bias[3] = torch.nan
+        model.head.bias[3] = torch.nan
     with pytest.raises(ValueError, match="model: expected finite outputs, got NaN or infinity in pixel"):
         sample(model, 1, 4)
 

@@ -1,23 +1,32 @@
 """Modules on (B, L, D) sequences: the layer, the block, and what they are made of."""
 
 from multiresconv.layers.channel_dropout import ChannelDropout
-from multiresconv.layers.lengths import check_lengths, valid_steps
-from multiresconv.layers.multires_block import MultiresBlock, Norm, refuse_lengths, step_blocks
-from multiresconv.layers.multires_layer import LayerOptions, Memory, MultiresLayer
-from multiresconv.layers.norm import MaskedBatchNorm
-from multiresconv.layers.pooling import mean_pool
+from multiresconv.layers.fusion import why_not_fused
+from multiresconv.layers.lengths import check_lengths, refuse_lengths, reverse_steps, valid_steps
+from multiresconv.layers.multires_block import MultiresBlock
+from multiresconv.layers.multires_layer import Memory, MultiresLayer
+from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm
+from multiresconv.layers.pooling import Pooling, check_pooling, pool, pool_chunk, pooled_before
+from multiresconv.layers.standardise import Standardise
 
 __all__ = [
     "ChannelDropout",
-    "LayerOptions",
     "MaskedBatchNorm",
     "Memory",
     "MultiresBlock",
     "MultiresLayer",
     "Norm",
+    "Pooling",
+    "Standardise",
+    "apply_norm",
     "check_lengths",
-    "mean_pool",
+    "check_pooling",
+    "make_norm",
+    "pool",
+    "pool_chunk",
+    "pooled_before",
     "refuse_lengths",
-    "step_blocks",
+    "reverse_steps",
     "valid_steps",
+    "why_not_fused",
 ]

@@ -5,10 +5,14 @@ from torch import Tensor
 
 
 def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
-    """`lengths` on the device of x (B, L, ...), once they are known to be (B,) integers in 1..L.
+    """Return `lengths` on the device of x (B, L, ...), checked to be (B,) integers in 1..L.
 
-    Looks at the values, for which a GPU has to be waited for: call it once per forward pass, with lengths on the CPU
+    Reads the values, for which a GPU has to be waited for: call it once per forward pass, with lengths on the CPU
     where that matters. Compiled and exported code, and the meta device, know no values and leave that check out.
+
+    Raises:
+        TypeError: not a tensor of integers.
+        ValueError: another shape, or a length outside 1..L.
     """
     if not isinstance(lengths, Tensor):
         raise TypeError(f"lengths: expected a tensor of integers, got {type(lengths).__name__}")
@@ -24,6 +28,22 @@ def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
     return lengths.to(x.device)
 
 
+def refuse_lengths(lengths: Tensor | None) -> None:
+    """Raise ValueError if a chunk of a stream comes with lengths."""
+    if lengths is not None:
+        raise ValueError("lengths, state: give one of them; a chunk of a stream has no padding")
+
+
 def valid_steps(lengths: Tensor, length: int) -> Tensor:
     """Mask (B, length, 1), True at the valid steps."""
     return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, :, None]
+
+
+def reverse_steps(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Reverse the valid steps of each sequence of x (B, L, D); padding stays where it is."""
+    if lengths is None:
+        return x.flip(1)
+    steps = torch.arange(x.shape[1], device=x.device)
+    from_end = lengths.to(x.device)[:, None] - 1 - steps
+    index = torch.where(from_end >= 0, from_end, steps)
+    return x.gather(1, index[:, :, None].expand_as(x))

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal, TypedDict, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 
+from multiresconv.layers.lengths import refuse_lengths, reverse_steps
 from multiresconv.ops import (
     Backend,
     State,
@@ -18,7 +19,6 @@ from multiresconv.ops import (
     multires_conv,
     multires_conv_chunk,
     multires_conv_init,
-    multires_conv_step,
     receptive_field,
     scale_energies,
     uniform,
@@ -31,25 +31,14 @@ from multiresconv.ops.streaming import state_size
 Memory = Literal["fading"] | int | Sequence[int]
 
 
-class LayerOptions(TypedDict, total=False):
-    """The choices that a `MultiresLayer` leaves open, and that blocks, nets and models hand down to it unchanged."""
-
-    kernel_size: int | None
-    wavelet: str | None
-    depth: int | None
-    max_length: int | None
-    memory: Memory
-    own_skip_init: bool
-    backend: Backend
-
-
 class MultiresLayer(nn.Module):
-    """Multiresolution convolution over time (Shi et al. 2023): linear, causal, one filter pair per channel.
+    """Multiresolution convolution over time (Shi et al. 2023): linear, one filter pair per channel, causal by default.
 
     (B, L, d_model) -> (B, L, d_model); see `multires_conv` for the equations.
 
     Parameters: h0 and h1 (d_model, K), the last tap multiplying the current sample; w (d_model, 1 + sum(memory) + 1).
     They start from U(-1, 1) * sqrt(1/K) and U(-1, 1) * sqrt(1/(M + 1)), M = 1 + sum(memory) the size of the memory.
+    A bidirectional layer has a second set, h0_reverse, h1_reverse and w_reverse.
 
     Args:
         d_model: number of channels.
@@ -60,6 +49,7 @@ class MultiresLayer(nn.Module):
         memory: which coefficients are kept: "fading" (the newest of each scale), an integer (that many, resolving the
             whole past alike) or the counts themselves, (m_J, ..., m_1), coarsest first, which also say the depth.
         own_skip_init: start the skip weight w_x from U(-1, 1), on a scale of its own, not from that of the memory.
+        bidirectional: add a second convolution that reads each sequence from its end; such a layer does not stream.
         backend: passed to `multires_conv`; where the layer runs, not what it computes.
 
     Exactly one of `depth`, `max_length` and counts in `memory` is needed; further ones have to agree with it.
@@ -67,6 +57,13 @@ class MultiresLayer(nn.Module):
     Raises:
         ValueError: an option that is missing, out of range, or contradicts another.
     """
+
+    h0: Tensor
+    h1: Tensor
+    w: Tensor
+    h0_reverse: Tensor
+    h1_reverse: Tensor
+    w_reverse: Tensor
 
     def __init__(
         self,
@@ -78,6 +75,7 @@ class MultiresLayer(nn.Module):
         max_length: int | None = None,
         memory: Memory = "fading",
         own_skip_init: bool = False,
+        bidirectional: bool = False,
         backend: Backend = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -99,25 +97,34 @@ class MultiresLayer(nn.Module):
         self.wavelet = wavelet
         self.own_skip_init = own_skip_init
         self.backend: Backend = backend
-        self.h0 = nn.Parameter(torch.empty(d_model, kernel_size, device=device, dtype=dtype))
-        self.h1 = nn.Parameter(torch.empty(d_model, kernel_size, device=device, dtype=dtype))
-        self.w = nn.Parameter(torch.empty(d_model, weight_size(self.memory), device=device, dtype=dtype))
+        self.bidirectional = bidirectional
+        for direction in ("", "_reverse") if bidirectional else ("",):
+            for name, width in (("h0", kernel_size), ("h1", kernel_size), ("w", weight_size(self.memory))):
+                parameter = nn.Parameter(torch.empty(d_model, width, device=device, dtype=dtype))
+                self.register_parameter(name + direction, parameter)
         self.reset_parameters()
+
+    @property
+    def directions(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """(h0, h1, w) of the convolution from the start and, in a bidirectional layer, of the one from the end."""
+        forward = (self.h0, self.h1, self.w)
+        return [forward, (self.h0_reverse, self.h1_reverse, self.w_reverse)] if self.bidirectional else [forward]
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        if self.wavelet is None:
-            bound = self.kernel_size**-0.5
-            self.h0.uniform_(-bound, bound)
-            self.h1.uniform_(-bound, bound)
-        else:
-            low, high = wavelet_taps(self.wavelet, dtype=self.h0.dtype)
-            self.h0.copy_(low.expand_as(self.h0))
-            self.h1.copy_(high.expand_as(self.h1))
-        bound = self.w.shape[1] ** -0.5
-        self.w.uniform_(-bound, bound)
-        if self.own_skip_init:
-            self.w[:, -1].uniform_(-1, 1)
+        for h0, h1, w in self.directions:
+            if self.wavelet is None:
+                bound = self.kernel_size**-0.5
+                h0.uniform_(-bound, bound)
+                h1.uniform_(-bound, bound)
+            else:
+                low, high = wavelet_taps(self.wavelet, dtype=h0.dtype)
+                h0.copy_(low.expand_as(h0))
+                h1.copy_(high.expand_as(h1))
+            bound = w.shape[1] ** -0.5
+            w.uniform_(-bound, bound)
+            if self.own_skip_init:
+                w[:, -1].uniform_(-1, 1)
 
     @property
     def d_model(self) -> int:
@@ -144,39 +151,66 @@ class MultiresLayer(nn.Module):
     def config(self) -> dict[str, Any]:
         """The options that build this layer again, defaults filled in, ready for JSON; not where it runs."""
         taps = {"kernel_size": self.kernel_size} if self.wavelet is None else {"wavelet": self.wavelet}
-        return {**taps, "memory": list(self.memory), "own_skip_init": self.own_skip_init}
+        return {
+            **taps,
+            "memory": list(self.memory),
+            "own_skip_init": self.own_skip_init,
+            "bidirectional": self.bidirectional,
+        }
 
     def init_state(self, batch_size: int) -> State:
-        """The state before the first step of `batch_size` sequences; see `multires_conv_init`."""
+        """Return the state before the first step of `batch_size` sequences; see `multires_conv_init`.
+
+        Raises:
+            RuntimeError: a bidirectional layer, which needs the end of a sequence before it can begin.
+        """
+        self.check_streams()
         return multires_conv_init(
             batch_size, self.d_model, self.kernel_size, self.memory, device=self.h0.device, dtype=self.h0.dtype
         )
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: x (B, d_model) -> y (B, d_model) and the state after it, in the memory of the one that is given.
-
-        For inference: gives no gradients; see `multires_conv_step`.
-        """
+        """Take one step: x (B, d_model) -> y (B, d_model), and the state after it; the state given stays as it is."""
         if x.ndim != 2 or x.shape[1] != self.d_model:
             raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
-        x = self._in_own_dtype(x)
-        return multires_conv_step(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
+        y, state = self(x.unsqueeze(1), state)
+        return y.squeeze(1), state
 
     @overload
-    def forward(self, x: Tensor, state: None = None) -> Tensor: ...
+    def forward(self, x: Tensor, state: None = None, *, lengths: Tensor | None = None) -> Tensor: ...
     @overload
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]: ...
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor | tuple[Tensor, State]:
-        """x (B, L, d_model), L >= 1 -> y (B, L, d_model), of the same dtype.
+    def forward(self, x: Tensor, state: State, *, lengths: None = None) -> tuple[Tensor, State]: ...
+    def forward(
+        self, x: Tensor, state: State | None = None, *, lengths: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, State]:
+        """Convolve over time: x (B, L, d_model), L >= 1 -> y (B, L, d_model), of the same dtype.
 
-        With a state, x is the next chunk of a longer sequence, and the state after it is returned too, (y, state); the
-        one that is given is left as it is. Under autocast the layer computes and returns the dtype of its parameters.
+        Under autocast the layer computes in and returns the dtype of its parameters.
+
+        Args:
+            x: the sequences, or with a state the next chunk of longer ones.
+            state: of `init_state`, a step or a chunk; it is left as it is. The state after the chunk is returned too.
+            lengths: (B,) integers in 1..L, how many steps of each sequence are valid. Only a bidirectional layer needs
+                them: it reads each sequence from its own end.
         """
         x = self._channels_first(x)
-        if state is None:
-            return multires_conv(x, self.h0, self.h1, self.w, self.memory, backend=self.backend).transpose(1, 2)
-        y, state = multires_conv_chunk(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
-        return y.transpose(1, 2), state
+        if state is not None:
+            refuse_lengths(lengths)
+            self.check_streams()
+            y, state = multires_conv_chunk(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
+            return y.transpose(1, 2), state
+        y = multires_conv(x, self.h0, self.h1, self.w, self.memory, backend=self.backend).transpose(1, 2)
+        if not self.bidirectional:
+            return y
+        from_end = reverse_steps(x.transpose(1, 2), lengths).transpose(1, 2)
+        h0, h1, w = self.h0_reverse, self.h1_reverse, self.w_reverse
+        y_reverse = multires_conv(from_end, h0, h1, w, self.memory, backend=self.backend).transpose(1, 2)
+        return y + reverse_steps(y_reverse, lengths)
+
+    def check_streams(self) -> None:
+        """Raise RuntimeError if the layer cannot stream."""
+        if self.bidirectional:
+            raise RuntimeError("streaming: a bidirectional layer needs whole sequences; build it bidirectional=False")
 
     def impulse_response(self, length: int | None = None) -> Tensor:
         """What the layer answers to a 1 followed by zeros, (d_model, length); length None: the receptive field.
@@ -225,8 +259,8 @@ class MultiresLayer(nn.Module):
 
     def extra_repr(self) -> str:
         taps = f"kernel_size={self.kernel_size}" if self.wavelet is None else f"wavelet={self.wavelet!r}"
-        skip = ", own_skip_init=True" if self.own_skip_init else ""
-        return f"{self.d_model}, {taps}, memory={self.memory}{skip}"
+        flags = [f", {name}=True" for name in ("own_skip_init", "bidirectional") if getattr(self, name)]
+        return f"{self.d_model}, {taps}, memory={self.memory}{''.join(flags)}"
 
 
 def _memory(memory: Memory, kernel_size: int, depth: int | None, max_length: int | None) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
-"""`MaskedBatchNorm`: batch norm over the valid steps of the whole batch, across processes too."""
+"""The norms of blocks: layer norm, and batch norm over the valid steps of the whole batch, across processes too."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.distributed as dist
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from multiresconv.layers.lengths import valid_steps
 from multiresconv.ops.cpu.batch_norm import moments, normalise
+
+Norm = Literal["layer", "batch"]
 
 
 class MaskedBatchNorm(nn.Module):
@@ -120,6 +122,24 @@ class MaskedBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, eps={self.eps}, momentum={self.momentum}"
+
+
+def make_norm(
+    norm: Norm, d_model: int, device: torch.device | str | None, dtype: torch.dtype | None
+) -> nn.LayerNorm | MaskedBatchNorm:
+    """Build the norm of that name.
+
+    Raises:
+        ValueError: another name.
+    """
+    if norm not in get_args(Norm):
+        raise ValueError(f"norm: expected 'layer', 'batch' or a module, got {norm!r}")
+    return (nn.LayerNorm if norm == "layer" else MaskedBatchNorm)(d_model, device=device, dtype=dtype)
+
+
+def apply_norm(norm: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Apply a norm to x (B, L, D); of the norms here, batch norm alone has to know which steps are valid."""
+    return norm(x, lengths) if isinstance(norm, MaskedBatchNorm) else norm(x)
 
 
 def _statistics(x: Tensor, valid: Tensor, lengths: Tensor, shared: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -2,9 +2,24 @@
 
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
+from multiresconv.models.config import NetConfig
+from multiresconv.models.description import Input, Output
 from multiresconv.models.files import load, save
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.published import load_published
 from multiresconv.models.sampling import sample
+from multiresconv.models.sequence_model import SequenceModel
 
-__all__ = ["MultiresAR", "MultiresClassifier", "MultiresNet", "load", "load_published", "sample", "save"]
+__all__ = [
+    "Input",
+    "MultiresAR",
+    "MultiresClassifier",
+    "MultiresNet",
+    "NetConfig",
+    "Output",
+    "SequenceModel",
+    "load",
+    "load_published",
+    "sample",
+    "save",
+]

@@ -1,41 +1,46 @@
 """`MultiresAR`: a distribution over images, one pixel after the other."""
 
 import math
-from typing import Any, Unpack, overload
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiresconv.layers import LayerOptions, Norm
+from multiresconv.models.description import Input, Output
 from multiresconv.models.logistic_mixture import HALF_RANGE, mixture_log_prob, mixture_size
 from multiresconv.models.net import MultiresNet
-from multiresconv.ops import State
-from multiresconv.ops.streaming import check_state_names, check_state_tensor
+from multiresconv.models.sequence_model import SequenceModel
+from multiresconv.ops import Backend, State
+from multiresconv.ops.streaming import check_state_tensor
 
 
-class MultiresAR(nn.Module):
+class MultiresAR(SequenceModel):
     """A `MultiresNet` that gives each pixel a mixture of discretized logistics, from the pixels before it.
 
-    The network sees levels scaled to [-1, 1], one pixel late: zeros in place of what comes before the first pixel. Its
-    blocks have the additional linear map of the paper's density networks.
+    Pixels (B, L, C) uint8 -> parameters (B, L, P) of the distribution of each, for `mixture_log_prob`. The network sees
+    levels scaled to [-1, 1], one pixel late: zeros in place of what comes before the first pixel. Its blocks have the
+    additional linear map of the paper's density networks.
+
+    The outputs of a step are the parameters of the pixel that it takes, which do not depend on that pixel: they stood
+    in the state before it, as `state["params"]` (B, P), which are always those of the pixel to come.
 
     Args:
         d_model: width of the blocks.
         n_layers: number of blocks.
         n_channels: 3 or 1, of a pixel.
         n_mixtures: number of mixture components.
-        dropout: probability with which a channel is dropped, see `MultiresBlock`.
-        norm: "layer" or "batch", see `MultiresBlock`.
-        **layer: options of `MultiresLayer`: kernel_size, wavelet, depth, max_length, memory, own_skip_init, backend.
-
-    Attributes:
-        config: the arguments that build this model again, defaults filled in, ready for JSON; see `MultiresNet`.
+        input: what goes in; default an image of unknown size.
+        backend: where the blocks run, see `multires_conv`.
+        **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
+            dropout, norm, norm_first. A bidirectional net would see the pixels that it is to predict.
 
     Example:
         >>> model = MultiresAR(32, n_layers=2, max_length=1024)
         >>> model.bits_per_dim(torch.randint(256, (8, 1024, 3), dtype=torch.uint8)).shape
         torch.Size([8])
     """
+
+    _state_names = ("params",)
 
     def __init__(
         self,
@@ -44,73 +49,37 @@ class MultiresAR(nn.Module):
         *,
         n_channels: int = 3,
         n_mixtures: int = 10,
-        dropout: float = 0.0,
-        norm: Norm = "layer",
+        input: Input | None = None,
+        output: Output | None = None,
+        backend: Backend = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        **layer: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
-        super().__init__()
-        outputs = mixture_size(n_channels, n_mixtures)
-        self.n_channels = n_channels
-        self.n_mixtures = n_mixtures
-        self.net = MultiresNet(
-            d_model,
-            n_layers,
-            d_input=n_channels,
-            dropout=dropout,
-            norm=norm,
-            projection=True,
-            device=device,
-            dtype=dtype,
-            **layer,
-        )
-        self.output = nn.Linear(d_model, outputs, device=device, dtype=dtype)
-        inherited = {k: v for k, v in self.net.config.items() if k not in ("d_input", "n_tokens", "projection")}
-        self.config: dict[str, Any] = {"n_channels": n_channels, "n_mixtures": n_mixtures, **inherited}
+        n_outputs = mixture_size(n_channels, n_mixtures)
+        if options.get("bidirectional"):
+            raise ValueError("bidirectional: expected False; a density model may not look at what it predicts")
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
+        net = MultiresNet(d_model, n_layers, d_input=n_channels, projection=True, backend=backend, **where, **options)
+        channels = ("grey",) if n_channels == 1 else ("red", "green", "blue")
+        super().__init__(net, n_outputs, input or Input("image", channels), output or Output("density"), **where)
+        self.n_channels, self.n_mixtures = n_channels, n_mixtures
+        assert net.standardise is not None
+        net.standardise.set(HALF_RANGE, HALF_RANGE)
 
-    def reset_parameters(self) -> None:
-        self.net.reset_parameters()
-        self.output.reset_parameters()
-
-    @overload
-    def forward(self, pixels: Tensor, *, state: None = None) -> Tensor: ...
-    @overload
-    def forward(self, pixels: Tensor, *, state: State) -> tuple[Tensor, State]: ...
-    def forward(self, pixels: Tensor, *, state: State | None = None) -> Tensor | tuple[Tensor, State]:
-        """Parameters of the distribution of each pixel, given those before it.
-
-        Args:
-            pixels: (B, L, C) uint8, L >= 1.
-            state: what `init_state`, or the chunk before, gave, if the pixels are a chunk that goes on from there.
-
-        Returns:
-            (B, L, P), for `mixture_log_prob`; with a state, also the one after the chunk.
-        """
-        self._check(pixels, ("batch", "length >= 1"))
-        x = self._scale(pixels)
-        if state is None:
-            return self.output(self.net(torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], dim=1)))
-        features, net_state = self.net(x, state=self._of_net(state))
-        params = torch.cat([state["params"].unsqueeze(1), self.output(features)], dim=1)
-        return params[:, :-1], {**net_state, "params": params[:, -1].clone()}
+    @property
+    def config(self) -> dict[str, Any]:
+        net = self.net.config
+        for name in ("d_input", "n_tokens", "projection", "bidirectional"):
+            del net[name]
+        return {"n_channels": self.n_channels, "n_mixtures": self.n_mixtures, **net}
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> State:
-        """The state before the first pixel. `state["params"]` (B, P) are always those of the pixel to come."""
-        net_state = self.net.init_state(batch_size)
-        return self._next(self.output.weight.new_zeros(batch_size, self.n_channels), net_state)
-
-    @torch.no_grad()
-    def step(self, pixel: Tensor, state: State) -> tuple[Tensor, State]:
-        """The next pixel (B, C) uint8 and the state before it -> its parameters (B, P), the state after it.
-
-        The parameters do not depend on the pixel: they were there before, as `state["params"]`. May reuse the memory of
-        the state that it is given.
-        """
-        self._check(pixel, ("batch",))
-        net_state = self._of_net(state)
-        return state["params"], self._next(self._scale(pixel), net_state)
+        """Return the state before the first pixel."""
+        nothing = self._nothing(batch_size)
+        features, state = self.net(nothing, state=self.net.init_state(batch_size))
+        return {**state, "params": self.head(features[:, 0])}
 
     def log_prob(self, pixels: Tensor) -> Tensor:
         """Log-probability of whole images in nats: (B, L, C) uint8 -> (B,)."""
@@ -120,23 +89,25 @@ class MultiresAR(nn.Module):
         """Bits that it takes to code a level, on average over an image: (B, L, C) uint8 -> (B,)."""
         return self.log_prob(pixels) / (-math.log(2) * pixels.shape[1] * pixels.shape[2])
 
-    def _next(self, x: Tensor, net_state: State) -> State:
-        features, net_state = self.net.step(x, net_state)
-        return {**net_state, "params": self.output(features)}
+    def _check(self, x: Tensor, time: tuple[str, ...]) -> None:
+        if x.dtype != torch.uint8:
+            raise TypeError(f"pixels: expected uint8 levels 0..255, got {x.dtype}")
+        shape = tuple(x.shape)
+        if len(shape) != len(time) + 2 or shape[-1] != self.n_channels or 0 in shape[1:]:
+            raise ValueError(f"pixels: expected shape ({', '.join(['batch', *time])}, {self.n_channels}), got {shape}")
 
-    def _scale(self, pixels: Tensor) -> Tensor:
-        return (pixels.to(self.output.weight.dtype) - HALF_RANGE) / HALF_RANGE
+    def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        nothing = self._nothing(x.shape[0])
+        return self.head(self.net(torch.cat([nothing, x[:, :-1].to(nothing.dtype)], dim=1), lengths))
 
-    def _check(self, pixels: Tensor, leading: tuple[str, ...]) -> None:
-        if pixels.dtype != torch.uint8:
-            raise TypeError(f"pixels: expected uint8 levels 0..255, got {pixels.dtype}")
-        shape = tuple(pixels.shape)
-        if len(shape) != len(leading) + 1 or shape[-1] != self.n_channels or 0 in shape[1:]:
-            raise ValueError(f"pixels: expected shape ({', '.join(leading)}, {self.n_channels}), got {shape}")
-
-    def _of_net(self, state: State) -> State:
-        """The net's part of a state, once "params" is known to go with it; under autocast that has autocast's dtype."""
-        check_state_names(state, "lines", "position", "params")
-        params, weight = state["params"], self.output.weight
+    def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """Under autocast "params" have autocast's dtype."""
+        params, weight = state["params"], self.head.weight
         check_state_tensor("params", params, (len(state["lines"]), len(weight)), params.dtype, weight.device)
-        return {name: tensor for name, tensor in state.items() if name != "params"}
+        params = torch.cat([params.unsqueeze(1), self.head(features)], dim=1)
+        return params[:, :-1], {"params": params[:, -1].clone()}
+
+    def _nothing(self, batch_size: int) -> Tensor:
+        """(B, 1, C) what stands before the first pixel: 0 once it is standardised."""
+        assert self.net.standardise is not None
+        return self.net.standardise.mean.expand(batch_size, 1, -1)

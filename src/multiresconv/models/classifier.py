@@ -1,18 +1,20 @@
 """`MultiresClassifier`: from a sequence to the logits of its classes or labels."""
 
-from typing import Any, Unpack, overload
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiresconv.layers import LayerOptions, Norm, mean_pool, refuse_lengths
+from multiresconv.layers import Pooling, check_pooling, pool, pool_chunk, pooled_before
+from multiresconv.models.description import Input, Output, numbered
 from multiresconv.models.net import MultiresNet
-from multiresconv.ops import State
-from multiresconv.ops.streaming import check_state_names, check_state_tensor, writable
+from multiresconv.models.sequence_model import SequenceModel
+from multiresconv.ops import Backend, State
+from multiresconv.ops.streaming import check_state_tensor
 
 
-class MultiresClassifier(nn.Module):
-    """A `MultiresNet`, the mean over its valid steps, and a linear map to logits.
+class MultiresClassifier(SequenceModel):
+    """A `MultiresNet`, pooling over its valid steps, and a linear map to logits: (B, L, ...) -> (B, d_output).
 
     Args:
         d_output: number of classes, or of labels.
@@ -20,12 +22,12 @@ class MultiresClassifier(nn.Module):
         n_layers: number of blocks.
         d_input: channels of real-valued input; or else
         n_tokens: size of the vocabulary of token input. Exactly one of the two.
-        dropout: probability with which a channel is dropped, see `MultiresBlock`.
-        norm: "layer" or "batch", see `MultiresBlock`.
-        **layer: options of `MultiresLayer`: kernel_size, wavelet, depth, max_length, memory, own_skip_init, backend.
-
-    Attributes:
-        config: the arguments that build this model again, defaults filled in, ready for JSON; see `MultiresNet`.
+        pooling: "mean" over the valid steps, the "last" of them, or the "max" over them.
+        input: what goes in; default a signal of channels without names, or tokens named by their numbers.
+        output: what comes out; default classes named by their numbers.
+        backend: where the blocks run, see `multires_conv`.
+        **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
+            bidirectional, dropout, norm, norm_first.
 
     Example:
         >>> model = MultiresClassifier(10, d_model=32, n_layers=2, d_input=3, max_length=1024)
@@ -41,95 +43,47 @@ class MultiresClassifier(nn.Module):
         *,
         d_input: int | None = None,
         n_tokens: int | None = None,
-        dropout: float = 0.0,
-        norm: Norm = "layer",
+        pooling: Pooling = "mean",
+        input: Input | None = None,
+        output: Output | None = None,
+        backend: Backend = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        **layer: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
-        super().__init__()
         if d_output < 1:
             raise ValueError(f"d_output: expected at least 1, got {d_output}")
-        self.net = MultiresNet(
-            d_model,
-            n_layers,
-            d_input=d_input,
-            n_tokens=n_tokens,
-            dropout=dropout,
-            norm=norm,
-            device=device,
-            dtype=dtype,
-            **layer,
-        )
-        self.output = nn.Linear(d_model, d_output, device=device, dtype=dtype)
-        inherited = {k: v for k, v in self.net.config.items() if k != "projection"}  # classifiers have none
-        self.config: dict[str, Any] = {"d_output": d_output, **inherited}
+        check_pooling(pooling)
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
+        net = MultiresNet(d_model, n_layers, d_input=d_input, n_tokens=n_tokens, backend=backend, **where, **options)
+        if input is None and n_tokens is None:
+            input = Input("signal", channels=numbered("channel", net.n_inputs))
+        elif input is None:
+            input = Input("tokens", vocabulary=tuple(map(str, range(net.n_inputs))))
+        output = output or Output("class", tuple(map(str, range(d_output))))
+        if len(output.names) != d_output:
+            raise ValueError(f"output: expected {d_output} names, got {len(output.names)}")
+        super().__init__(net, d_output, input, output, **where)
+        self.pooling: Pooling = pooling
+        self._state_names = () if pooling == "last" else ("pooled",)
 
-    def reset_parameters(self) -> None:
-        self.net.reset_parameters()
-        self.output.reset_parameters()
+    @property
+    def config(self) -> dict[str, Any]:
+        net = self.net.config
+        del net["projection"]
+        return {"d_output": self.head.out_features, "pooling": self.pooling, **net}
 
-    def init_state(self, batch_size: int) -> State:
-        """The state before the first step of `batch_size` sequences: that of the net and "total" (B, d_model).
+    def _start(self, batch_size: int) -> State:
+        return pooled_before(self.pooling, batch_size, self.head.weight)
 
-        "total" is the sum of all features so far, in float64, so that a running mean stays exact however long.
-        """
-        state = self.net.init_state(batch_size)
-        weight = self.output.weight
-        total = torch.zeros(batch_size, weight.shape[1], dtype=torch.float64, device=weight.device)
-        return {**state, "total": total}
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """The running prediction: logits (B, d_output) of all steps up to x (B, d_input) or tokens (B,), and the state.
-
-        The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
-        """
-        before, total = self._split(state)
-        features, after = self.net.step(x, before)
-        with torch.no_grad():
-            total = writable(total).add_(features)
-            logits = self.output((total / after["position"][:, None]).to(features.dtype))
-        return logits, {**after, "total": total}
-
-    @overload
-    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
-    @overload
-    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
-    def forward(
-        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
-    ) -> Tensor | tuple[Tensor, State]:
-        """Logits of every sequence.
-
-        Args:
-            x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1.
-            lengths: (B,) integers in 1..L, how many steps of each sequence are valid; None: all. The rest is padding,
-                which may hold anything and changes no logit, no statistic and no gradient.
-            state: of `init_state`, a step or a chunk, where x is the next chunk of a longer sequence. It is left as it
-                is. Not together with lengths, nor while dropout or batch norm is in training mode.
-
-        Returns:
-            (B, d_output). With a state: the running prediction (B, L, d_output), at each step of the chunk the logits
-            of all steps up to there, and the state after it.
-        """
-        if state is not None:
-            refuse_lengths(lengths)
-            return self._chunk(x, state)
+    def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         features = self.net(x, lengths)
-        if lengths is not None:
-            lengths = lengths.to(features.device)
-        return self.output(mean_pool(features, lengths))
+        lengths = None if lengths is None else lengths.to(features.device)
+        return self.head(pool(features, lengths, self.pooling))
 
-    def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        before, total = self._split(state)
-        features, after = self.net(x, state=before)
-        totals = total[:, None] + features.cumsum(1, dtype=torch.float64)
-        counts = state["position"][:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
-        logits = self.output((totals / counts[:, :, None]).to(features.dtype))
-        return logits, {**after, "total": totals[:, -1].clone()}
-
-    def _split(self, state: State) -> tuple[State, Tensor]:
-        """The net's part of a state, and "total"."""
-        check_state_names(state, "lines", "position", "total")
-        weight, total = self.output.weight, state["total"]
-        check_state_tensor("total", total, (len(state["lines"]), weight.shape[1]), torch.float64, weight.device)
-        return {"lines": state["lines"], "position": state["position"]}, total
+    def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        for name, expected in self._start(1).items():
+            shape = (len(state["lines"]), *expected.shape[1:])
+            check_state_tensor(name, state[name], shape, expected.dtype, expected.device)
+        pooled, part = pool_chunk(features, state, state["position"], self.pooling)
+        return self.head(pooled), part

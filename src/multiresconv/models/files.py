@@ -1,25 +1,35 @@
-"""A model on disk: a folder with `config.json`, which says how to build it, and `model.safetensors`, its tensors."""
+"""A model on disk: a folder with `config.json`, which says how to build it, and `model.safetensors`, its tensors.
+
+`config.json`, format 2: {"format": 2, "class": ..., "arguments": {...}, "input": {...}, "output": {...}}, the latter
+two as of `Input` and `Output`. Format 1 had neither input nor output, no standardisation, and called the head "output";
+it is read too.
+"""
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor, nn
 
+from multiresconv.layers import MaskedBatchNorm, MultiresBlock
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
+from multiresconv.models.description import Input, Output, from_dict, to_dict
+from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.models.state import check_state
 from multiresconv.ops import Backend
 
-FORMAT = 1
-Model = MultiresClassifier | MultiresAR
-CLASSES: dict[str, type[Model]] = {"MultiresClassifier": MultiresClassifier, "MultiresAR": MultiresAR}
+FORMAT = 2
+CLASSES: dict[str, type[SequenceModel]] = {"MultiresClassifier": MultiresClassifier, "MultiresAR": MultiresAR}
+_KEYS = {1: {"format", "class", "arguments"}, 2: {"format", "class", "arguments", "input", "output"}}
 
 
-def save(model: Model, folder: str | os.PathLike[str]) -> None:
+def save(model: SequenceModel, folder: str | os.PathLike[str]) -> None:
     """Write a model into `folder`, which is made if need be; a model that is there already is replaced.
 
     Each file appears whole or not at all, `config.json` last: a folder that has it has a model, and never the tensors
@@ -27,16 +37,25 @@ def save(model: Model, folder: str | os.PathLike[str]) -> None:
     Where and how it runs (device, backend, train or eval mode) is not saved; the dtype is, with the tensors.
 
     Raises:
-        TypeError: not a model of this library, or one in a wrapper (DDP, `torch.compile`): save what it wraps.
+        TypeError: not a model of this library, one in a wrapper (DDP, `torch.compile`: save what it wraps), or one with
+            a norm or a mixing of your own, which `config.json` cannot describe.
         ValueError: a model on the meta device, which has no values.
     """
     name = type(model).__name__
     if type(model) is not CLASSES.get(name):
         raise TypeError(f"model: expected a {' or '.join(CLASSES)}, unwrapped, got {name}")
+    for number, block in enumerate(model.net.blocks):
+        _check_describable(block, f"model: block {number}")
     tensors = model.state_dict()
     if any(tensor.is_meta for tensor in tensors.values()):
         raise ValueError("model: expected one that has values, this one is on the meta device")
-    config = {"format": FORMAT, "class": name, "arguments": model.config}
+    config = {
+        "format": FORMAT,
+        "class": name,
+        "arguments": model.config,
+        "input": to_dict(model.input),
+        "output": to_dict(model.output),
+    }
     data = safetensors.torch.save({key: tensor.cpu().contiguous() for key, tensor in tensors.items()})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +70,16 @@ def save(model: Model, folder: str | os.PathLike[str]) -> None:
 
 def load(
     folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto"
-) -> Model:
-    """The model that `save` wrote into `folder`, in eval mode: call `train()` on it to train it further.
+) -> SequenceModel:
+    """Load the model that `save` wrote into `folder`, in eval mode: call `train()` on it to train it further.
 
     Args:
         folder: path of the model folder.
         device: where to put the model; default the CPU.
         backend: of the operator, see `multires_conv`.
+
+    Returns:
+        The model; `.input` and `.output` say what goes in and what comes out.
 
     Raises:
         FileNotFoundError: the folder or one of its two files is missing.
@@ -69,40 +91,82 @@ def load(
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a model folder, {name} is missing")
-    model = _build(folder / "config.json", backend)
+    config = _read_config(folder / "config.json")
+    model = _build(folder / "config.json", config, backend)
     path = folder / "model.safetensors"
     try:
         tensors = safetensors.torch.load_file(path, device=str(device or "cpu"))
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file that can be read: {error}") from error
+    if config["format"] == 1:
+        tensors = _from_format_1(tensors, model)
     check_state(tensors, model.state_dict(), str(path))
     model.load_state_dict(tensors, assign=True)
     return model.eval()
 
 
-def _build(path: Path, backend: Backend) -> Model:
-    """The model that a `config.json` describes, on the meta device: its tensors come from the other file."""
+def model_format(folder: str | os.PathLike[str]) -> int:
+    """The format of a model folder: 2, or 1 for one that has no description of input and output."""
+    return _read_config(Path(folder) / "config.json")["format"]
+
+
+def _check_describable(block: nn.Module, where: str) -> None:
+    if not isinstance(block, MultiresBlock):
+        raise TypeError(f"{where} is a {type(block).__name__}, not a MultiresBlock; save the state_dict instead")
+    if type(block.norm) not in (nn.LayerNorm, MaskedBatchNorm):
+        raise TypeError(f"{where}: norm is a {type(block.norm).__name__} of your own; save the state_dict instead")
+    if not block.gated:
+        raise TypeError(f"{where}: mix is a {type(block.mix).__name__} of your own; save the state_dict instead")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(config, dict) or config.keys() != {"format", "class", "arguments"}:
-        raise ValueError(f"{path}: expected an object of format, class and arguments, got {_keys(config)}")
-    if config["format"] != FORMAT:
+    number = config.get("format") if isinstance(config, dict) else None
+    if isinstance(config, dict) and "format" in config and number not in list(_KEYS):
         raise ValueError(
-            f"{path}: expected format {FORMAT}, got {config['format']!r}; a newer format needs a newer multiresconv"
+            f"{path}: expected format {FORMAT} or older, got {number!r}; a newer format needs a newer multiresconv"
         )
+    if not isinstance(config, dict) or config.keys() != _KEYS.get(number):
+        wanted = ", ".join(sorted(_KEYS.get(number, _KEYS[FORMAT])))
+        raise ValueError(f"{path}: expected an object of {wanted}, got {_shown(config)}")
+    return config
+
+
+def _build(path: Path, config: dict[str, Any], backend: Backend) -> SequenceModel:
+    """Build the model that a `config.json` describes, on the meta device: its tensors come from the other file."""
     if config["class"] not in list(CLASSES):
         raise ValueError(f"{path}: expected class {' or '.join(CLASSES)}, got {config['class']!r}")
-    if not isinstance(config["arguments"], dict):
-        raise ValueError(f"{path}: arguments: expected an object, got {config['arguments']!r}")
+    described: dict[str, Any] = {}
+    for name, kind in {"arguments": None, "input": Input, "output": Output}.items():
+        values = config.get(name, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"{path}: {name}: expected an object, got {values!r}")
+        if kind is not None and name in config:
+            try:
+                described[name] = from_dict(kind, values)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path}: {name}: {error}") from error
     try:
-        return CLASSES[config["class"]](**config["arguments"], device="meta", backend=backend)
+        return CLASSES[config["class"]](**config["arguments"], **described, device="meta", backend=backend)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: arguments: {error}") from error
 
 
-def _keys(config: Any) -> str:
+def _from_format_1(tensors: dict[str, Tensor], model: SequenceModel) -> dict[str, Tensor]:
+    """Tensors of format 1 by today's names, with a standardisation that changes nothing of what the model did."""
+    renamed = {re.sub(r"^output\.", "head.", name): tensor for name, tensor in tensors.items()}
+    like = renamed.get("head.weight")
+    if model.net.standardise is None or like is None:
+        return renamed
+    level = 127.5 if isinstance(model, MultiresAR) else None
+    mean, std = (like.new_full((model.net.n_inputs,), value) for value in ((level or 0.0), (level or 1.0)))
+    return {**renamed, "net.standardise.mean": mean, "net.standardise.std": std}
+
+
+def _shown(config: Any) -> str:
     return ", ".join(config) if isinstance(config, dict) else repr(config)
 
 

@@ -1,22 +1,24 @@
 """`MultiresNet`: an encoder and a stack of blocks, what every model here is built on."""
 
+import copy
 from collections.abc import Sequence
-from typing import Any, Unpack, cast, overload
+from typing import Any, cast, overload
 
 import torch
 from torch import Tensor, nn
 
 from multiresconv.layers import (
-    LayerOptions,
     MultiresBlock,
-    Norm,
+    Standardise,
+    apply_norm,
     check_lengths,
+    make_norm,
     refuse_lengths,
-    step_blocks,
     valid_steps,
 )
-from multiresconv.ops import State, multires_conv_init
-from multiresconv.ops.streaming import check_state, refuse_gradients, writable
+from multiresconv.models.config import NetConfig
+from multiresconv.ops import Backend, State, multires_conv_init
+from multiresconv.ops.streaming import check_state
 
 
 class MultiresNet(nn.Module):
@@ -25,14 +27,17 @@ class MultiresNet(nn.Module):
     Args:
         d_model: width of the blocks.
         n_layers: number of blocks.
-        d_input: channels of real-valued input, encoded by a linear map; or else
+        d_input: channels of real-valued input, standardised and encoded by a linear map; or else
         n_tokens: size of the vocabulary of token input, encoded by an embedding. Exactly one of the two.
-        dropout, norm, projection: of the blocks, see `MultiresBlock`.
-        **layer: options of `MultiresLayer`: kernel_size, wavelet, depth, max_length, memory, own_skip_init, backend.
+        projection: of the blocks, see `MultiresBlock`.
+        backend: where the blocks run, see `multires_conv`.
+        **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
+            bidirectional, dropout, norm, norm_first.
 
-    Attributes:
-        config: the arguments that build this net again, defaults filled in, ready for JSON. Where and in what
-            precision it runs (backend, device, dtype) is no part of it.
+    Example:
+        >>> net = MultiresNet(32, n_layers=2, d_input=3, max_length=1024)
+        >>> net(torch.randn(8, 1024, 3)).shape
+        torch.Size([8, 1024, 32])
     """
 
     def __init__(
@@ -42,71 +47,84 @@ class MultiresNet(nn.Module):
         *,
         d_input: int | None = None,
         n_tokens: int | None = None,
-        dropout: float = 0.0,
-        norm: Norm = "layer",
         projection: bool = False,
+        backend: Backend = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        **layer: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
         super().__init__()
-        for name, size in {"d_model": d_model, "n_layers": n_layers, "d_input": d_input, "n_tokens": n_tokens}.items():
+        config = NetConfig(d_model, n_layers, **options)
+        for name, size in {"d_input": d_input, "n_tokens": n_tokens}.items():
             if size is not None and size < 1:
                 raise ValueError(f"{name}: expected at least 1, got {size}")
+        self.standardise = None
         if d_input is not None and n_tokens is None:
+            self.standardise = Standardise(d_input, device=device, dtype=dtype)
             self.encoder = nn.Linear(d_input, d_model, device=device, dtype=dtype)
         elif n_tokens is not None and d_input is None:
             self.encoder = nn.Embedding(n_tokens, d_model, device=device, dtype=dtype)
         else:
             raise ValueError(f"d_input, n_tokens: expected exactly one of them, got {d_input} and {n_tokens}")
+        where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype}
         blocks = [
-            MultiresBlock(
-                d_model, dropout=dropout, norm=norm, projection=projection, device=device, dtype=dtype, **layer
-            )
+            MultiresBlock(**{**config.of_block(), "norm": copy.deepcopy(config.norm)}, projection=projection, **where)
             for _ in range(n_layers)
         ]
         self.blocks = nn.ModuleList(blocks)
-        self._lines_shape = (blocks[0].conv.state_size, d_model)
-        self.config: dict[str, Any] = {
-            "d_model": d_model,
-            "n_layers": n_layers,
-            "d_input": d_input,
-            "n_tokens": n_tokens,
-            "dropout": dropout,
-            "norm": norm,
-            "projection": projection,
-            **blocks[0].conv.config,
-        }
+        self.norm = None
+        if config.norm_first:  # nothing has normalised the sum of all branches yet
+            given = isinstance(config.norm, nn.Module)
+            self.norm = copy.deepcopy(config.norm) if given else make_norm(config.norm, d_model, device, dtype)
+        self._inputs = {"d_input": d_input, "n_tokens": n_tokens}
+        self._config, self._projection = config, projection
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this net again, defaults filled in, ready for JSON.
+
+        Where and in what precision it runs (backend, device, dtype) is no part of it.
+        """
+        options = self._config.to_dict()
+        for name in ("kernel_size", "wavelet", "depth", "max_length"):  # the layer knows what came of them
+            del options[name]
+        first = cast(MultiresBlock, self.blocks[0])
+        return {**options, **self._inputs, "projection": self._projection, **first.conv.config}
+
+    @property
+    def d_model(self) -> int:
+        return cast(MultiresBlock, self.blocks[0]).conv.d_model
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of channels, or size of the vocabulary."""
+        return self._inputs["d_input"] or self._inputs["n_tokens"] or 0
 
     def reset_parameters(self) -> None:
-        self.encoder.reset_parameters()
-        for block in self.blocks:
-            cast(MultiresBlock, block).reset_parameters()
+        for part in (self.encoder, *self.blocks, self.norm):
+            if part is not None:
+                cast(Any, part).reset_parameters()
 
     def init_state(self, batch_size: int) -> State:
-        """The state before the first step of `batch_size` sequences: "lines" (B, n_layers, S, d_model) of all blocks.
+        """Return the state before the first step of `batch_size` sequences: "lines" (B, n_layers, S, d_model).
 
         See `multires_conv_init`.
         """
         conv = cast(MultiresBlock, self.blocks[0]).conv
+        conv.check_streams()
         layers, h0 = len(self.blocks), conv.h0
         return multires_conv_init(
             batch_size, conv.d_model, conv.kernel_size, conv.memory, layers=layers, device=h0.device, dtype=h0.dtype
         )
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Features of the next step: x (B, d_input) or tokens (B,) -> (B, d_model), and the state after it.
+        """Take one step: x (B, d_input) or tokens (B,) -> features (B, d_model), and the state after it.
 
-        The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
+        The state given stays as it is.
         """
-        self._check_input(x, time=())
-        check_state(state, (len(x), len(self.blocks), *self._lines_shape), self.encoder.weight)
-        refuse_gradients(x, state)
-        with torch.no_grad():
-            x = self._encode(x)
-        lines, position = writable(state["lines"]), state["position"]
-        blocks = cast(Sequence[MultiresBlock], self.blocks)
-        return step_blocks(blocks, x, lines, position), {"lines": lines, "position": position + 1}
+        self.check_input(x, time=())
+        y, state = self(x.unsqueeze(1), state=state)
+        return y.squeeze(1), state
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
@@ -115,7 +133,7 @@ class MultiresNet(nn.Module):
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
     ) -> Tensor | tuple[Tensor, State]:
-        """Features of every step.
+        """Compute the features of every step.
 
         Args:
             x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1.
@@ -127,7 +145,7 @@ class MultiresNet(nn.Module):
         Returns:
             (B, L, d_model); what stands at padded steps has no meaning. With a state: that and the state after it.
         """
-        self._check_input(x)
+        self.check_input(x)
         if state is not None:
             refuse_lengths(lengths)
             return self._chunk(x, state)
@@ -139,34 +157,37 @@ class MultiresNet(nn.Module):
         x = self._encode(x)
         for block in self.blocks:
             x = block(x, lengths)
-        return x
+        return x if self.norm is None else apply_norm(self.norm, x, lengths)
 
     def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        check_state(state, (len(x), len(self.blocks), *self._lines_shape), self.encoder.weight)
+        conv = cast(MultiresBlock, self.blocks[0]).conv
+        check_state(state, (x.shape[0], len(self.blocks), conv.state_size, conv.d_model), self.encoder.weight)
         x = self._encode(x)
         lines, position = [], state["position"]
-        for block, line in zip(self.blocks, state["lines"].unbind(1), strict=True):
-            x, after = cast(MultiresBlock, block)(x, state={"lines": line, "position": position})
+        for block, line in zip(cast(Sequence[MultiresBlock], self.blocks), state["lines"].unbind(1), strict=True):
+            x, after = block(x, state={"lines": line, "position": position})
             lines.append(after["lines"])
+        if self.norm is not None:
+            x = apply_norm(self.norm, x, None)
         return x, {"lines": torch.stack(lines, dim=1), "position": position + x.shape[1]}
 
     def _encode(self, x: Tensor) -> Tensor:
-        if isinstance(self.encoder, nn.Linear):
-            return self.encoder(x)
+        if self.standardise is not None:
+            return self.encoder(self.standardise(x))
         try:
             return self.encoder(x)
         except IndexError:
             lowest, highest = (int(bound) for bound in x.aminmax())
-            last = self.encoder.num_embeddings - 1
+            last = len(self.encoder.weight) - 1
             raise ValueError(f"x: expected tokens in 0..{last}, got {lowest}..{highest}") from None
 
-    def _check_input(self, x: Tensor, time: tuple[str, ...] = ("length >= 1",)) -> None:
+    def check_input(self, x: Tensor, time: tuple[str, ...] = ("length >= 1",)) -> None:
         """Raise unless x is (batch, *time, channels) samples or (batch, *time) tokens."""
-        encoder = self.encoder
-        shape = ("batch", *time, str(encoder.in_features)) if isinstance(encoder, nn.Linear) else ("batch", *time)
+        d_input = self._inputs["d_input"]
+        shape = ("batch", *time) if d_input is None else ("batch", *time, str(d_input))
         fits = x.ndim == len(shape) and 0 not in x.shape[1:]
-        if isinstance(encoder, nn.Linear):
-            if not fits or x.shape[-1] != encoder.in_features:
+        if d_input is not None:
+            if not fits or x.shape[-1] != d_input:
                 raise ValueError(f"x: expected shape ({', '.join(shape)}), got {tuple(x.shape)}")
         elif not fits:
             raise ValueError(f"x: expected tokens of shape ({', '.join(shape)}), got {tuple(x.shape)}")

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from multiresconv.layers import Memory
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
-from multiresconv.models.files import Model
+from multiresconv.models.logistic_mixture import HALF_RANGE
+from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.models.state import check_state
 from multiresconv.ops import wavelet_taps
 
 
-def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> Model:
+def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> SequenceModel:
     """A model with the weights of a published checkpoint, in eval mode, on the CPU.
 
     Args:
@@ -38,12 +39,22 @@ def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> M
         model = build(**config)
     except TypeError as error:
         raise ValueError(f"config: not the published constructor's arguments: {error}") from error
-    state = model.state_dict()
+    state = {name: tensor for name, tensor in model.state_dict().items() if ".standardise." not in name}
     published = {name: _published_name(name, model) for name in state}
     tensors = _read(ckpt)
     check_state(tensors, {published[name]: _published_view(name, t, model) for name, t in state.items()}, str(ckpt))
-    model.load_state_dict({name: tensors[published[name]].reshape(t.shape) for name, t in state.items()}, assign=True)
+    loaded = {name: tensors[published[name]].reshape(t.shape) for name, t in state.items()}
+    model.load_state_dict({**loaded, **_standardisation(model)}, assign=True)
     return model.eval()
+
+
+def _standardisation(model: SequenceModel) -> dict[str, Tensor]:
+    """Input is scaled by the caller of a classifier; a density model takes levels 0 to 255."""
+    if model.net.standardise is None:
+        return {}
+    mean, std = (HALF_RANGE, HALF_RANGE) if isinstance(model, MultiresAR) else (0.0, 1.0)
+    size = (model.net.n_inputs,)
+    return {"net.standardise.mean": torch.full(size, mean), "net.standardise.std": torch.full(size, std)}
 
 
 def _classifier(*, d_output: int = 10, **shared: Any) -> MultiresClassifier:
@@ -119,26 +130,26 @@ def _read(ckpt: str | os.PathLike[str]) -> dict[str, Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
-def _published_name(name: str, model: Model) -> str:
+def _published_name(name: str, model: SequenceModel) -> str:
     for pattern, published in (
         (r"net\.encoder\.", r"encoder."),
         (r"net\.blocks\.(\d+)\.conv\.", r"seq_layers.\1."),
         (r"net\.blocks\.(\d+)\.mix\.", r"mixing_layers.\1.0."),
         (r"net\.blocks\.(\d+)\.projection\.", r"mixing_layers.\1.3."),
         (r"net\.blocks\.(\d+)\.norm\.", r"norms.\1."),
-        (r"output\.", r"decoder." if isinstance(model, MultiresAR) else r"output_mapping."),
+        (r"head\.", r"decoder." if isinstance(model, MultiresAR) else r"output_mapping."),
     ):
         name = re.sub("^" + pattern, published, name)
     return name
 
 
-def _published_view(name: str, tensor: Tensor, model: Model) -> Tensor:
+def _published_view(name: str, tensor: Tensor, model: SequenceModel) -> Tensor:
     """A tensor of the model in its published shape: filters and linear maps over time are `conv1d` weights there."""
     if name.endswith((".h0", ".h1")):
         return tensor.unsqueeze(1)
     over_time = (
         name.endswith((".mix.weight", ".projection.weight"))
         or (name == "net.encoder.weight" and not isinstance(model.net.encoder, nn.Embedding))
-        or (name == "output.weight" and isinstance(model, MultiresAR))
+        or (name == "head.weight" and isinstance(model, MultiresAR))
     )
     return tensor.unsqueeze(2) if over_time else tensor

@@ -78,7 +78,7 @@ def _complete(
     model: MultiresAR, images: Tensor, given: int, gumbel: NDArray[np.float64], logistic: NDArray[np.float64]
 ) -> None:
     """Fill images (B, L, C) from pixel `given` on, in place, with noise (B, L, M) and (B, L, C)."""
-    device = model.output.weight.device
+    device = model.head.weight.device
     state = model.init_state(len(images))
     if given:
         _, state = model(images[:, :given].to(device), state=state)

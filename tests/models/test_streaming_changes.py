@@ -1,4 +1,4 @@
-"""A step of small batches is one kernel, and it sees whatever became of the model since the step before."""
+"""A step sees whatever became of the model since the step before."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,31 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from multiresconv import MultiresBlock, MultiresClassifier
-from multiresconv.layers import multires_block
 from multiresconv.ops import State
-
-
-@pytest.fixture
-def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each step through blocks so far was fused."""
-    taken: list[bool] = []
-    checked = multires_block.checked_blocks
-
-    def spy(blocks: Any) -> Any:
-        taken.append(checked(blocks) is not None)
-        return checked(blocks)
-
-    monkeypatch.setattr(multires_block, "checked_blocks", spy)
-    return taken
-
-
-def test_one_step_is_one_kernel_for_small_batches_on_a_cpu(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = classifier()
-    assert_streams(model, sample(model, 2, 5))
-    assert fused == [True] * 5
-    monkeypatch.setattr(multires_block, "_FUSED_WORK", 0)
-    assert_streams(model, sample(model, 2, 5))
-    assert len(fused) == 5
 
 
 def load_others(model: MultiresClassifier) -> None:

@@ -1,0 +1,140 @@
+"""`why_not_fused`: whether one kernel may stand in for the modules of a block.
+
+A fused kernel reads the parameters of a block and calls none of its submodules. So it may run only where nobody has
+changed what calling them does: PyTorch lets users exchange a submodule, hook it, patch its `forward`, parametrize it or
+replace its tensors. Whatever is not proved harmless runs part by part.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from multiresconv.layers.channel_dropout import ChannelDropout
+from multiresconv.layers.multires_layer import MultiresLayer
+from multiresconv.layers.norm import MaskedBatchNorm
+
+_HOOKS = {
+    "_forward_hooks": "forward hook",
+    "_forward_pre_hooks": "forward pre-hook",
+    "_backward_hooks": "backward hook",
+    "_backward_pre_hooks": "backward pre-hook",
+}
+_GLOBAL_HOOKS = tuple(hooks for name in _HOOKS if (hooks := getattr(torch_module, f"_global{name}", None)) is not None)
+_NORMS = (nn.LayerNorm, MaskedBatchNorm)
+_FORWARDS = {kind: kind.forward for kind in (MultiresLayer, nn.Linear, ChannelDropout, *_NORMS)}
+
+
+def why_not_fused(block: nn.Module, x: Tensor | None = None) -> str | None:
+    """Say why a `MultiresBlock` runs part by part, or return None where it runs as one fused kernel.
+
+    Args:
+        block: the block.
+        x: (B, L, d_model) its input, whose device, dtype and length count too; None asks about the block alone.
+
+    Returns:
+        A reason such as "mix has a forward hook" or "norm is a RMSNorm".
+
+    Example:
+        >>> block = MultiresBlock(8, depth=3)
+        >>> why_not_fused(block)
+        >>> block.norm = torch.nn.RMSNorm(8)
+        >>> why_not_fused(block)
+        'norm is a RMSNorm'
+    """
+    parts = block._modules
+    return (
+        _why_changed(block, parts)
+        or _why_other_tensors(block, parts)
+        or (None if x is None else _why_not_for(block, x))
+    )
+
+
+def _why_changed(block: nn.Module, parts: dict[str, nn.Module | None]) -> str | None:
+    """A reason in the modules: of another kind, hooked, or with a `forward` of somebody else."""
+    from multiresconv.layers.multires_block import MultiresBlock  # not above: it imports this file
+
+    if type(block) is not MultiresBlock:
+        return f"the block is a {type(block).__name__}"
+    if block.norm_first:
+        return "the norm comes first"
+    if block.conv.bidirectional:
+        return "conv is bidirectional"
+    expected = {"conv": (MultiresLayer,), "mix": (nn.Linear,), "dropout": (ChannelDropout,), "norm": _NORMS}
+    if parts.get("projection") is not None:
+        expected["projection"] = (nn.Linear,)
+    for name, kinds in expected.items():
+        part = parts.get(name)
+        if type(part) not in kinds:
+            return f"{name} is a {type(part).__name__}"
+        if type(part).forward is not _FORWARDS[type(part)] or "forward" in part.__dict__:
+            return f"{name} has a forward of its own"
+        if reason := _hook_of(part):
+            return f"{name} has a {reason}"
+    if "forward" in block.__dict__:
+        return "the block has a forward of its own"
+    if reason := _hook_of(block):
+        return f"the block has a {reason}"
+    if any(_GLOBAL_HOOKS):
+        return "there is a hook for all modules"
+    if not block.gated:
+        return "mix takes the place of linear map and GLU"
+    if block.conv.backend not in ("auto", "cpu"):
+        return f"the backend is {block.conv.backend!r}"
+    return None
+
+
+def _hook_of(part: nn.Module) -> str | None:
+    for attribute, name in _HOOKS.items():
+        if part.__dict__.get(attribute):
+            return name
+    return None
+
+
+def _why_other_tensors(block: nn.Module, parts: dict[str, nn.Module | None]) -> str | None:
+    """A reason in the parameters: missing, of another shape, dtype, device or kind than the kernel reads."""
+    conv = block.conv
+    width, dtype = len(conv.h0), conv.h0.dtype
+    if dtype not in (torch.float32, torch.float64):
+        return f"conv.h0 is {dtype}"
+    taps, weights = (width, len(conv.h0[0])), (width, sum(conv.memory) + 2)
+    shapes: dict[str, tuple[tuple[int, ...], ...]] = {
+        "conv": (taps, taps, weights) * (1 + conv.bidirectional),
+        "mix": ((2 * width, width), (2 * width,)),
+        "norm": ((width,), (width,)),
+        "projection": ((width, width), (width,)),
+    }
+    for name, wanted in shapes.items():
+        part = parts.get(name)
+        if part is None:
+            continue
+        found = part._parameters
+        if len(found) != len(wanted):
+            return f"{name} has the parameters {', '.join(found)}"
+        for (key, tensor), shape in zip(found.items(), wanted, strict=True):
+            if tensor is None:
+                return f"{name} has no {key}"
+            if type(tensor) not in (Tensor, nn.Parameter) or tensor.layout != torch.strided:
+                return f"{name}.{key} is a {type(tensor).__name__}"
+            if tensor.shape != shape:
+                return f"{name}.{key} has the shape {tuple(tensor.shape)}"
+            if tensor.dtype != dtype or not tensor.is_cpu:
+                return f"{name}.{key} is {tensor.dtype} on {tensor.device}"
+    return None
+
+
+def _why_not_for(block: nn.Module, x: Tensor) -> str | None:
+    """A reason in the input."""
+    from multiresconv.ops.cpu.operator import LONG
+
+    conv, autocast = block.conv, torch.is_autocast_enabled("cpu")
+    if not x.is_cpu:
+        return f"x is on {x.device}"
+    if autocast and torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return f"autocast is to {torch.get_autocast_dtype('cpu')}"
+    if x.dtype != conv.h0.dtype and not autocast:
+        return f"x is {x.dtype}"
+    if x.shape[2:] != (len(conv.h0),):
+        return f"x has the shape {tuple(x.shape)}"
+    if x.shape[1] > LONG:  # the operator has kernels of its own for such rows
+        return f"x has {x.shape[1]} steps, more than {LONG}"
+    return None

@@ -1,0 +1,45 @@
+"""`Standardise`: from the units of the data to mean 0 and standard deviation 1, channel by channel."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardise(nn.Module):
+    """(x - mean) / std per channel, (..., d_input) -> (..., d_input), in the dtype of the buffers.
+
+    A network has it before its encoder, so that raw units go in and the model's file holds all that is needed. It
+    starts as the identity: mean 0, std 1.
+
+    Args:
+        d_input: number of channels.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, d_input: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.empty(d_input, device=device, dtype=dtype))
+        self.register_buffer("std", torch.empty(d_input, device=device, dtype=dtype))
+        self.set(0.0, 1.0)
+
+    @torch.no_grad()
+    def set(self, mean: Tensor | float, std: Tensor | float) -> None:
+        """Standardise by these from now on: numbers, or one for each channel (d_input,).
+
+        Raises:
+            ValueError: a mean that is not finite, or a standard deviation that is not a finite number above 0.
+        """
+        mean, std = (torch.as_tensor(t, dtype=torch.float64, device="cpu") for t in (mean, std))
+        if not (mean.isfinite().all() and std.isfinite().all() and (std > 0).all()):
+            raise ValueError(f"standardise: expected finite means and deviations above 0, got {mean} and {std}")
+        self.mean.copy_(mean.expand(self.mean.shape))
+        self.std.copy_(std.expand(self.std.shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(self.mean.dtype) - self.mean) / self.std
+
+    def extra_repr(self) -> str:
+        return f"{len(self.mean)}"

@@ -1,0 +1,54 @@
+"""`NetConfig`: the options of a network, in one place for nets, models, recipes and the command line."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from multiresconv.layers import Norm
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """Options of a `MultiresNet`. All but `n_layers` are those of `MultiresBlock` and `MultiresLayer`.
+
+    Args:
+        d_model: width of the blocks: channels D.
+        n_layers: number of blocks.
+        kernel_size: taps of the filters, learned; default 2. Null where a wavelet is named.
+        wavelet: name of a discrete wavelet to start the filters from, such as db2.
+        depth: number of scales J.
+        max_length: length of the sequences whose whole past the coarsest scale is to see; sets the depth.
+        memory: fading, the total number of coefficients that a uniform memory keeps, or counts (m_J, ..., m_1).
+        own_skip_init: draw the skip weight w_x from U(-1, 1), as if it were a layer of its own.
+        bidirectional: read each sequence from its end as well, by a second set of filters.
+        dropout: probability that a whole channel is dropped.
+        norm: normalisation, layer or batch. In Python also a module of your own, of which each block gets a copy.
+        norm_first: normalise before the convolution (pre-norm) instead of after the residual sum.
+    """
+
+    d_model: int
+    n_layers: int
+    kernel_size: int | None = None
+    wavelet: str | None = None
+    depth: int | None = None
+    max_length: int | None = None
+    memory: Literal["fading"] | int | tuple[int, ...] = "fading"
+    own_skip_init: bool = False
+    bidirectional: bool = False
+    dropout: float = 0.0
+    norm: Norm = "layer"
+    norm_first: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("d_model", "n_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if isinstance(self.norm, str) and self.norm not in get_args(Norm):
+            raise ValueError(f"norm: expected 'layer', 'batch' or a module, got {self.norm!r}")
+
+    def of_block(self) -> dict[str, Any]:
+        """The arguments of one `MultiresBlock`."""
+        return {name: value for name, value in vars(self).items() if name != "n_layers"}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as JSON and YAML have them."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
