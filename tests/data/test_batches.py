@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from multiresconv.data import LengthBuckets, collate
+from multiresconv.data import LengthBuckets, TokenBuckets, collate
 from multiresconv.data.batches import padded_length
 
 lengths = st.lists(st.integers(1, 50), min_size=1, max_size=120)
@@ -117,6 +117,69 @@ def test_padding_is_small():
     lengths = (500 + 1500 * random.beta(1, 2.2, 20_000)).astype(int)
     assert padding_fraction(lengths, list(LengthBuckets(lengths, 50))) < 0.1
     assert padding_fraction(lengths, list(random.permutation(20_000).reshape(-1, 50))) > 0.3
+
+
+def tokens_per_rank(lengths, tokens, world, *, epoch=0, start=0, seed=0):
+    """Batches of every rank."""
+    samplers = [TokenBuckets(lengths, tokens, seed=seed, rank=rank, world_size=world) for rank in range(world)]
+    for sampler in samplers:
+        sampler.epoch, sampler.start = epoch, start
+    return [list(sampler) for sampler in samplers]
+
+
+@given(lengths, worlds, seeds, st.integers(0, 5), st.integers(0, 200))
+def test_token_batches_hold_every_row_and_at_most_their_tokens(lengths, world, seed, epoch, more):
+    longest = padded_length(max(lengths))
+    tokens = (2 * world - 1) * longest + more
+    if len(lengths) < world:
+        with pytest.raises(ValueError, match=f"lengths: expected a row for each of {world} processes"):
+            TokenBuckets(lengths, tokens, world_size=world)
+        return
+    ranks = tokens_per_rank(lengths, tokens, world, seed=seed, epoch=epoch)
+    assert all(len(batch) > 0 for batches in ranks for batch in batches)
+    united = [[row for part in parts for row in part] for parts in zip(*ranks, strict=True)]
+    assert sorted(row for batch in united for row in batch) == list(range(len(lengths)))
+    assert all(len(batch) * padded_length(max(lengths[row] for row in batch)) <= tokens for batch in united)
+    whole = tokens_per_rank(lengths, tokens, 1, seed=seed, epoch=epoch)[0]
+    assert [sorted(batch) for batch in united] == [sorted(batch) for batch in whole]
+
+
+@given(lengths, seeds, st.integers(0, 130))
+def test_start_skips_whole_token_batches(lengths, seed, start):
+    (full,) = tokens_per_rank(lengths, 80, 1, seed=seed, epoch=3)
+    assert tokens_per_rank(lengths, 80, 1, seed=seed, epoch=3, start=start) == [full[start:]]
+    assert len(TokenBuckets(lengths, 80, seed=seed + 1)) == len(full), "the number of steps is the same in every epoch"
+
+
+def test_token_batches_are_full_hold_little_padding_and_mix_anew():
+    """Lengths spread like those of ListOps, 500 to 2000: 2.4 % padding measured, 97 % of the tokens used."""
+    lengths = (500 + 1500 * np.random.default_rng(0).beta(1, 2.2, 20_000)).astype(int)
+    sampler = TokenBuckets(lengths, 64_000)
+    first = list(sampler)
+    assert list(sampler) == first
+    assert padding_fraction(lengths, first) < 0.05
+    assert lengths.sum() / (len(first) * 64_000) > 0.92
+    assert min(map(len, first)) >= 64_000 // 2048
+    assert max(map(len, first)) > 64_000 // 600
+    sampler.epoch = 1
+    assert {frozenset(batch) for batch in first}.isdisjoint({frozenset(batch) for batch in sampler})
+    means = [lengths[batch].mean() for batch in first]
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_tokens": 35}, "batch_tokens: expected at least 36, 1 time.s. the longest row, padded, for 1 process"),
+        ({"batch_tokens": 107, "world_size": 2}, "batch_tokens: expected at least 108, 3 time.s. the longest row"),
+        ({"lengths": []}, r"lengths: expected shape \(rows,\)"),
+        ({"rank": 1}, "rank: expected 0 <= rank < world_size"),
+        ({"seed": -1}, "seed: expected at least 0"),
+    ],
+)
+def test_arguments_of_token_batches(options, message):
+    with pytest.raises(ValueError, match=message):
+        TokenBuckets(**{"lengths": [3, 35, 7], "batch_tokens": 200, **options})
 
 
 @given(st.integers(1, 1 << 20))

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 from tiny_run import N_VAL, metrics, train, train_arguments, write_data
 
 from multiresconv.cli import main
+from multiresconv.data import TokenBuckets
 from multiresconv.data.listops import split_path
 from multiresconv.models import load
-from multiresconv.tasks import ListOpsData
+from multiresconv.tasks import ListOps, ListOpsData, NetworkOptions
 from multiresconv.training.schedule import learning_rate
+from multiresconv.training.stopping import StopRequest
 
 WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 
@@ -132,6 +135,75 @@ def test_two_processes_compute_what_one_does(data: Path, tmp_path: Path) -> None
             assert b == {**a, "loss": pytest.approx(a["loss"], rel=1e-4)}, name
 
 
+BY_TOKENS = {"trainer__batch_size": "null", "trainer__batch_tokens": 48, "trainer__log_every": 1}
+
+
+def test_batches_by_tokens_keep_epochs_and_schedule(data: Path, tmp_path: Path) -> None:
+    assert train(data, tmp_path / "run", **BY_TOKENS, optimizer__warmup_epochs=1) == 0
+    steps = [line for line in metrics(tmp_path / "run") if line["kind"] == "train"]
+    lengths = ListOps(ListOpsData(folder=data), NetworkOptions()).open("train").lengths
+    per_epoch = len(TokenBuckets(lengths, 48))
+    assert per_epoch > 2
+    assert [line["epoch"] for line in steps] == [epoch for epoch in (1, 2, 3) for _ in range(per_epoch)]
+    rates = [learning_rate(n, peak=0.01, warmup_steps=per_epoch, total_steps=3 * per_epoch) for n in range(len(steps))]
+    assert [line["lr"] for line in steps] == rates
+
+
+def test_batches_by_tokens_resume_in_the_middle_of_an_epoch(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train(data, tmp_path / "whole", **BY_TOKENS) == 0
+    wanted = StopRequest.wanted
+    asked = iter(range(1_000_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "wanted", lambda self: next(asked) == 1 or wanted(self))
+        assert train(data, tmp_path / "run", **BY_TOKENS) == 0
+    assert metrics(tmp_path / "run")[-1]["step"] == 2
+    assert main(["train", "listops", "--resume", str(tmp_path / "run")]) == 0
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+
+
+def test_two_processes_take_the_same_batches_by_tokens(data: Path, tmp_path: Path) -> None:
+    options = {**BY_TOKENS, "trainer__batch_tokens": 60, "model__dropout": 0}
+    assert train(data, tmp_path / "one", **options) == 0
+    command = ["-m", "multiresconv.cli", *train_arguments(data, tmp_path / "two", **options, trainer__devices=2)]
+    result = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
+        assert b == {**a, "loss": pytest.approx(a["loss"], rel=1e-4)}
+
+
+def gradient_norms(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Where the norm of the gradient at every step of the optimizer is put down."""
+    norms: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def noting(self: torch.optim.AdamW, closure: Any = None) -> Any:
+        def noting_closure() -> Any:
+            loss = closure()
+            gradients = [p.grad for group in self.param_groups for p in group["params"]]
+            norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+            return loss
+
+        return step(self, noting_closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noting)
+    return norms
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_clip_bounds_the_norm_of_the_gradient(
+    precision: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = gradient_norms(monkeypatch)
+    options = {"trainer__epochs": 1, "trainer__precision": precision}
+    assert train(data, tmp_path / "free", **options) == 0
+    free = [norms.pop() for _ in range(len(norms))]
+    assert min(free) > 0.1
+    assert train(data, tmp_path / "clipped", **options, optimizer__clip=0.1) == 0
+    assert norms == pytest.approx([0.1] * len(free), rel=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
 def test_other_precisions_train_and_are_evaluated(precision: str, run: Path, data: Path, tmp_path: Path) -> None:
     other = tmp_path / "run"
@@ -184,6 +256,10 @@ def test_a_folder_without_data_gets_them_and_one_with_other_files_does_not(
         ("trainer__devices", 4, "trainer.batch_size: expected a multiple of the 4 processes, got 6"),
         ("trainer__devices", 0, "trainer.devices"),
         ("trainer__batch_size", 25, "batch_size: expected at most the number of rows, 24, got 25"),
+        ("trainer__batch_size", "null", "trainer.batch_size: expected a number without batch_tokens, got None"),
+        ("trainer__batch_tokens", 99, "trainer.batch_size: expected null with batch_tokens 99, got 6"),
+        ("trainer__batch_tokens", 0, "trainer.batch_tokens: expected null or at least 1, got 0"),
+        ("optimizer__clip", 0, "optimizer.clip: expected null or a number above 0, got 0"),
         ("optimizer__lr", -1, "optimizer.lr"),
         ("optimizer__lr", "nan", "optimizer.lr"),
         ("model__n_layers", 0, "n_layers"),

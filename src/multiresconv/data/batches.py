@@ -37,16 +37,53 @@ def padded_length(longest: int) -> int:
     return -(-longest // step) * step
 
 
-class LengthBuckets(Sampler[list[int]]):
-    """Batch sampler that puts sequences of similar length together.
+class Batches(Sampler[list[int]]):
+    """What the batch samplers below share: the batches of an epoch, shared out over the ranks.
+
+    Every rank computes all batches and takes rows rank, rank + world_size, ... of each, so that the union over
+    the ranks depends on neither.
+
+    Attributes:
+        epoch: chooses the permutation; whoever iterates sets it before every epoch.
+        start: batches to skip at the beginning, to resume within an epoch; whoever resumes sets it, and back to 0.
+    """
+
+    def __init__(self, lengths: ArrayLike, *, seed: int, rank: int, world_size: int) -> None:
+        self.lengths = np.asarray(lengths)
+        if self.lengths.ndim != 1 or not len(self.lengths):
+            raise ValueError(f"lengths: expected shape (rows,) with rows >= 1, got {self.lengths.shape}")
+        if world_size < 1 or not 0 <= rank < world_size:
+            raise ValueError(f"rank: expected 0 <= rank < world_size, got rank {rank} and world_size {world_size}")
+        if seed < 0:
+            raise ValueError(f"seed: expected at least 0, got {seed}")
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        """Batches of this rank in a full epoch, whatever `start` is; every epoch has as many."""
+        raise NotImplementedError
+
+    def batches(self) -> list[NDArray[np.int64]]:
+        """The rows of each batch of this epoch, over all ranks together."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.start < 0:
+            raise ValueError(f"start: expected at least 0, got {self.start}")
+        for batch in self.batches()[self.start : len(self)]:
+            yield batch[self.rank :: self.world_size].tolist()
+
+
+class LengthBuckets(Batches):
+    """Batch sampler that puts sequences of similar length together, in batches of `batch_size` rows.
 
     Shuffled, for training: a permutation from (seed, epoch) is cut into pools of `pool` batches, each pool is sorted by
     length and cut into batches, and the batches come in random order. Rows that fill no batch are left out, other ones
     every epoch. Not shuffled, for evaluation: every row once, sorted by length; the last batch may be smaller, so a
     rank may get fewer rows or even a batch fewer.
-
-    Every rank computes all batches and takes rows rank, rank + world_size, ... of each, so that the union over
-    the ranks depends on neither.
 
     Args:
         lengths: (rows,) of the sequences.
@@ -56,10 +93,6 @@ class LengthBuckets(Sampler[list[int]]):
         pool: 50 batches hold little padding and mix anew every epoch; 1 makes plain random batches, whose statistics,
             those of batch norm say, do not depend on a common length.
         rank, world_size: of this process, 0 <= rank < world_size.
-
-    Attributes:
-        epoch: chooses the permutation; whoever iterates sets it before every epoch.
-        start: batches to skip at the beginning, to resume within an epoch; whoever resumes sets it, and back to 0.
 
     Raises:
         ValueError: an argument out of range, or shuffled with fewer rows than batch_size.
@@ -76,41 +109,24 @@ class LengthBuckets(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.lengths = np.asarray(lengths)
-        if self.lengths.ndim != 1 or not len(self.lengths):
-            raise ValueError(f"lengths: expected shape (rows,) with rows >= 1, got {self.lengths.shape}")
-        if world_size < 1 or not 0 <= rank < world_size:
-            raise ValueError(f"rank: expected 0 <= rank < world_size, got rank {rank} and world_size {world_size}")
+        super().__init__(lengths, seed=seed, rank=rank, world_size=world_size)
         if batch_size < 1 or batch_size % world_size:
             raise ValueError(f"batch_size: expected a multiple of world_size {world_size}, got {batch_size}")
         if shuffle and len(self.lengths) < batch_size:
             raise ValueError(f"batch_size: expected at most the number of rows, {len(self.lengths)}, got {batch_size}")
         if pool < 1:
             raise ValueError(f"pool: expected at least 1, got {pool}")
-        if seed < 0:
-            raise ValueError(f"seed: expected at least 0, got {seed}")
         self.batch_size = batch_size
-        self.seed = seed
         self.shuffle = shuffle
         self.pool = pool
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-        self.start = 0
 
     def __len__(self) -> int:
-        """Batches of this rank in a full epoch, whatever `start` is."""
         full, rest = divmod(len(self.lengths), self.batch_size)
         return full + (not self.shuffle and rest > self.rank)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        if self.start < 0:
-            raise ValueError(f"start: expected at least 0, got {self.start}")
-        batches = self._shuffled() if self.shuffle else self._sorted(np.arange(len(self.lengths)))
-        for batch in batches[self.start : len(self)]:
-            yield batch[self.rank :: self.world_size].tolist()
-
-    def _shuffled(self) -> list[NDArray[np.int64]]:
+    def batches(self) -> list[NDArray[np.int64]]:
+        if not self.shuffle:
+            return self._sorted(np.arange(len(self.lengths)))
         random = np.random.default_rng((self.seed, self.epoch))
         rows = random.permutation(len(self.lengths))[: len(self) * self.batch_size]
         pool = self.pool * self.batch_size
@@ -120,3 +136,56 @@ class LengthBuckets(Sampler[list[int]]):
     def _sorted(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         rows = rows[np.argsort(self.lengths[rows], kind="stable")]
         return [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+
+
+class TokenBuckets(Batches):
+    """Batch sampler for training whose batches hold about equally many time steps: many short rows, or few long ones.
+
+    A permutation from (seed, epoch) is sorted by padded length, the longest first, and cut into batches of as many rows
+    as fit; the batches come in random order. Rows of one padded length thus mix anew every epoch. The sizes of the
+    batches follow from the lengths alone, so every epoch has as many batches. Every row comes once an epoch.
+
+    Args:
+        lengths: (rows,) of the sequences.
+        batch_tokens: the most that rows * `padded_length` of a batch may be, over all ranks together. The longest row
+            must fit 2 * world_size - 1 times, so that no rank is ever without a row.
+        seed: of the permutations, at least 0.
+        rank, world_size: of this process, 0 <= rank < world_size.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+
+    def __init__(
+        self, lengths: ArrayLike, batch_tokens: int, *, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        super().__init__(lengths, seed=seed, rank=rank, world_size=world_size)
+        self.padded = np.array([padded_length(int(length)) for length in self.lengths])
+        least = (2 * world_size - 1) * int(self.padded.max())
+        if batch_tokens < least:
+            raise ValueError(
+                f"batch_tokens: expected at least {least}, {2 * world_size - 1} time(s) the longest row, padded, for "
+                f"{world_size} process(es), got {batch_tokens}"
+            )
+        if len(self.lengths) < world_size:
+            raise ValueError(f"lengths: expected a row for each of {world_size} processes, got {len(self.lengths)}")
+        self.ends = self._ends(batch_tokens)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def batches(self) -> list[NDArray[np.int64]]:
+        random = np.random.default_rng((self.seed, self.epoch))
+        rows = random.permutation(len(self.lengths))
+        rows = rows[np.argsort(-self.padded[rows], kind="stable")]
+        batches = np.split(rows, self.ends[:-1])
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _ends(self, batch_tokens: int) -> list[int]:
+        """Where each batch ends in the rows from the longest to the shortest."""
+        padded, ends = np.sort(self.padded)[::-1], [0]
+        while ends[-1] < len(padded):
+            ends.append(min(ends[-1] + batch_tokens // int(padded[ends[-1]]), len(padded)))
+        if len(ends) > 2 and ends[-1] - ends[-2] < ends[-2] - ends[-3]:  # two middling batches, not one full, one tiny
+            ends[-2] = (ends[-1] + ends[-3] + 1) // 2
+        return ends[1:]

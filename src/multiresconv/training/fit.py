@@ -149,7 +149,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callab
         raise ValueError(f"trainer: {error}") from error
     n = trainer.world_size
     for name in ("batch_size", "eval_batch_size"):  # here, before there are processes that all say the same
-        if (size := getattr(options, name)) % n:
+        if (size := getattr(options, name)) is not None and size % n:
             raise ValueError(f"trainer.{name}: expected a multiple of the {n} processes, got {size}")
     try:
         trainer.fit(module)

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
-from multiresconv.data import LengthBuckets
+from multiresconv.data import LengthBuckets, TokenBuckets
 from multiresconv.models import save
 from multiresconv.runs.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
 from multiresconv.runs.directory import RunDirectory, named
@@ -77,6 +78,9 @@ class TrainingModule(pl.LightningModule):
         batches = self._train_batches()
         batches.epoch, batches.start = divmod(self.state.step, self.steps_per_epoch)
         self.rows_of_batch = list(batches)
+        sizes = [len(batch) for batch in batches.batches()]  # over all processes
+        self.rows_done = batches.epoch * sum(sizes) + sum(sizes[: batches.start])
+        self.total_rows = self.options.epochs * sum(sizes)
         return DataLoader(self.train_rows, batch_sampler=self.rows_of_batch, collate_fn=self.task.collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -86,15 +90,17 @@ class TrainingModule(pl.LightningModule):
         )
         return DataLoader(self.val_rows, batch_sampler=batches, collate_fn=self.task.collate)
 
-    def _train_batches(self) -> LengthBuckets:
-        return LengthBuckets(
-            self.train_rows.lengths,
-            self.options.batch_size,
-            seed=self.seed,
-            pool=self.options.length_pool,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
-        )
+    def _train_batches(self) -> LengthBuckets | TokenBuckets:
+        lengths, o = self.train_rows.lengths, self.options
+        share: dict[str, Any] = {
+            "seed": self.seed,
+            "rank": self.trainer.global_rank,
+            "world_size": self.trainer.world_size,
+        }
+        if o.batch_size is not None:
+            return LengthBuckets(lengths, o.batch_size, pool=o.length_pool, **share)
+        assert o.batch_tokens is not None  # TrainerOptions has one of the two
+        return TokenBuckets(lengths, o.batch_tokens, **share)
 
     # Training
 
@@ -114,7 +120,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self.saved_at = self.clock = time.monotonic()
-        self.progress.start(self.state, self.steps_per_epoch, self.total_steps, self.options.batch_size)
+        self.progress.start(self.state, self.steps_per_epoch, self.rows_done, self.total_rows)
         if self.state.step == 0:
             self._save_last()  # from the first moment on there is something to resume
 
@@ -123,6 +129,11 @@ class TrainingModule(pl.LightningModule):
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.lr
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        # by hand, since Lightning refuses to clip for a fused optimizer in bfloat16
+        if self.optimizer_options.clip is not None:
+            clip_grad_norm_(self.network.parameters(), self.optimizer_options.clip)
 
     @property
     def lr(self) -> float:

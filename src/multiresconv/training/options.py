@@ -12,16 +12,20 @@ class OptimizerOptions:
         lr: largest learning rate.
         weight_decay: of AdamW.
         warmup_epochs: the learning rate rises linearly over this many epochs.
+        clip: the largest norm of the gradient of all weights together, a larger one is scaled down to it; null never
+            scales it.
     """
 
     lr: float = 3e-3
     weight_decay: float = 0.03
     warmup_epochs: float = 1.0
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         _check(self.lr > 0, "optimizer.lr", "a number above 0", self.lr)
         _check(self.weight_decay >= 0, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
         _check(self.warmup_epochs >= 0, "optimizer.warmup_epochs", "a number of at least 0", self.warmup_epochs)
+        _check(self.clip is None or self.clip > 0, "optimizer.clip", "null or a number above 0", self.clip)
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,12 @@ class TrainerOptions:
 
     Args:
         epochs: passes over the training data.
-        batch_size: rows of a training step, over all processes together.
-        length_pool: training batches that are sorted by length together: 50 pads little, 1 makes plain random batches,
-            which batch norm needs where lengths differ much, since it learns from the statistics of a batch.
+        batch_size: rows of a training step, over all processes together; null with batch_tokens.
+        batch_tokens: instead of batch_size, the most time steps of a training step, padding included, over all
+            processes together: rows of similar length, many if they are short and few if they are long.
+        length_pool: with batch_size, training batches that are sorted by length together: 50 pads little, 1 makes
+            plain random batches, which batch norm needs where lengths differ much, since it learns from the statistics
+            of a batch.
         eval_batch_size: rows of a validation batch, over all processes together.
         precision: of the network; the loss is always computed in 32 bits.
         accelerator: auto takes a GPU where there is one.
@@ -44,7 +51,8 @@ class TrainerOptions:
     """
 
     epochs: int = 100
-    batch_size: int = 50
+    batch_size: int | None = 50
+    batch_tokens: int | None = None
     length_pool: int = 1
     eval_batch_size: int = 50
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
@@ -56,12 +64,16 @@ class TrainerOptions:
     checkpoint_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "length_pool", "eval_batch_size", "num_nodes", "log_every"):
+        for name in ("epochs", "length_pool", "eval_batch_size", "num_nodes", "log_every"):
             _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
+        for name in ("batch_size", "batch_tokens", "checkpoint_steps"):
+            value = getattr(self, name)
+            _check(value is None or value >= 1, f"trainer.{name}", "null or at least 1", value)
+        size, tokens = self.batch_size, self.batch_tokens
+        _check(size is None or tokens is None, "trainer.batch_size", f"null with batch_tokens {tokens}", size)
+        _check(size is not None or tokens is not None, "trainer.batch_size", "a number without batch_tokens", size)
         _check(self.devices == "auto" or self.devices >= 1, "trainer.devices", "auto or at least 1", self.devices)
         _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
-        steps = self.checkpoint_steps
-        _check(steps is None or steps >= 1, "trainer.checkpoint_steps", "at least 1", steps)
 
 
 # What a resumed run may have otherwise than the run had before: none of it enters the numbers of a run on one device.

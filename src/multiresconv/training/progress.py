@@ -18,14 +18,15 @@ class Progress:
         self.enabled = enabled
         self.bar: tqdm | None = None
 
-    def start(self, state: RunState, steps_per_epoch: int, total_steps: int, batch_size: int) -> None:
+    def start(self, state: RunState, steps_per_epoch: int, done: int, total: int) -> None:
+        """Begin after `done` of `total` samples."""
         if not self.enabled:
             return
         self.steps_per_epoch, self.steps = steps_per_epoch, state.step
         self.loss = self.weight = 0.0
         self.accuracy: float | None = None
         self.score = state.last_score
-        self.done, self.total = state.step * batch_size, total_steps * batch_size
+        self.done, self.total = done, total
         self.begun_at, self.begun_with = time.monotonic(), self.done
         self.on_terminal = sys.stderr.isatty()
         self.shown_at = 0.0 if self.on_terminal else time.monotonic()
