@@ -18,13 +18,13 @@ from multiresconv.data.mnist import open_mnist
 from multiresconv.data.readers.images import read_images
 from multiresconv.models import MultiresClassifier, load
 from multiresconv.runs.directory import RunDirectory
-from multiresconv.tasks import ImageClassification, NetworkOptions, psmnist, smnist
+from multiresconv.tasks import ImageClassification, PooledModelOptions, psmnist, smnist
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.mnist_data import MnistData
 
 SMALL = ["--model.n_layers", "1", "--model.d_model", "6", "--model.depth", "4", "--trainer.accelerator", "cpu"]
 BRIEF = ["--trainer.epochs", "1", "--trainer.batch_size", "6", "--trainer.log_every", "1"]
-MODEL = NetworkOptions(n_layers=1, d_model=4, depth=3)
+MODEL = PooledModelOptions(n_layers=1, d_model=4, depth=3)
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,13 @@ def density_run(cifar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def own_logits(run: Path, pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """Of images (n, 784, 1) as the model by itself gives them."""
+    """Logits of images (n, 784, 1), standardised here instead of by the model."""
     x = (torch.from_numpy(pixels).float() / 255 - 0.1307) / 0.3081
+    model = load(run / "model")
+    assert model.net.standardise is not None
+    model.net.standardise.set(0.0, 1.0)
     with torch.inference_mode():
-        return load(run / "model")(x)
+        return model(x)
 
 
 def test_training_and_validation_rows_are_apart_and_together_everything(mnist: Path) -> None:
@@ -105,10 +108,11 @@ def test_a_permuted_task_sees_the_pixels_in_that_order(mnist: Path) -> None:
 
 def test_pixels_are_normalised_by_channel(cifar: Path) -> None:
     data = CifarData(cifar)
-    task = ImageClassification("scifar", data, MODEL)
+    model = ImageClassification("scifar", data, MODEL).build().double()
     pixels = torch.tensor([[[255, 0, 51]]], dtype=torch.uint8)
     expected = [(v - m) / s for v, m, s in zip((1.0, 0.0, 0.2), data.mean, data.std, strict=True)]
-    assert task._normalised(pixels, torch.float64).flatten().tolist() == pytest.approx(expected)
+    assert model.net.standardise is not None
+    assert model.net.standardise(pixels).flatten().tolist() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_network_learns_and_is_scored_on_the_test_images(run: Path, mnist: Path) -> None:

@@ -38,11 +38,14 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def own_logits(run: Path, folder: Path, signals: np.ndarray) -> torch.Tensor:
-    """Of signals (n, L, 12) in mV as the model by itself gives them."""
+    """Logits of signals (n, L, 12) in mV, standardised here instead of by the model."""
     train = np.stack([signal for signal, _ in open_ptbxl(folder, "train", "superdiagnostic")]).astype(np.float64)
     x = torch.from_numpy(((signals - train.mean()) / train.std()).astype(np.float32))
+    model = load(run / "model")
+    assert model.net.standardise is not None
+    model.net.standardise.set(0.0, 1.0)
     with torch.inference_mode():
-        return load(run / "model")(x)
+        return model(x)
 
 
 def test_evaluate_scores_a_fold_as_scikit_learn_does(
@@ -101,11 +104,13 @@ def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, folder: Path
         torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_run_remembers_what_it_learned_of_its_data(run: Path) -> None:
-    about = json.loads((run / "run.json").read_text())["data"]
-    task, _ = restore(RunDirectory(run))
-    assert task.classes == tuple(about["classes"]) == CLASSES
-    assert task.standardiser._asdict() == about["standardiser"]
+def test_the_model_says_what_goes_in_and_what_comes_out(run: Path) -> None:
+    model, (task, _) = load(run / "model"), restore(RunDirectory(run))
+    assert (model.input.kind, model.input.channels, model.input.unit, model.input.rate) == ("signal", LEADS, "mV", 100)
+    assert (model.output.kind, model.output.names) == ("labels", CLASSES)
+    assert model.net.standardise is not None
+    for values, expected in zip(model.net.standardise.buffers(), task.standardiser, strict=True):
+        torch.testing.assert_close(values, torch.full((12,), expected))
 
 
 @pytest.mark.parametrize(

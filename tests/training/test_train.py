@@ -18,7 +18,7 @@ from multiresconv.cli import main
 from multiresconv.data import TokenBuckets
 from multiresconv.data.listops import split_path
 from multiresconv.models import load
-from multiresconv.tasks import ListOps, ListOpsData, NetworkOptions
+from multiresconv.tasks import ListOps, ListOpsData, PooledModelOptions
 from multiresconv.training.schedule import learning_rate
 from multiresconv.training.stopping import StopRequest
 
@@ -141,7 +141,9 @@ BY_TOKENS = {"trainer__batch_size": "null", "trainer__batch_tokens": 48, "traine
 def test_batches_by_tokens_keep_epochs_and_schedule(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path / "run", **BY_TOKENS, optimizer__warmup_epochs=1) == 0
     steps = [line for line in metrics(tmp_path / "run") if line["kind"] == "train"]
-    lengths = ListOps(ListOpsData(folder=data), NetworkOptions()).open("train").lengths
+    lengths = (
+        ListOps(ListOpsData(folder=data), PooledModelOptions(d_model=8, n_layers=1, depth=3)).open("train").lengths
+    )
     per_epoch = len(TokenBuckets(lengths, 48))
     assert per_epoch > 2
     assert [line["epoch"] for line in steps] == [epoch for epoch in (1, 2, 3) for _ in range(per_epoch)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from multiresconv.data.cifar10 import prepare_cifar10, verify_cifar10
-from multiresconv.data.listops import SPLITS, split_path, verify_listops
+from multiresconv.data.listops import SPLITS, cut_listops, split_path, verify_listops
 from multiresconv.data.mnist import prepare_mnist, verify_mnist
 from multiresconv.data.ptbxl import prepare_ptbxl, verify_ptbxl
 from multiresconv.tasks.listops import ListOpsData, generate
@@ -29,6 +29,32 @@ def data_listops(verify: bool, overwrite: bool, **options: Any) -> int:
     else:
         generate(data, overwrite=overwrite)
         print(f"{data.folder}: {', '.join(file.name for file in files)}")
+    return 0
+
+
+def data_listops_parts(
+    folder: Path,
+    min_length: int,
+    max_length: int,
+    source: Path = Path("data/listops"),
+    n_train: int | None = None,
+    n_val: int | None = 2_000,
+    seed: int = 0,
+) -> int:
+    """Cut the sub-expressions out of the training and validation rows of ListOps.
+
+    Args:
+        folder: where they go.
+        min_length: every sub-expression is longer than this, an operator counting 2 and a digit 1.
+        max_length: every sub-expression is shorter than this.
+        source: folder of ListOps.
+        n_train: the most rows to draw from training rows; null is all.
+        n_val: the most rows to draw from validation rows; null is all.
+        seed: of the draws.
+    """
+    limits = {"min_length": min_length, "max_length": max_length, "n_train": n_train, "n_val": n_val, "seed": seed}
+    counts = cut_listops(source, folder, **limits)
+    print(f"{folder}: {counts['train']} training and {counts['val']} validation rows")
     return 0
 
 

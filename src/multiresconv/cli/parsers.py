@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multiresconv.cli.bench import bench
-from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops
+from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops, data_listops_parts
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.inspect import inspect
 from multiresconv.cli.predict import predict
 from multiresconv.cli.sample import sample
 from multiresconv.cli.tasks import TASKS, add_option_groups, recipe_names, recipe_path
 from multiresconv.cli.train import train
+from multiresconv.cli.upgrade import upgrade
 from multiresconv.tasks.listops import ListOpsData
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
     commands = {
         **{f"train {task}": _train(task) for task in TASKS},
         "data listops": _data_listops(),
+        "data listops-parts": _of_function(data_listops_parts),
         **{f"data {name}": _data_downloaded(name) for name in DOWNLOADED},
         "evaluate": _of_run(evaluate),
         "predict": _predict(),
         "sample": _of_run(sample),
         "inspect": _of_run(inspect),
+        "upgrade": _upgrade(),
         "bench": _bench(),
     }
     top = _parser("Long-sequence models with multiresolution convolutional memory", version=version("multiresconv"))
@@ -108,9 +111,17 @@ def _data_downloaded(name: str) -> Command:
 
 
 def _predict() -> Command:
-    command = _of_run(predict, skip={"files"})
+    parser = _parser(predict.__doc__)
+    parser.add_argument("model", type=Path, help=_help_of(predict, "model"))
+    command = _of_function(predict, parser, {"model", "files"})
     command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help=_help_of(predict, "files"))
     return command
+
+
+def _upgrade() -> Command:
+    parser = _parser(upgrade.__doc__)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="run", help=_help_of(upgrade, "runs"))
+    return Command(upgrade, parser)
 
 
 def _bench() -> Command:
@@ -122,10 +133,10 @@ def _bench() -> Command:
     return command
 
 
-def _of_run(function: Callable[..., int], skip: set[str] | None = None) -> Command:
+def _of_run(function: Callable[..., int]) -> Command:
     parser = _parser(function.__doc__)
     parser.add_argument("run", type=Path, help="the run directory")
-    return _of_function(function, parser, {"run", *(skip or ())})
+    return _of_function(function, parser, {"run"})
 
 
 def _of_function(

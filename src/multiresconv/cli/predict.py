@@ -1,46 +1,46 @@
-"""`multiresconv predict RUN FILE...`."""
+"""`multiresconv predict MODEL FILE...`."""
 
 import sys
 from json import dumps
 from pathlib import Path
 from typing import Literal
 
-from multiresconv.cli.tasks import restore
-from multiresconv.runs.directory import RunDirectory
+from multiresconv.cli.tasks import model_of
 
 
 def predict(
-    run: Path,
+    model: Path,
     files: list[Path],
     stream: bool = False,
     json: bool = False,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Label the rows of files with the best model of a run: per row the label, its probability and the runners-up.
+    """Label the rows of files with a trained model: per row the label, its probability and the runners-up.
 
     Args:
-        run: the run directory.
-        files: inputs: pictures, .npy, .csv, WFDB records or expressions, as the task has it; - is text on standard
-            input, for listops.
+        model: a model folder, or a run directory, whose best model is taken.
+        files: inputs: pictures, .npy, .csv, WFDB records or texts, as the model takes them; - is text on standard
+            input.
         stream: read time steps from standard input, one a line, and print the running prediction after each.
         json: print one JSON object per row, with the probability of every label.
-        batch_size: default as in the run's own validation.
+        batch_size: rows that are computed together; default 50.
         device: where to compute.
     """
-    from multiresconv.runs.evaluate import best_model, choose_device, predict_stream
-    from multiresconv.runs.evaluate import predict as predict_items
+    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.runs.inputs import read_rows, read_steps
+    from multiresconv.runs.predict import predict as predict_rows
+    from multiresconv.runs.predict import predict_stream
 
     if stream == bool(files):
         raise ValueError("predict: expected files, or --stream and none")
     if stream and (device == "cuda" or batch_size is not None):
         raise ValueError("--stream: goes step by step on the CPU; leave out --batch_size and --device cuda")
-    directory = RunDirectory(run)
-    task, trainer = restore(directory)
-    if not hasattr(task, "probabilities"):
-        raise ValueError(f"{run}: a run of {task.name} labels nothing; see multiresconv sample and evaluate")
-    place = choose_device("cpu" if stream else device)
-    model = best_model(task, directory, place)
+    trained = model_of(model, choose_device("cpu" if stream else device))
+    if trained.output.kind not in ("class", "labels"):
+        raise ValueError(
+            f"{model}: a model of {trained.output.kind} labels nothing; see multiresconv sample and evaluate"
+        )
 
     def show(number: int, probabilities: dict[str, float], **where: str) -> None:
         (label, probability), *others = probabilities.items()
@@ -53,12 +53,12 @@ def predict(
             print(f"{start}{label}\t{probability:.3f}\t{runners_up}", flush=stream)
 
     if stream:
-        for number, probabilities in enumerate(predict_stream(task, model, sys.stdin), start=1):
+        for number, probabilities in enumerate(predict_stream(trained, read_steps(trained.input, sys.stdin)), start=1):
             show(number, probabilities)
     for file in files:
-        items = list(task.read_inputs(Path("/dev/stdin") if str(file) == "-" else file))
-        size = trainer.eval_batch_size if batch_size is None else batch_size
-        rows = predict_items(task, model, items, batch_size=size, device=place)
-        for number, probabilities in enumerate(rows, start=1):
+        rows = list(read_rows(trained.input, Path("/dev/stdin") if str(file) == "-" else file))
+        for number, probabilities in enumerate(
+            predict_rows(trained, rows, batch_size=50 if batch_size is None else batch_size), start=1
+        ):
             show(number, probabilities, file=str(file))
     return 0

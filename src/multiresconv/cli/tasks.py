@@ -12,7 +12,10 @@ from multiresconv.tasks import CifarDensity, ListOps, PtbXl, Task, psmnist, scif
 from multiresconv.training.options import TrainerOptions
 
 if TYPE_CHECKING:
+    import torch
     from jsonargparse import ArgumentParser
+
+    from multiresconv.models import SequenceModel
 
 TASKS: dict[str, Callable[..., Task]] = {
     "listops": ListOps,
@@ -74,5 +77,34 @@ def restore(
                 raise ValueError(f"{option}: runs of {name} have no data.{option}")
             values["data"] = replace(values["data"], **{option: value})
     task = TASKS[name](**{group: values[group] for group in option_groups(name)})
-    task.recall(directory.read_about().get("data", {}))
     return task, values["trainer"]
+
+
+def model_of(path: Path, device: "torch.device") -> "SequenceModel":
+    """The model of a model folder, or the best model of a run directory, in eval mode.
+
+    Raises:
+        FileNotFoundError: neither of them.
+        ValueError: a damaged model, or one of format 1 without its run, which does not say what goes in.
+    """
+    from multiresconv.models import load
+    from multiresconv.models.files import model_format
+    from multiresconv.runs.evaluate import best_model
+
+    if not (path / "config.json").is_file():
+        directory = RunDirectory(path)
+        if not directory.about.is_file() and directory.model.is_dir():
+            return model_of(directory.model, device)
+        if directory.about.is_file() and directory.model.is_dir() and model_format(directory.model) > 1:
+            return load(directory.model, device)  # needs neither task nor options
+        task, _ = restore(directory)
+        return best_model(task, directory, device)
+    if model_format(path) == 1:
+        directory = RunDirectory(path.parent)
+        if not directory.about.is_file():
+            raise ValueError(
+                f"{path}: a model of format 1 says neither its classes nor its units, and no run.json stands beside "
+                "its folder; name the run directory that it came from"
+            )
+        return model_of(path.parent, device)
+    return load(path, device)

@@ -5,6 +5,7 @@ from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.config import NetConfig
 from multiresconv.models.description import Input, Output
 from multiresconv.models.files import load, save
+from multiresconv.models.init_from import init_from
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.published import load_published
 from multiresconv.models.sampling import sample
@@ -18,6 +19,7 @@ __all__ = [
     "NetConfig",
     "Output",
     "SequenceModel",
+    "init_from",
     "load",
     "load_published",
     "sample",

@@ -25,8 +25,8 @@ class NetConfig:
         norm_first: normalise before the convolution (pre-norm) instead of after the residual sum.
     """
 
-    d_model: int
-    n_layers: int
+    d_model: int = 128
+    n_layers: int = 6
     kernel_size: int | None = None
     wavelet: str | None = None
     depth: int | None = None

@@ -28,6 +28,7 @@ class Input:
         end: token that ends every sequence, or None.
         ignored: characters that are dropped from a text before it is cut into tokens.
         max_tokens: tokens of the longest sequence, the end included; None for no limit.
+        syntax: how a text must be formed; "listops" are nested expressions, one a line.
         side: height and width of an image in pixels.
         order: which pixel is read at each step, numbered row after row; None is that order.
     """
@@ -41,6 +42,7 @@ class Input:
     end: str | None = None
     ignored: str = ""
     max_tokens: int | None = None
+    syntax: Literal["listops"] | None = None
     side: int | None = None
     order: tuple[int, ...] | None = None
 

@@ -1,8 +1,6 @@
 """Scores and predictions of a trained run."""
 
 import shlex
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from multiresconv.data import LengthBuckets
-from multiresconv.models import load, save
+from multiresconv.models import SequenceModel, load, save
+from multiresconv.models.files import model_format
 from multiresconv.runs.checkpoints import load_checkpoint, load_weights
 from multiresconv.runs.directory import RunDirectory, write_json
+from multiresconv.runs.format_1 import complete
 from multiresconv.runs.pictures import save_figure
-from multiresconv.tasks import Labelling, Task
+from multiresconv.tasks import Task
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
     return report
 
 
-def best_model(task: Task, directory: RunDirectory, device: torch.device) -> nn.Module:
+def best_model(task: Task, directory: RunDirectory, device: torch.device) -> SequenceModel:
     """The model of the best validation, in eval mode; its folder, if deleted, is made again of best.ckpt.
 
     Raises:
@@ -69,7 +69,10 @@ def best_model(task: Task, directory: RunDirectory, device: torch.device) -> nn.
         model = task.build()
         load_weights(model, load_checkpoint(directory.best), directory.best)
         save(model, directory.model)
-    return load(directory.model, device)
+    model = load(directory.model, device)
+    if model_format(directory.model) == 1:
+        complete(model, task, directory.read_about())
+    return model
 
 
 @torch.inference_mode()
@@ -85,40 +88,6 @@ def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torc
             scores.update(outcome, batch)
             bar.update(len(outcome.losses))
     return {name: value.cpu() for name, value in scores.compute().items()}
-
-
-@torch.inference_mode()
-def predict(
-    task: Labelling, model: nn.Module, items: Iterable[Any], *, batch_size: int, device: torch.device
-) -> Iterator[dict[str, float]]:
-    """For each item the probability of every label, the most probable first; `model` is in eval mode on `device`.
-
-    Raises:
-        ValueError: batch_size below 1.
-    """
-    check_batch_size(batch_size)
-    left = iter(items)
-    while chunk := list(islice(left, batch_size)):
-        batch = on_device(task.collate(chunk), device)
-        for row in task.probabilities(task.run(model, batch).outputs).cpu():
-            yield ranked(task, row)
-
-
-@torch.inference_mode()
-def predict_stream(task: Labelling, model: Any, lines: Iterable[str]) -> Iterator[dict[str, float]]:
-    """After each time step that the lines hold, as `Labelling.read_steps` has them, the probability of every label.
-
-    `model` is in eval mode on the CPU.
-    """
-    state = model.init_state(1)
-    for x in task.read_steps(lines):
-        logits, state = model.step(x, state)
-        yield ranked(task, task.probabilities(logits)[0])
-
-
-def ranked(task: Labelling, probabilities: Tensor) -> dict[str, float]:
-    """Names and probabilities (C,), the most probable first."""
-    return {task.classes[int(i)]: float(probabilities[i]) for i in probabilities.argsort(descending=True)}
 
 
 def check_batch_size(batch_size: int) -> None:

@@ -3,21 +3,21 @@
 from multiresconv.tasks.cifar_density import CifarDensity, MixtureOptions
 from multiresconv.tasks.image_classification import ImageClassification
 from multiresconv.tasks.listops import ListOps, ListOpsData
-from multiresconv.tasks.network_options import NetworkOptions
+from multiresconv.tasks.model_options import ModelOptions, PooledModelOptions
 from multiresconv.tasks.ptbxl import PtbXl, PtbXlData, PtbXlLabels
 from multiresconv.tasks.scifar import scifar
 from multiresconv.tasks.smnist import psmnist, smnist
-from multiresconv.tasks.task import Labelling, Outcome, Task
+from multiresconv.tasks.task import Outcome, Task
 
 __all__ = [
     "CifarDensity",
     "ImageClassification",
-    "Labelling",
     "ListOps",
     "ListOpsData",
     "MixtureOptions",
-    "NetworkOptions",
+    "ModelOptions",
     "Outcome",
+    "PooledModelOptions",
     "PtbXl",
     "PtbXlData",
     "PtbXlLabels",

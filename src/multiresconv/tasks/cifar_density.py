@@ -11,8 +11,8 @@ from torch import Tensor
 from multiresconv.models import MultiresAR
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.classification import aligned
-from multiresconv.tasks.image_rows import ImageBatch, ImageRows, collate_images, fingerprint
-from multiresconv.tasks.network_options import NetworkOptions
+from multiresconv.tasks.image_rows import ImageBatch, ImageRows, collate_images, fingerprint, image_input
+from multiresconv.tasks.model_options import ModelOptions
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class CifarDensity:
     monitor = "bits_per_dim"
     maximize = False
 
-    def __init__(self, data: CifarData, task: MixtureOptions, model: NetworkOptions) -> None:
+    def __init__(self, data: CifarData, task: MixtureOptions, model: ModelOptions) -> None:
         self.data, self.task, self.model = data, task, model
 
     def prepare(self, *, may_generate: bool = True) -> None:
@@ -47,9 +47,6 @@ class CifarDensity:
 
     def fingerprint(self) -> dict[str, Any]:
         return fingerprint(self.data)
-
-    def recall(self, fingerprint: Mapping[str, Any]) -> None:
-        pass  # nothing is learned
 
     def open(self, split: Split) -> ImageRows:
         return self.data.open(split)
@@ -61,7 +58,12 @@ class CifarDensity:
         return collate_images(items)
 
     def build(self) -> MultiresAR:
-        return MultiresAR(n_channels=len(self.data.mean), **asdict(self.task), **asdict(self.model))
+        return MultiresAR(
+            n_channels=len(self.data.mean),
+            input=image_input(self.data),
+            **asdict(self.task),
+            **self.model.arguments(),
+        )
 
     def run(self, model: MultiresAR, batch: ImageBatch) -> Outcome:
         """The loss of an image is its bits per dimension."""

@@ -15,17 +15,11 @@ if TYPE_CHECKING:
 
 
 class Classification:
-    """The part of `Labelling` that all tasks have in common in which every row has one of `classes`."""
+    """The part of `Task` that all tasks share in which every row has one of `classes`."""
 
     monitor = "accuracy"
     maximize = True
     classes: tuple[str, ...]
-
-    def recall(self, fingerprint: Mapping[str, Any]) -> None:
-        pass  # nothing is learned of the data
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        return logits.softmax(1)
 
     def scores(self) -> "ClassifierScores":
         from multiresconv.tasks.classifier_scores import ClassifierScores  # torchmetrics takes seconds to import

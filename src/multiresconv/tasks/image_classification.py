@@ -1,20 +1,17 @@
 """Classification of images read pixel by pixel: what sCIFAR, sMNIST and psMNIST have in common."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from multiresconv.data.readers.images import read_images, read_pixels
-from multiresconv.models import MultiresClassifier
+from multiresconv.models import MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
-from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint
-from multiresconv.tasks.network_options import NetworkOptions
+from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint, image_input
+from multiresconv.tasks.model_options import PooledModelOptions, standardise
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
@@ -32,11 +29,11 @@ class ImageClassification(Classification):
     """
 
     def __init__(
-        self, name: str, data: ImageData, model: NetworkOptions, *, order: NDArray[np.int64] | None = None
+        self, name: str, data: ImageData, model: PooledModelOptions, *, order: NDArray[np.int64] | None = None
     ) -> None:
         self.name, self.data, self.model = name, data, model
         self.classes = data.classes
-        self.order = None if order is None else torch.from_numpy(order)
+        self.order = order
 
     def prepare(self, *, may_generate: bool = True) -> None:
         self.data.prepare(download=may_generate)
@@ -50,29 +47,24 @@ class ImageClassification(Classification):
     def open_file(self, path: Path) -> ImageRows:
         return self.data.open_file(path)
 
-    def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
-        """Pixels of each image, with label 0 since none is known."""
-        return ((pixels, 0) for pixels in read_images(path, self.data.side, len(self.data.mean)))
-
-    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
-        """A pixel a line, in the order in which this task reads them."""
-        for pixel in read_pixels(lines, len(self.data.mean)):
-            yield self._normalised(torch.from_numpy(pixel), torch.float32)
-
     def collate(self, items: Any) -> ImageBatch:
         return collate_images(items)
 
     def build(self) -> MultiresClassifier:
-        return MultiresClassifier(len(self.classes), d_input=len(self.data.mean), **asdict(self.model))
+        model = MultiresClassifier(
+            len(self.classes),
+            d_input=len(self.data.mean),
+            input=image_input(self.data, self.order),
+            output=Output("class", self.classes),
+            **self.model.arguments(),
+        )
+        mean, std = (255 * torch.tensor(values, dtype=torch.float64) for values in (self.data.mean, self.data.std))
+        standardise(model, mean, std)
+        return model
 
     def run(self, model: nn.Module, batch: ImageBatch) -> Outcome:
-        pixels = batch.pixels if self.order is None else batch.pixels[:, self.order.to(batch.pixels.device)]
-        x = self._normalised(pixels, next(model.parameters()).dtype)
-        return classify(model(x), batch.labels)
-
-    def _normalised(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-        mean, std = (pixels.new_tensor(values, dtype=dtype) for values in (self.data.mean, self.data.std))
-        return (pixels.to(dtype) / 255 - mean) / std
+        pixels = batch.pixels if self.order is None else batch.pixels[:, torch.from_numpy(self.order)]
+        return classify(model(pixels), batch.labels)
 
     def examples(self, model: nn.Module, rows: ImageRows, title: str) -> dict[str, "Figure"]:
         """The first images with what the model takes them for."""
@@ -82,6 +74,6 @@ class ImageClassification(Classification):
         device = next(model.parameters()).device
         with torch.inference_mode():
             outcome = self.run(model, ImageBatch(batch.pixels.to(device), batch.labels.to(device)))
-            probabilities = self.probabilities(outcome.outputs).cpu()
+            probabilities = outcome.outputs.softmax(1).cpu()
         pixels = batch.pixels.numpy().reshape(len(batch.labels), self.data.side, self.data.side, -1)
         return {"examples": draw_labelled(pixels, batch.labels, probabilities, self.classes, title)}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiresconv.data.images import Images
+from multiresconv.models import Input
 from multiresconv.tasks.task import Split
 
 
@@ -62,6 +63,12 @@ class ImageData(Protocol):
 def collate_images(items: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
     pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
     return ImageBatch(pixels, torch.tensor([label for _, label in items]))
+
+
+def image_input(data: ImageData, order: NDArray[np.int64] | None = None) -> Input:
+    """Describe the input of a model that reads these images pixel by pixel."""
+    channels = ("grey",) if len(data.mean) == 1 else ("red", "green", "blue")
+    return Input("image", channels, side=data.side, order=None if order is None else tuple(order.tolist()))
 
 
 def fingerprint(data: ImageData) -> dict[str, Any]:

@@ -2,36 +2,35 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from multiresconv.data import Batch, collate
 from multiresconv.data.listops import (
     END,
-    N_TOKENS,
+    MAX_TOKENS,
+    TOKENS,
     ListOpsSplit,
-    encode,
     generate_listops,
     open_split,
-    read_sources,
     split_path,
-    token_ids,
 )
-from multiresconv.models import MultiresClassifier
+from multiresconv.models import Input, MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
-from multiresconv.tasks.network_options import NetworkOptions
+from multiresconv.tasks.model_options import PooledModelOptions
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+LISTOPS_INPUT = Input(
+    "tokens", vocabulary=TOKENS, end=TOKENS[END], ignored="()", max_tokens=MAX_TOKENS, syntax="listops"
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class ListOps(Classification):
     name = "listops"
     classes = tuple("0123456789")
 
-    def __init__(self, data: ListOpsData, model: NetworkOptions) -> None:
+    def __init__(self, data: ListOpsData, model: PooledModelOptions) -> None:
         self.data, self.model = data, model
 
     def prepare(self, *, may_generate: bool = True) -> None:
@@ -102,24 +101,17 @@ class ListOps(Classification):
     def open_file(self, path: Path) -> ListOpsSplit:
         return open_split(path, cache_folder=self.data.cache_folder)
 
-    def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
-        """Tokens of each expression, with label 0 since none is known."""
-        return ((encode(source), 0) for source in read_sources(path))
-
-    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
-        """Each token of each line, which has any number of them, blanks between; an empty line is the end token."""
-        for number, line in enumerate(lines, start=1):
-            try:
-                ids = token_ids(line) if line.strip() else np.array([END])
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from None
-            yield from torch.from_numpy(ids.astype(np.int64)).unsqueeze(1)
-
     def collate(self, items: Any) -> Batch:
         return collate(items)
 
     def build(self) -> MultiresClassifier:
-        return MultiresClassifier(len(self.classes), n_tokens=N_TOKENS, **asdict(self.model))
+        return MultiresClassifier(
+            len(self.classes),
+            n_tokens=len(TOKENS),
+            input=LISTOPS_INPUT,
+            output=Output("class", self.classes),
+            **self.model.arguments(),
+        )
 
     def run(self, model: nn.Module, batch: Batch) -> Outcome:
         return classify(model(batch.tokens, batch.lengths), batch.labels)

@@ -1,17 +1,17 @@
 """PTB-XL: the statements that apply to an electrocardiogram of twelve leads, ten seconds at 100 Hz."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multiresconv.data.ptbxl import (
     LEADS,
+    RATE,
     LabelSet,
     PtbXlSplit,
     Standardiser,
@@ -20,16 +20,18 @@ from multiresconv.data.ptbxl import (
     prepare_ptbxl,
     read_label_names,
 )
-from multiresconv.data.readers.signals import read_samples, read_signals
-from multiresconv.models import MultiresClassifier
+from multiresconv.models import Input, MultiresClassifier, Output
+from multiresconv.tasks.model_options import PooledModelOptions, standardise
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
-from multiresconv.tasks.network_options import NetworkOptions
 from multiresconv.tasks.task import Outcome, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multiresconv.tasks.multilabel_scores import MultilabelScores
+
+
+PTBXL_INPUT = Input("signal", LEADS, unit="mV", rate=RATE)
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,13 @@ class PtbXl:
     monitor = "macro_auroc"
     maximize = True
 
-    def __init__(self, data: PtbXlData, task: PtbXlLabels, model: NetworkOptions) -> None:
+    def __init__(self, data: PtbXlData, task: PtbXlLabels, model: PooledModelOptions) -> None:
         self.data, self.task, self.model = data, task, model
         self._standardiser: Standardiser | None = None
-        self._classes: tuple[str, ...] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
-        if self._classes is None:
-            self._classes = read_label_names(self.data.folder, self.task.labels)
-        return self._classes
+        return read_label_names(self.data.folder, self.task.labels)
 
     @property
     def standardiser(self) -> Standardiser:
@@ -93,14 +92,8 @@ class PtbXl:
         names: tuple[Split, ...] = ("train", "val")
         splits = {name: self.open(name) for name in names}
         if self._standardiser is None:
-            self._standardiser = fit_standardiser(splits["train"])  # which the property would open once more
-        rows = {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
-        return {**rows, "classes": list(self.classes), "standardiser": self.standardiser._asdict()}
-
-    def recall(self, fingerprint: Mapping[str, Any]) -> None:
-        if {"classes", "standardiser"} <= fingerprint.keys():
-            self._classes = tuple(fingerprint["classes"])
-            self._standardiser = Standardiser(**fingerprint["standardiser"])
+            self._standardiser = fit_standardiser(splits["train"])  # which `build` would open once more
+        return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
 
     def open(self, split: Split) -> PtbXlSplit:
         return open_ptbxl(self.data.folder, split, self.task.labels, cache_folder=self.data.cache_folder)
@@ -108,31 +101,24 @@ class PtbXl:
     def open_file(self, path: Path) -> PtbXlSplit:
         raise ValueError(f"file: {path}: the labels of PTB-XL are in its tables; name another set with --folder")
 
-    def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Signals (L, 12) in mV at 100 Hz, with no label since none is known."""
-        nothing = np.zeros(len(self.classes), np.float32)
-        return ((signal, nothing) for signal in read_signals(path, LEADS))
-
-    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
-        """Twelve numbers a line, the leads in mV at one moment, 100 of them a second; the first may be a header."""
-        return (self._standardised(torch.from_numpy(sample)) for sample in read_samples(lines, LEADS))
-
     def collate(self, items: Any) -> SignalBatch:
         signals, labels = zip(*items, strict=True)
         return SignalBatch(torch.from_numpy(np.stack(signals)), torch.from_numpy(np.stack(labels)))
 
     def build(self) -> MultiresClassifier:
-        return MultiresClassifier(len(self.classes), d_input=len(LEADS), **asdict(self.model))
+        model = MultiresClassifier(
+            len(self.classes),
+            d_input=len(LEADS),
+            input=PTBXL_INPUT,
+            output=Output("labels", self.classes),
+            **self.model.arguments(),
+        )
+        if not model.head.weight.is_meta:
+            standardise(model, *self.standardiser)
+        return model
 
     def run(self, model: nn.Module, batch: SignalBatch) -> Outcome:
-        signals = self._standardised(batch.signals).to(next(model.parameters()).dtype)
-        return multilabel(model(signals), batch.labels)
-
-    def _standardised(self, signals: Tensor) -> Tensor:
-        return (signals - self.standardiser.mean) / self.standardiser.std
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        return logits.float().sigmoid()
+        return multilabel(model(batch.signals), batch.labels)
 
     def scores(self) -> "MultilabelScores":
         from multiresconv.tasks.multilabel_scores import MultilabelScores  # torchmetrics takes seconds to import
@@ -156,8 +142,8 @@ class PtbXl:
 
         signal, truth = rows[0]
         with torch.inference_mode():
-            x = self._standardised(torch.from_numpy(signal)).unsqueeze(0).to(next(model.parameters()))
+            x = torch.from_numpy(signal).unsqueeze(0).to(next(model.parameters()))
             logits, _ = model(x, state=model.init_state(1))
-        probabilities = self.probabilities(logits)[0].cpu().numpy()
+        probabilities = model.output.probabilities(logits)[0].cpu().numpy()
         title = f"{title}, record {rows.ecg_ids[0]}"
         return {"running": draw_running_prediction(signal, probabilities, self.classes, truth, title)}

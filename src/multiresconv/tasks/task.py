@@ -1,6 +1,6 @@
 """What training, evaluation and prediction ask of a task; `ListOps` is one."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -38,6 +38,11 @@ class Task(Protocol):
         """Whether a larger score is better."""
         ...
 
+    @property
+    def model(self) -> Any:
+        """Options of the model, a `ModelOptions`."""
+        ...
+
     def prepare(self, *, may_generate: bool = True) -> None:
         """Make the data be there; one process of each machine calls this before any other opens a split.
 
@@ -47,10 +52,6 @@ class Task(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """By split what tells its rows from others, as JSON has it, of "train" and "val" only."""
-        ...
-
-    def recall(self, fingerprint: Mapping[str, Any]) -> None:
-        """Take from a run's fingerprint what it learned of its data, to be applied where these are not."""
         ...
 
     def open(self, split: Split) -> Any:
@@ -88,25 +89,4 @@ class Task(Protocol):
 
     def examples(self, model: Any, rows: Any, title: str) -> dict[str, "Figure"]:
         """Pictures of what a model in eval mode does with some of the rows, by the name of their file."""
-        ...
-
-
-class Labelling(Task, Protocol):
-    """A task whose models give labels, to sequences that are there and to such as come in."""
-
-    def read_inputs(self, path: Path) -> Iterator[Any]:
-        """The rows of a file without labels, as `collate` takes them."""
-        ...
-
-    def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
-        """Of each line of text the input of one time step, as `MultiresClassifier.step` takes it, of batch size 1."""
-        ...
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Of each label, (n, C)."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the C labels."""
         ...

@@ -1,6 +1,7 @@
 """The Lightning module: what one training step and one validation do, each a pure function of its number."""
 
 import math
+import sys
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
 from multiresconv.data import LengthBuckets, TokenBuckets
-from multiresconv.models import save
+from multiresconv.models import init_from, save
 from multiresconv.runs.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
 from multiresconv.runs.directory import RunDirectory, named
 from multiresconv.tasks import Outcome, Task
@@ -54,6 +55,10 @@ class TrainingModule(pl.LightningModule):
         self.directory, self.stop, self.progress, self.resumed = directory, stop, progress, resumed
         torch.manual_seed(seed)
         self.network = task.build()
+        if resumed is None and task.model.init is not None:
+            said = init_from(self.network, task.model.init)
+            if progress.enabled:
+                print(f"{task.model.init}: {said}", file=sys.stderr)
         self.scores = task.scores()
         self.state = RunState()
         if resumed is not None:

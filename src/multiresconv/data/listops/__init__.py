@@ -4,8 +4,9 @@ from multiresconv.data.listops.cache import ListOpsSplit, open_split
 from multiresconv.data.listops.evaluate import evaluate_listops
 from multiresconv.data.listops.files import SPLITS, Row, read_listops, read_sources, split_path
 from multiresconv.data.listops.generate import generate_listops
+from multiresconv.data.listops.parts import cut_listops
 from multiresconv.data.listops.verify import verify_listops
-from multiresconv.data.listops.vocabulary import END, MAX_TOKENS, N_TOKENS, PADDING, decode, encode, token_ids
+from multiresconv.data.listops.vocabulary import END, MAX_TOKENS, N_TOKENS, PADDING, TOKENS, decode, encode, token_ids
 
 __all__ = [
     "END",
@@ -13,8 +14,10 @@ __all__ = [
     "N_TOKENS",
     "PADDING",
     "SPLITS",
+    "TOKENS",
     "ListOpsSplit",
     "Row",
+    "cut_listops",
     "decode",
     "encode",
     "evaluate_listops",

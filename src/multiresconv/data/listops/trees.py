@@ -114,6 +114,37 @@ def _value(tokens, operators, digits):
 
 
 @njit(nogil=True, cache=True)
+def subtrees(tokens, spans, values):
+    """Start, end and value of every operator with its arguments; returns how many there are.
+
+    Of a row that was cut at the longest length, operators that were never closed are left out.
+
+    Args:
+        tokens: (n,) uint8 of a tree.
+        spans: (n, 2) int64, written.
+        values: (n,) int64, written.
+    """
+    starts, digits = np.empty(len(tokens) + 1, np.int64), np.zeros((len(tokens) + 1, 10), np.int64)
+    depth, found = 0, 0
+    for i in range(len(tokens)):
+        token = tokens[i]
+        if _OPERATOR <= token < _CLOSE:
+            starts[depth] = i
+            digits[depth] = 0
+            depth += 1
+        elif token == _CLOSE:
+            depth -= 1
+            value = _apply(tokens[starts[depth]], digits[depth])
+            spans[found, 0], spans[found, 1], values[found] = starts[depth], i + 1, value
+            found += 1
+            if depth:
+                digits[depth - 1, value] += 1
+        elif depth:
+            digits[depth - 1, token - _DIGIT] += 1
+    return found
+
+
+@njit(nogil=True, cache=True)
 def _apply(operator, digits):
     n = digits.sum()
     if operator == _MIN:

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# ListOps by a curriculum, strict: only the 96,000 training rows and the sub-expressions cut from them, short ones first.
+# Calling it again goes on where it stopped: a stage that is finished is passed over, one that is there is resumed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+multiresconv=.venv/bin/multiresconv
+runs=runs/listops-curriculum
+
+[ -f data/listops/basic_train.tsv ] || "$multiresconv" data listops --folder data/listops
+
+# parts FOLDER MIN MAX ROWS: sub-expressions of more than MIN and fewer than MAX tokens
+parts() {
+  [ -f "data/$1/basic_val.tsv" ] ||
+    "$multiresconv" data listops-parts --folder "data/$1" --min_length "$2" --max_length "$3" --n_train "$4"
+}
+
+# stage NAME FOLDER LR EPOCHS TOKENS [OPTION...]
+stage() {
+  local run=$runs/$1
+  if [ -f "$run/run.json" ]; then
+    "$multiresconv" train listops --resume "$run"
+  else
+    "$multiresconv" train listops --run "$run" --data.folder "data/$2" --optimizer.lr "$3" --trainer.epochs "$4" \
+      --trainer.batch_size null --trainer.batch_tokens "$5" --model.norm layer --model.pooling last \
+      --model.dropout 0 --optimizer.clip 1 --optimizer.warmup_epochs 0.05 --trainer.eval_batch_size 100 "${@:6}"
+  fi
+}
+
+parts listops-parts-100 10 100 400000
+parts listops-parts-500 100 500 150000
+parts listops-parts-1000 300 1000 80000
+stage 1-to-100 listops-parts-100 0.003 2 8192
+stage 2-to-500 listops-parts-500 0.002 2 16384 --model.init "$runs/1-to-100/model"
+stage 3-to-1000 listops-parts-1000 0.0015 2 16384 --model.init "$runs/2-to-500/model"
+stage 4-full listops 0.001 6 32768 --model.init "$runs/3-to-1000/model"

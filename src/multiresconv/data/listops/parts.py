@@ -1,0 +1,89 @@
+"""Cut the sub-expressions out of ListOps rows: shorter training data that need no rows beyond those that are there."""
+
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiresconv.data.listops.cache import ListOpsSplit, open_split
+from multiresconv.data.listops.files import split_path
+from multiresconv.data.listops.vocabulary import END, decode
+from multiresconv.data.scratch import scratch_folder
+
+
+def cut_listops(
+    source: str | Path,
+    folder: str | Path,
+    *,
+    min_length: int,
+    max_length: int,
+    n_train: int | None = None,
+    n_val: int | None = 2_000,
+    seed: int = 0,
+) -> dict[str, int]:
+    """Write `basic_train.tsv` and `basic_val.tsv` of sub-expressions, each cut from the rows of its own split.
+
+    A sub-expression is an operator with its arguments. Its length is its number of tokens without parentheses. Of equal
+    ones each file has one. What is written follows from the arguments alone, and both files appear when both are whole.
+
+    Args:
+        source: folder of ListOps, whose train and val rows are cut.
+        folder: made where it does not exist; files that are there are replaced.
+        min_length, max_length: both exclusive.
+        n_train, n_val: the most rows of each file, drawn at random; None takes all.
+        seed: of the draws.
+
+    Returns:
+        How many rows each file has.
+
+    Raises:
+        FileNotFoundError: no such source.
+        ValueError: limits that no sub-expression meets.
+    """
+    if not 0 <= min_length < max_length - 1:
+        raise ValueError(
+            f"min_length, max_length: expected 0 <= min_length < max_length - 1, got {min_length}, {max_length}"
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {}
+    with scratch_folder(folder, "unfinished") as scratch:
+        for number, (split, most) in enumerate({"train": n_train, "val": n_val}.items()):
+            path = split_path(source, split)
+            parts = list(_distinct(open_split(path), min_length, max_length))
+            if not parts:
+                raise ValueError(
+                    f"{path}: no sub-expression of more than {min_length} and fewer than {max_length} tokens"
+                )
+            order = np.random.default_rng([seed, number]).permutation(len(parts))[:most]
+            with open(scratch / split_path(folder, split).name, "w", encoding="utf-8", newline="") as file:
+                file.write("Source\tTarget\r\n")
+                for index in order:
+                    tokens, value = parts[index]
+                    file.write(f"{decode(np.frombuffer(tokens, np.uint8))}\t{value}\r\n")
+            counts[split] = len(order)
+        for split in counts:
+            os.replace(scratch / split_path(folder, split).name, split_path(folder, split))
+    return counts
+
+
+def _distinct(rows: ListOpsSplit, min_length: int, max_length: int) -> Iterator[tuple[bytes, int]]:
+    """The tokens and the value of each sub-expression within the limits, each once."""
+    from multiresconv.data.listops.trees import subtrees  # not above: it imports Numba
+
+    seen: set[bytes] = set()
+    for row in range(len(rows)):
+        tokens, _ = rows[row]
+        whole: NDArray[np.uint8] = tokens[:-1] if tokens[-1] == END else tokens
+        spans = np.empty((len(whole), 2), np.int64)
+        values = np.empty(len(whole), np.int64)
+        for (start, end), value in zip(spans[: (n := subtrees(whole, spans, values))], values[:n], strict=True):
+            if min_length < end - start < max_length:
+                part = whole[start:end].tobytes()
+                digest = blake2b(part, digest_size=16).digest()
+                if digest not in seen:
+                    seen.add(digest)
+                    yield part, int(value)

@@ -1,0 +1,58 @@
+"""`init_from`: start a model from the weights of a saved one."""
+
+import os
+from typing import NamedTuple
+
+import torch
+
+from multiresconv.models.files import load
+from multiresconv.models.sequence_model import SequenceModel
+
+
+class Initialised(NamedTuple):
+    """Names of the tensors that came from the saved model, and of those that did not."""
+
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+
+    def __str__(self) -> str:
+        left = f"; left as they were: {', '.join(self.left)}" if self.left else ""
+        return f"{len(self.taken)} tensors taken{left}"
+
+
+@torch.no_grad()
+def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialised:
+    """Give `model` the weights of the model in `folder`, which has the same kind of input and the same network.
+
+    The head is taken where the output is the same, and left as it is where it differs. So is the standardisation, which
+    belongs to the data, not to the network.
+
+    Returns:
+        What was taken and what was not.
+
+    Raises:
+        ValueError: another kind of input, or tensors of other names or shapes; the message names them.
+    """
+    source = load(folder)
+    described = model.input.kind, model.input.size
+    if (source.input.kind, source.input.size) != described:
+        raise ValueError(
+            f"init: {folder}: expected a model whose input is {described[0]} of {described[1]}, "
+            f"got {source.input.kind} of {source.input.size}"
+        )
+    theirs, ours = source.state_dict(), model.state_dict()
+    same_head = source.output == model.output and source.head.weight.shape == model.head.weight.shape
+    left = [name for name in ours if ".standardise." in name or (name.startswith("head.") and not same_head)]
+    wanted = [name for name in ours if name not in left]
+    for name in wanted:
+        if name not in theirs:
+            raise ValueError(f"init: {folder}: {name}: expected shape {tuple(ours[name].shape)}, the model has none")
+        if theirs[name].shape != ours[name].shape:
+            shapes = tuple(ours[name].shape), tuple(theirs[name].shape)
+            raise ValueError(f"init: {folder}: {name}: expected shape {shapes[0]}, got {shapes[1]}")
+    unknown = [n for n in theirs if n not in ours and not n.startswith("head.") and ".standardise." not in n]
+    if unknown:
+        raise ValueError(f"init: {folder}: {', '.join(unknown)}: this model has no such tensors")
+    for name in wanted:
+        ours[name].copy_(theirs[name])
+    return Initialised(tuple(wanted), tuple(left))
