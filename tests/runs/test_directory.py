@@ -1,6 +1,5 @@
 """The files of a run: whole, of one process at a time, and named when they are damaged or missing."""
 
-import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +9,7 @@ from tiny_run import metrics, train, write_data, write_rows
 
 from multiresconv.cli import main
 from multiresconv.data.listops import split_path
-from multiresconv.runs.directory import RunDirectory, write_atomically
+from multiresconv.runs.directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +38,6 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
     assert error.startswith("multiresconv: error: ")
     assert error.count("\n") == 1
     return error
-
-
-def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> None:
-    def fill_the_disk(part: Path) -> None:
-        part.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    path = tmp_path / "last.ckpt"
-    path.write_text("before")
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        write_atomically(path, fill_the_disk)
-    assert caught.value.filename == str(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
-    assert path.read_text() == "before"
 
 
 def test_one_process_at_a_time(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from multiresconv.runs.directory import write_atomically
+from multiresconv.files import write_atomically
 from multiresconv.training.state import RunState
 
 

@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from multiresconv.data import LengthBuckets
+from multiresconv.figures import save_figure
+from multiresconv.files import write_json
 from multiresconv.models import load, save
 from multiresconv.runs.checkpoints import load_checkpoint, load_weights
-from multiresconv.runs.directory import RunDirectory, write_json
-from multiresconv.runs.pictures import save_figure
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.tasks import Labelling, Task
 
 

@@ -14,11 +14,12 @@ import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 
+from multiresconv.figures import save_figure
 from multiresconv.models import load
 from multiresconv.runs.checkpoints import Checkpoint, load_checkpoint
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.evaluate import choose_device
-from multiresconv.runs.pictures import draw_curves, save_figure
+from multiresconv.runs.pictures import draw_curves
 from multiresconv.tasks import Task
 from multiresconv.training.module import TrainingModule
 from multiresconv.training.options import OptimizerOptions, TrainerOptions

@@ -14,9 +14,10 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
 from multiresconv.data import LengthBuckets, TokenBuckets
+from multiresconv.files import errors_name
 from multiresconv.models import save
 from multiresconv.runs.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
-from multiresconv.runs.directory import RunDirectory, named
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.tasks import Outcome, Task
 from multiresconv.training.finite import NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
@@ -239,7 +240,7 @@ class TrainingModule(pl.LightningModule):
         self._write_line({**position, **numbers, "best": is_best, "seconds": round(state.seconds, 3)})
         self.progress.validated(state.validated_epochs, numbers, score, is_best)
         if is_best and self.trainer.is_global_zero:
-            with named(self.directory.model):
+            with errors_name(self.directory.model):
                 save(self.network, self.directory.model)
             save_checkpoint(self.directory.best, self.network, self.trainer.optimizers[0], state)
         self._save_last()
