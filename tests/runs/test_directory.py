@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,11 +43,30 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_one_process_at_a_time(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("fcntl")
     with RunDirectory(run).locked():
         assert resume(run) == 2
         assert f"{run}: another process is training this run" in only_line(capsys)
     assert resume(run) == 0
+
+
+def test_a_killed_process_leaves_no_lock(run: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from multiresconv.runs.directory import RunDirectory
+with RunDirectory(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program, str(run)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(BlockingIOError, match="another process is training this run"), RunDirectory(run).locked():
+            pass
+        process.kill()
+    with RunDirectory(run).locked():
+        pass
+    assert (run / ".lock").read_bytes() == b""
 
 
 def test_what_a_start_that_was_killed_left_is_free(

@@ -11,11 +11,7 @@ from typing import Any
 import yaml
 
 from multiresconv.files import errors_name, write_json, write_text
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from multiresconv.locks import locked
 
 
 def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[str, Any]:
@@ -98,14 +94,7 @@ class RunDirectory:
             BlockingIOError: another process is training here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise BlockingIOError(f"{self.path}: another process is training this run right now") from None
-                except OSError:
-                    pass
+        with locked(self.path / ".lock", f"{self.path}: another process is training this run right now"):
             for part in self.last.parent.glob(".*.part-*"):  # of a sitting that was killed while it wrote
                 with suppress(OSError):
                     part.unlink()
