@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multiresconv.data.readers.images import read_images, read_pixels
+from multiresconv.data.splits import Split
 from multiresconv.models import MultiresClassifier
 from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint
 from multiresconv.tasks.network_options import NetworkOptions
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiresconv.data.images import Images
-from multiresconv.tasks.task import Split
+from multiresconv.data.splits import Split
 
 
 class ImageBatch(NamedTuple):

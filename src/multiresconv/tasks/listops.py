@@ -25,10 +25,11 @@ from multiresconv.data.listops import (
     split_path,
     token_ids,
 )
+from multiresconv.data.splits import Split
 from multiresconv.models import MultiresClassifier
 from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.network_options import NetworkOptions
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

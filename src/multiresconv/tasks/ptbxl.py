@@ -21,10 +21,11 @@ from multiresconv.data.ptbxl import (
     read_label_names,
 )
 from multiresconv.data.readers.signals import read_samples, read_signals
+from multiresconv.data.splits import Split
 from multiresconv.models import MultiresClassifier
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
 from multiresconv.tasks.network_options import NetworkOptions
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
