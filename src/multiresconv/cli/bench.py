@@ -38,9 +38,9 @@ def bench(
     from multiresconv.bench.measure import measure
     from multiresconv.bench.picture import draw
     from multiresconv.bench.setting import Setting
+    from multiresconv.devices import choose_device
     from multiresconv.figures import save_figure
     from multiresconv.files import write_json, write_text
-    from multiresconv.runs.evaluate import choose_device
 
     names = list(CONTENDERS) if contenders is None else list(dict.fromkeys(contenders))
     if unknown := [name for name in names if name not in CONTENDERS]:

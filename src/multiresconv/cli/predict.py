@@ -28,7 +28,8 @@ def predict(
         batch_size: default as in the run's own validation.
         device: where to compute.
     """
-    from multiresconv.runs.evaluate import best_model, choose_device, predict_stream
+    from multiresconv.devices import choose_device
+    from multiresconv.runs.evaluate import best_model, predict_stream
     from multiresconv.runs.evaluate import predict as predict_items
 
     if stream == bool(files):
