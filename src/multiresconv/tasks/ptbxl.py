@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from multiresconv.data.ptbxl import (
     LEADS,
+    RATE,
     LabelSet,
     PtbXlSplit,
     Standardiser,
@@ -112,7 +113,7 @@ class PtbXl:
     def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Signals (L, 12) in mV at 100 Hz, with no label since none is known."""
         nothing = np.zeros(len(self.classes), np.float32)
-        return ((signal, nothing) for signal in read_signals(path, LEADS))
+        return ((signal, nothing) for signal in read_signals(path, LEADS, RATE))
 
     def read_steps(self, lines: Iterable[str]) -> Iterator[Tensor]:
         """Twelve numbers a line, the leads in mV at one moment, 100 of them a second; the first may be a header."""

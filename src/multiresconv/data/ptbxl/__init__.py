@@ -2,7 +2,7 @@
 
 from multiresconv.data.ptbxl.labels import LabelSet, read_label_names
 from multiresconv.data.ptbxl.prepare import SOURCE, prepare_ptbxl
-from multiresconv.data.ptbxl.records import LEADS, LENGTH, RATE, read_record
+from multiresconv.data.ptbxl.records import LEADS, LENGTH, RATE
 from multiresconv.data.ptbxl.split import FOLDS, PtbXlSplit, open_ptbxl
 from multiresconv.data.ptbxl.standardise import Standardiser, fit_standardiser
 from multiresconv.data.ptbxl.verify import verify_ptbxl
@@ -20,6 +20,5 @@ __all__ = [
     "open_ptbxl",
     "prepare_ptbxl",
     "read_label_names",
-    "read_record",
     "verify_ptbxl",
 ]
