@@ -1,8 +1,9 @@
 """The files of a run: whole, of one process at a time, and named when they are damaged or missing."""
 
-import errno
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tiny_run import metrics, train, write_data, write_rows
 
 from multiresconv.cli import main
 from multiresconv.data.listops import split_path
-from multiresconv.runs.directory import RunDirectory, write_atomically
+from multiresconv.runs.directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +42,31 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
     return error
 
 
-def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> None:
-    def fill_the_disk(part: Path) -> None:
-        part.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    path = tmp_path / "last.ckpt"
-    path.write_text("before")
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        write_atomically(path, fill_the_disk)
-    assert caught.value.filename == str(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
-    assert path.read_text() == "before"
-
-
 def test_one_process_at_a_time(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("fcntl")
     with RunDirectory(run).locked():
         assert resume(run) == 2
         assert f"{run}: another process is training this run" in only_line(capsys)
     assert resume(run) == 0
+
+
+def test_a_killed_process_leaves_no_lock(run: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from multiresconv.runs.directory import RunDirectory
+with RunDirectory(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program, str(run)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(BlockingIOError, match="another process is training this run"), RunDirectory(run).locked():
+            pass
+        process.kill()
+    with RunDirectory(run).locked():
+        pass
+    assert (run / ".lock").read_bytes() == b""
 
 
 def test_what_a_start_that_was_killed_left_is_free(

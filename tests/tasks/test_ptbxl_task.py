@@ -14,9 +14,10 @@ from tiny_ptbxl import make_ptbxl, name_of
 
 from multiresconv.cli import main
 from multiresconv.cli.tasks import restore
-from multiresconv.data.ptbxl import LEADS, open_ptbxl, read_record
+from multiresconv.data.ptbxl import LEADS, RATE, open_ptbxl
 from multiresconv.data.readers.numbers import load_numbers
 from multiresconv.data.readers.signals import read_samples, read_signals
+from multiresconv.data.readers.wfdb import read_wfdb
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
 
@@ -77,7 +78,7 @@ def test_predict_reads_records_arrays_and_tables_alike_without_the_data(
     config = (moved / "config.yaml").read_text().replace(str(folder), str(tmp_path / "gone"))
     (moved / "config.yaml").write_text(config)
     record = folder / name_of(10)
-    signal, rate = read_record(record)
+    signal, rate = read_wfdb(record, LEADS)
     assert rate == 100
     np.save(tmp_path / "a.npy", signal)
     np.savetxt(tmp_path / "b.csv", signal, delimiter=",", header=",".join(LEADS), comments="", fmt="%.9g")
@@ -91,7 +92,7 @@ def test_predict_reads_records_arrays_and_tables_alike_without_the_data(
 
 
 def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, folder: Path) -> None:
-    signal = read_record(folder / name_of(20))[0][:300]
+    signal = read_wfdb(folder / name_of(20), LEADS)[0][:300]
     text = "\n".join(" ".join(f"{value:.9g}" for value in sample) for sample in signal)
     command = [sys.executable, "-m", "multiresconv.cli", "predict", str(run), "--stream", "--json"]
     result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
@@ -140,7 +141,7 @@ def test_signals_that_are_none_are_refused(name: str, content: np.ndarray | str,
     else:
         np.save(path, content)
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
-        read_signals(path, LEADS)
+        read_signals(path, LEADS, RATE)
     assert str(path) in str(caught.value)
     assert said in str(caught.value)
 

@@ -60,7 +60,7 @@ def assert_same_run(run: Path, whole: Path) -> None:
 def test_stopped_anywhere_and_resumed_is_as_never_stopped(
     moment: int, data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiresconv.training.fit.draw", lambda *_: None)
+    monkeypatch.setattr("multiresconv.runs.train.draw", lambda *_: None)
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr("multiresconv.training.fit.StopRequest", StopAt)
@@ -74,7 +74,7 @@ def test_stopped_anywhere_and_resumed_is_as_never_stopped(
 def test_stopped_at_every_second_moment_is_as_never_stopped(
     data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiresconv.training.fit.draw", lambda *_: None)
+    monkeypatch.setattr("multiresconv.runs.train.draw", lambda *_: None)
     monkeypatch.setattr("multiresconv.training.fit.StopRequest", StopAt)
     run, sittings = tmp_path / "run", 0
     arguments = train_arguments(data, run)

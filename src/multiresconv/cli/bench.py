@@ -38,9 +38,9 @@ def bench(
     from multiresconv.bench.measure import measure
     from multiresconv.bench.picture import draw
     from multiresconv.bench.setting import Setting
-    from multiresconv.runs.directory import write_atomically, write_json
-    from multiresconv.runs.evaluate import choose_device
-    from multiresconv.runs.pictures import save_figure
+    from multiresconv.devices import choose_device
+    from multiresconv.figures import save_figure
+    from multiresconv.files import write_json, write_text
 
     names = list(CONTENDERS) if contenders is None else list(dict.fromkeys(contenders))
     if unknown := [name for name in names if name not in CONTENDERS]:
@@ -63,7 +63,7 @@ def bench(
     for report in measure(names, lengths, setting, say=lambda line: print(line, file=sys.stderr, flush=True)):
         text = markdown(report)
         write_json(out / "layers.json", report)
-        write_atomically(out / "layers.md", lambda part, text=text: part.write_text(text, encoding="utf-8"))
+        write_text(out / "layers.md", text)
         save_figure(draw(report), out / "layers.png")
     print(text)
     return 0

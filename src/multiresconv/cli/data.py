@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from multiresconv.data.cifar10 import prepare_cifar10, verify_cifar10
-from multiresconv.data.listops import SPLITS, cut_listops, split_path, verify_listops
+from multiresconv.data.listops import cut_listops, split_path, verify_listops
 from multiresconv.data.mnist import prepare_mnist, verify_mnist
 from multiresconv.data.ptbxl import prepare_ptbxl, verify_ptbxl
+from multiresconv.data.splits import SPLITS
 from multiresconv.tasks.listops import ListOpsData, generate
 
 

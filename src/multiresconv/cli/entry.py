@@ -6,7 +6,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-EXTRA = ("jsonargparse", "lightning", "torchmetrics", "scipy", "sklearn", "pooch", "PIL", "matplotlib", "yaml", "tqdm")
+EXTRA = (
+    "jsonargparse",
+    "lightning",
+    "torchmetrics",
+    "scipy",
+    "sklearn",
+    "pooch",
+    "filelock",
+    "PIL",
+    "matplotlib",
+    "yaml",
+    "tqdm",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,7 +27,7 @@ def evaluate(
         batch_size: default as in the run's own validation.
         device: where to compute.
     """
-    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.devices import choose_device
     from multiresconv.runs.evaluate import evaluate as evaluate_run
 
     if split is not None and file is not None:

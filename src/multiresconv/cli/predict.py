@@ -27,7 +27,7 @@ def predict(
         batch_size: rows that are computed together; default 50.
         device: where to compute.
     """
-    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.devices import choose_device
     from multiresconv.runs.inputs import read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
     from multiresconv.runs.predict import predict_stream

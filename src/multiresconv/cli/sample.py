@@ -29,7 +29,7 @@ def sample(
         out: path of the grid, OUT.png, beside which OUT.npy goes; default samples.png in the run, or completed.png.
         device: where to compute.
     """
-    from multiresconv.runs.evaluate import choose_device
+    from multiresconv.devices import choose_device
     from multiresconv.runs.sample import sample_run
 
     directory = RunDirectory(run)

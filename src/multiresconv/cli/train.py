@@ -35,8 +35,8 @@ def train(
         seed: of the initial weights, of the order of the rows and of the dropout.
         max_time: stop after this time, HH:MM:SS, so that --resume can go on.
     """
+    from multiresconv.runs.train import train as train_run
     from multiresconv.training.finite import NonFiniteError
-    from multiresconv.training.fit import fit
     from multiresconv.training.processes import is_first_process
     from multiresconv.training.stopping import Stopped, parse_max_time
 
@@ -45,7 +45,7 @@ def train(
     options = {**groups, "optimizer": optimizer, "trainer": trainer}
     how_to_go_on = f"multiresconv train {task} --resume {shlex.quote(str(directory.path))}"
     try:
-        state = fit(
+        state = train_run(
             built := TASKS[task](**groups),
             optimizer,
             trainer,

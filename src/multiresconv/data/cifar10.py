@@ -6,15 +6,13 @@ from collections.abc import Collection, Sequence
 from hashlib import md5
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
 from multiresconv.data.archive import unpacked
 from multiresconv.data.download import fetch
 from multiresconv.data.images import Images
-
-Cifar10Split = Literal["train", "test"]
+from multiresconv.data.splits import PUBLISHED_SPLITS, PublishedSplit, check_split
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_URLS = ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)
@@ -23,7 +21,7 @@ _ARCHIVE_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 _MAX_UNPACKED = 200_000_000
 _FOLDER = "cifar-10-batches-bin"
 _BATCHES = (1, 2, 3, 4, 5)
-_SPLITS: dict[Cifar10Split, tuple[str, ...]] = {
+_SPLITS: dict[PublishedSplit, tuple[str, ...]] = {
     "train": tuple(f"data_batch_{batch}.bin" for batch in _BATCHES),
     "test": ("test_batch.bin",),
 }
@@ -41,7 +39,7 @@ _RECORD = 1 + _CHANNELS * _PIXELS  # the label, then the planes of red, green an
 _AGAIN = "delete it and run `multiresconv data cifar10` again"
 
 
-def open_cifar10(folder: str | Path, split: Cifar10Split, batches: Sequence[int] = _BATCHES) -> Images:
+def open_cifar10(folder: str | Path, split: PublishedSplit, batches: Sequence[int] = _BATCHES) -> Images:
     """The images of a split, in their order: pixels (n, 1024, 3), labels 0 to 9, see `CIFAR10_CLASSES`.
 
     Args:
@@ -53,8 +51,7 @@ def open_cifar10(folder: str | Path, split: Cifar10Split, batches: Sequence[int]
         FileNotFoundError: a file is missing.
         ValueError: a file is damaged.
     """
-    if split not in get_args(Cifar10Split):
-        raise ValueError(f"split: expected one of {', '.join(get_args(Cifar10Split))}, got {split!r}")
+    check_split(split, PUBLISHED_SPLITS)
     if not batches or not set(batches) <= set(_BATCHES) or len(set(batches)) < len(batches):
         raise ValueError(f"batches: expected some of {_BATCHES}, each once, got {tuple(batches)}")
     names = _SPLITS["test"] if split == "test" else [f"data_batch_{batch}.bin" for batch in batches]
@@ -101,7 +98,7 @@ def download_cifar10(folder: str | Path, *, mirrors: Sequence[str] = CIFAR10_URL
 
 
 def prepare_cifar10(
-    folder: str | Path, *, download: bool = True, splits: Collection[Cifar10Split] = ("train", "test")
+    folder: str | Path, *, download: bool = True, splits: Collection[PublishedSplit] = ("train", "test")
 ) -> None:
     """See to it that the files of the splits are in the folder and whole, out of the archive if it is there.
 

@@ -11,11 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 if TYPE_CHECKING:  # it comes with the training extra; `fetch` imports it
     import requests
 
@@ -108,29 +103,38 @@ class _Download:
     has_resumed: bool = False
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        import requests
-        import urllib3
+        from multiresconv.locks import locked  # not above: it comes with the training extra
 
         outer = sys.exception()
         os.unlink(output_file)  # empty as yet; a process that is killed meanwhile would leave it behind
         part = self.path.with_name(f".{self.path.name}.part")
-        with _opened_alone(part) as file:
-            furthest, failures = _size(file) if self.resume else _emptied(file), 0
-            while True:
-                try:
-                    self._receive(url, file)
-                    break
-                except (_Interrupted, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                    reason = _root(error, below=outer)
-                size = _size(file)
-                furthest, failures = (size, 1) if size > furthest else (furthest, failures + 1)
-                if not self.has_answered and isinstance(reason, ConnectionRefusedError | socket.gaierror):
-                    raise _Unavailable(str(reason))  # down, or we are offline: waiting is of no use
-                if failures >= self.attempts:
-                    raise _Unavailable(f"{str(reason) or type(reason).__name__} ({failures} attempts)")
-                time.sleep(self.pause * 2 ** (failures - 1))
-            os.fsync(file.fileno())
-        os.replace(part, output_file)
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        busy = f"{part}: another process is downloading it right now; wait for it"
+        with locked(lock, busy, keep=False):
+            with _opened(part) as file:
+                self._receive_all(url, file, outer)
+            os.replace(part, output_file)
+
+    def _receive_all(self, url: str, file: IO[bytes], outer: BaseException | None) -> None:
+        """`_receive`, as often as need be; `outer` is the error, if any, that was being handled before."""
+        import requests
+        import urllib3
+
+        furthest, failures = _size(file) if self.resume else _emptied(file), 0
+        while True:
+            try:
+                self._receive(url, file)
+                break
+            except (_Interrupted, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                reason = _root(error, below=outer)
+            size = _size(file)
+            furthest, failures = (size, 1) if size > furthest else (furthest, failures + 1)
+            if not self.has_answered and isinstance(reason, ConnectionRefusedError | socket.gaierror):
+                raise _Unavailable(str(reason))  # down, or we are offline: waiting is of no use
+            if failures >= self.attempts:
+                raise _Unavailable(f"{str(reason) or type(reason).__name__} ({failures} attempts)")
+            time.sleep(self.pause * 2 ** (failures - 1))
+        os.fsync(file.fileno())
 
     def _receive(self, url: str, file: IO[bytes]) -> None:
         """Add to the file what it lacks, or write it anew if the mirror cannot leave out its beginning."""
@@ -170,33 +174,19 @@ class _Download:
 
 
 @contextmanager
-def _opened_alone(part: Path) -> Iterator[IO[bytes]]:
-    """The file, for appending, while no other process writes to it.
+def _opened(part: Path) -> Iterator[IO[bytes]]:
+    """The file, for appending; it goes if an error leaves it empty.
 
     Raises:
-        BlockingIOError: another process does.
         OSError: it cannot be written; the disk being full, say.
     """
     try:
         with open(part, "ab") as file:
-            if fcntl is not None:
-                busy = BlockingIOError(f"{part}: another process is downloading it right now; wait for it")
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise busy from None
-                except OSError:  # the file system has no locks
-                    pass
-                if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                    raise busy  # it was done in the instant before the lock, and its file has moved
-            try:
-                yield file
-            except BaseException:
-                if not _size(file):
-                    part.unlink()
-                raise
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
+            yield file
+    except BaseException as error:
+        if part.is_file() and not part.stat().st_size:
+            part.unlink()
+        if not isinstance(error, OSError) or error.errno is None or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, str(part)) from error  # by itself it would not name the file
 

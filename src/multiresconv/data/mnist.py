@@ -9,22 +9,20 @@ from hashlib import md5
 from io import BufferedIOBase
 from math import prod
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multiresconv.data.download import fetch
 from multiresconv.data.images import Images
-
-MnistSplit = Literal["train", "test"]
+from multiresconv.data.splits import PUBLISHED_SPLITS, PublishedSplit, check_split
 
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 _SIDE = 28
-_SPLITS: dict[MnistSplit, tuple[str, str]] = {
+_SPLITS: dict[PublishedSplit, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
@@ -44,7 +42,7 @@ _MD5 = {  # of the idx files themselves: there are copies that were compressed a
 _AGAIN = "delete it and run `multiresconv data mnist` again"
 
 
-def open_mnist(folder: str | Path, split: MnistSplit) -> Images:
+def open_mnist(folder: str | Path, split: PublishedSplit) -> Images:
     """The images of a split, in their order: pixels (n, 784, 1), labels 0 to 9, n = 60,000 (train) or 10,000 (test).
 
     Args:
@@ -56,8 +54,7 @@ def open_mnist(folder: str | Path, split: MnistSplit) -> Images:
         FileNotFoundError: a file is missing.
         ValueError: a file is damaged, or the two files of the split do not belong together.
     """
-    if split not in get_args(MnistSplit):
-        raise ValueError(f"split: expected one of {', '.join(get_args(MnistSplit))}, got {split!r}")
+    check_split(split, PUBLISHED_SPLITS)
     images_path, labels_path = (_find(folder, name) for name in _SPLITS[split])
     pixels = _read_idx(images_path, (_SIDE, _SIDE))
     labels = _read_idx(labels_path, ())
@@ -99,7 +96,7 @@ def prepare_mnist(folder: str | Path, *, download: bool = True) -> None:
     if download and _missing(folder):
         print(f"{folder}: downloading MNIST, 11 MB", file=sys.stderr)
         download_mnist(folder)
-    for split in get_args(MnistSplit):
+    for split in PUBLISHED_SPLITS:
         open_mnist(folder, split)
 
 

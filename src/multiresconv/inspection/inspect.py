@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from multiresconv.files import write_json
 from multiresconv.inspection.measures import SHARE, effective_steps, energy_shares, impulse_responses, terms
 from multiresconv.inspection.pictures import (
     draw_energies,
@@ -14,7 +15,6 @@ from multiresconv.inspection.pictures import (
     draw_impulse_responses,
 )
 from multiresconv.layers import MultiresLayer
-from multiresconv.runs.directory import write_json
 
 
 def inspect_model(model: nn.Module, initial: nn.Module | None, folder: Path) -> list[Path]:

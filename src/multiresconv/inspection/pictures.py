@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from multiresconv.figures import save_figure
 from multiresconv.inspection.measures import (
     SHARE,
     Values,
@@ -24,7 +25,6 @@ from multiresconv.inspection.measures import (
 )
 from multiresconv.layers import MultiresLayer
 from multiresconv.ops.analysis import frequency_response
-from multiresconv.runs.pictures import save_figure
 
 MOST_LAYERS, MOST_CHANNELS = 8, 64  # in one picture, so that it can be read
 _LEARNED, _INITIAL, _MARK = "#4477aa", "#999999", "#cc3311"

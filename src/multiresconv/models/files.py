@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from multiresconv.files import write_atomically
 from multiresconv.layers import MaskedBatchNorm, MultiresBlock
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
@@ -63,9 +64,9 @@ def save(model: SequenceModel, folder: str | os.PathLike[str]) -> None:
     same = described.is_file() and described.read_bytes() == text
     if not same:
         described.unlink(missing_ok=True)
-    _write(folder / "model.safetensors", data)
+    write_atomically(folder / "model.safetensors", lambda part: part.write_bytes(data))
     if not same:
-        _write(described, text)
+        write_atomically(described, lambda part: part.write_bytes(text))
 
 
 def load(
@@ -168,13 +169,3 @@ def _from_format_1(tensors: dict[str, Tensor], model: SequenceModel) -> dict[str
 
 def _shown(config: Any) -> str:
     return ", ".join(config) if isinstance(config, dict) else repr(config)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

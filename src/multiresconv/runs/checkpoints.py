@@ -2,20 +2,14 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from multiresconv.runs.directory import write_atomically
+from multiresconv.files import write_atomically
+from multiresconv.training.checkpoint import Checkpoint
 from multiresconv.training.state import RunState
-
-
-class Checkpoint(NamedTuple):
-    model: dict[str, Any]
-    optimizer: dict[str, Any]
-    state: RunState
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, state: RunState) -> None:
@@ -39,23 +33,3 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(content["model"], content["optimizer"], RunState.from_dict(content["state"]))
     except Exception as error:  # torch.load raises whatever its unpickler or its archive reader met
         raise ValueError(f"{path}: damaged, or no checkpoint of a run: {type(error).__name__}") from error
-
-
-def load_weights(model: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
-    """Give `model` the weights, and their dtype, of the checkpoint that was read from `path`.
-
-    Raises:
-        ValueError: they are those of another model.
-    """
-    try:
-        model.load_state_dict(checkpoint.model, assign=True)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{path}: not of the model that config.yaml describes: {error}") from error
-
-
-def load_optimizer(optimizer: Optimizer, checkpoint: Checkpoint, path: Path) -> None:
-    """Give `optimizer` its state of the checkpoint that was read from `path`; raises ValueError if it is another's."""
-    try:
-        optimizer.load_state_dict(checkpoint.optimizer)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not of the optimizer of this run: {error}") from error

@@ -1,7 +1,6 @@
 """The run directory: what a run writes, and where. Every file appears whole or not at all."""
 
 import json
-import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,41 +10,8 @@ from typing import Any
 
 import yaml
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-
-@contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Let errors of the system say which file they met: of a full disk they do not by themselves."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place; the suffix stays, since writers look at it.
-
-    Raises:
-        OSError: it cannot be written, the disk being full, say; it names `path`.
-    """
-    part = path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
-    try:
-        with named(path):
-            write(part)
-            with open(part, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+from multiresconv.files import errors_name, write_json, write_text
+from multiresconv.locks import locked
 
 
 def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[str, Any]:
@@ -128,14 +94,7 @@ class RunDirectory:
             BlockingIOError: another process is training here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise BlockingIOError(f"{self.path}: another process is training this run right now") from None
-                except OSError:
-                    pass
+        with locked(self.path / ".lock", f"{self.path}: another process is training this run right now"):
             for part in self.last.parent.glob(".*.part-*"):  # of a sitting that was killed while it wrote
                 with suppress(OSError):
                     part.unlink()
@@ -145,7 +104,7 @@ class RunDirectory:
         """Start a run here."""
         self.last.parent.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config, sort_keys=False)
-        write_atomically(self.config, lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(self.config, text)
         write_json(self.about, about)  # last: with it the directory is a run
 
     def read_about(self) -> dict[str, Any]:
@@ -175,7 +134,7 @@ class RunDirectory:
         return parse_mapping(read_text(self.config), yaml.safe_load, str(self.config))
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        with named(self.metrics), open(self.metrics, "a", encoding="utf-8") as file:
+        with errors_name(self.metrics), open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -203,4 +162,4 @@ class RunDirectory:
             if (line["epoch"] <= validated_epochs if line["kind"] == "val" else line["step"] <= step)
         ]
         text = "".join(json.dumps(line) + "\n" for line in known)
-        write_atomically(self.metrics, lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(self.metrics, text)

@@ -10,13 +10,16 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from multiresconv.data import LengthBuckets
+from multiresconv.devices import on_device
+from multiresconv.figures import save_figure
+from multiresconv.files import write_json
 from multiresconv.models import SequenceModel, load, save
 from multiresconv.models.files import model_format
-from multiresconv.runs.checkpoints import load_checkpoint, load_weights
-from multiresconv.runs.directory import RunDirectory, write_json
+from multiresconv.runs.checkpoints import load_checkpoint
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.format_1 import complete
-from multiresconv.runs.pictures import save_figure
 from multiresconv.tasks import Task
+from multiresconv.training.checkpoint import load_weights
 
 
 def evaluate(
@@ -67,7 +70,7 @@ def best_model(task: Task, directory: RunDirectory, device: torch.device) -> Seq
                 f"go on with it: multiresconv train {name} --resume {shlex.quote(str(directory.path))}"
             )
         model = task.build()
-        load_weights(model, load_checkpoint(directory.best), directory.best)
+        load_weights(model, load_checkpoint(directory.best), str(directory.best))
         save(model, directory.model)
     model = load(directory.model, device)
     if model_format(directory.model) == 1:
@@ -93,16 +96,3 @@ def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torc
 def check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-
-
-def on_device(batch: Any, device: torch.device) -> Any:
-    return type(batch)(*(tensor.to(device) for tensor in batch))
-
-
-def choose_device(name: str) -> torch.device:
-    """Raises ValueError where the device that is named is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda was named, but torch finds no GPU")
-    return torch.device(name)

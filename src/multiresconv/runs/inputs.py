@@ -30,7 +30,7 @@ def read_rows(input: Input, path: Path) -> Iterator[Tensor]:
         ordered = pixels if input.order is None else pixels[:, list(input.order)]
         return (torch.from_numpy(row) for row in ordered)
     if input.kind == "signal":
-        return (torch.from_numpy(signal) for signal in read_signals(path, input.channels))
+        return (torch.from_numpy(signal) for signal in read_signals(path, input.channels, input.rate or 0.0))
     return (torch.from_numpy(_sequence(text, input, str(path))) for text in _texts(path, input))
 
 

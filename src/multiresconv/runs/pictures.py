@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from multiresconv.runs.directory import write_atomically
+from multiresconv.figures import save_figure
 
 _TRAIN, _VAL = "#4477aa", "#cc3311"
 
@@ -30,7 +30,3 @@ def draw_curves(path: Path, metrics: Sequence[dict[str, Any]], monitor: str) -> 
         if axes.lines:
             axes.legend(frameon=False)
     save_figure(figure, path)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    write_atomically(path, lambda part: figure.savefig(part, dpi=130))

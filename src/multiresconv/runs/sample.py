@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from multiresconv.data.readers.images import read_images
+from multiresconv.files import write_atomically
 from multiresconv.models import MultiresAR, sample
-from multiresconv.runs.directory import RunDirectory, write_atomically
+from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.evaluate import best_model
 
 _SCALE = 4  # pixels of the grid for a pixel of an image

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from multiresconv.data.cifar10 import CIFAR10_CLASSES, open_cifar10, open_cifar10_file, prepare_cifar10
+from multiresconv.data.splits import Split
 from multiresconv.tasks.image_rows import ImageRows, hold_out
-from multiresconv.tasks.task import Split
 
 
 @dataclass(frozen=True)

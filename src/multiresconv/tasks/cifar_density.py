@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from multiresconv.data.splits import Split
 from multiresconv.models import MultiresAR
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.classification import aligned
 from multiresconv.tasks.image_rows import ImageBatch, ImageRows, collate_images, fingerprint, image_input
 from multiresconv.tasks.model_options import ModelOptions
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from multiresconv.data.splits import Split
 from multiresconv.models import MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint, image_input
 from multiresconv.tasks.model_options import PooledModelOptions, standardise
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

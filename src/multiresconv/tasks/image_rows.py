@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiresconv.data.images import Images
+from multiresconv.data.splits import Split
 from multiresconv.models import Input
-from multiresconv.tasks.task import Split
 
 
 class ImageBatch(NamedTuple):

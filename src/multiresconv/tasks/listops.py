@@ -19,10 +19,11 @@ from multiresconv.data.listops import (
     open_split,
     split_path,
 )
+from multiresconv.data.splits import Split
 from multiresconv.models import Input, MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.model_options import PooledModelOptions
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from multiresconv.data.mnist import open_mnist, prepare_mnist
+from multiresconv.data.splits import Split
 from multiresconv.tasks.image_rows import ImageRows, hold_out
-from multiresconv.tasks.task import Split
 
 
 @dataclass(frozen=True)

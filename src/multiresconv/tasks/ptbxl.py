@@ -20,10 +20,11 @@ from multiresconv.data.ptbxl import (
     prepare_ptbxl,
     read_label_names,
 )
+from multiresconv.data.splits import Split
 from multiresconv.models import Input, MultiresClassifier, Output
 from multiresconv.tasks.model_options import PooledModelOptions, standardise
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
-from multiresconv.tasks.task import Outcome, Split
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from torch import Tensor
+
+from multiresconv.data.splits import Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torchmetrics import Metric
-
-
-Split = Literal["train", "val", "test"]
 
 
 class Outcome(NamedTuple):

@@ -1,1 +1,1 @@
-"""Training on Lightning, the run directory, and the evaluation of a run."""
+"""The training loop, on Lightning; a recorder keeps what it gives."""

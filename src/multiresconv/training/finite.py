@@ -1,7 +1,5 @@
 """What is not finite stops a run before it is saved."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -10,8 +8,11 @@ class NonFiniteError(ValueError):
     """A loss or a weight is NaN or infinite. What is on disk is from before."""
 
 
-def check_finite(network: nn.Module, step: int, last: Path) -> None:
-    """Raises NonFiniteError for a weight, or a statistic of a norm, that is not finite after `step`."""
+def check_finite(network: nn.Module, step: int, last: str) -> None:
+    """Raise NonFiniteError for a weight, or a statistic of a norm, that is not finite after `step`.
+
+    `last` names the last checkpoint.
+    """
     tensors = network.state_dict().values()
     if not all(torch.isfinite(tensor).all() for tensor in tensors if tensor.is_floating_point()):
         raise NonFiniteError(

@@ -1,29 +1,22 @@
-"""A training run from its options to its pictures."""
+"""The training loop from its options to the last epoch."""
 
 import logging
-import platform
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from importlib.metadata import version
-from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LambdaCallback
 
-from multiresconv.models import load
-from multiresconv.runs.checkpoints import Checkpoint, load_checkpoint
-from multiresconv.runs.directory import RunDirectory
-from multiresconv.runs.evaluate import choose_device
-from multiresconv.runs.pictures import draw_curves, save_figure
 from multiresconv.tasks import Task
+from multiresconv.training.checkpoint import Checkpoint
 from multiresconv.training.module import TrainingModule
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.processes import is_first_process, processes
 from multiresconv.training.progress import Progress
+from multiresconv.training.recorder import Recorder
 from multiresconv.training.state import RunState
 from multiresconv.training.stopping import StopRequest
 
@@ -33,95 +26,42 @@ def fit(
     optimizer: OptimizerOptions,
     trainer: TrainerOptions,
     *,
-    directory: RunDirectory,
-    config: dict[str, Any],
+    recorder: Recorder,
     seed: int = 0,
     max_time: timedelta | None = None,
-    resume: bool = False,
+    resumed: Checkpoint | None = None,
 ) -> RunState:
-    """Train until the last epoch, writing `directory`; with `resume` go on where that run stands.
+    """Train until the last epoch, from the beginning or from `resumed`, whose tensors become the network's own.
 
-    `config` is what config.yaml says of the options, kept as it was when a run is resumed.
+    What the run gives, the recorder keeps. A run that writes a folder is `runs.train`.
 
     Raises:
         Stopped: a signal or `max_time` ended it early; it can be resumed.
         NonFiniteError: a loss or a weight is not finite.
         KeyboardInterrupt: a second Ctrl-C; what was done after the last checkpoint is lost.
-        BlockingIOError: another process is training this run.
-        FileExistsError, FileNotFoundError, ValueError: the directory, the data or an option is not as it should be.
+        FileNotFoundError, ValueError: the data or an option is not as it should be.
     """
-    is_first = is_first_process()
-    with ExitStack() as lock:
-        if is_first and resume:
-            lock.enter_context(directory.locked())
-        elif is_first:
-            directory.check_is_free()
-        resumed = load_last(directory) if resume else None
-        if is_first:
-            task.prepare(may_generate=not resume)  # here too, since an error before Lightning starts others is one line
-        if is_first and resume:
-            check_data(task, directory)
-        stop = StopRequest(max_time)
-        module = TrainingModule(
-            task,
-            optimizer,
-            trainer,
-            seed=seed,
-            directory=directory,
-            stop=stop,
-            progress=Progress(enabled=is_first),
-            resumed=resumed,
-        )
-        if is_first and resume:
-            directory.cut_metrics(module.state.step, module.state.validated_epochs)
-
-        def start(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-            if is_first and not resume:  # only now, when data and options have proved good
-                lock.enter_context(directory.locked())
-                directory.check_is_free()  # again, since another process may have started here meanwhile
-                directory.create(config, about(task))
-
-        try:
-            with quiet():
-                run_lightning(module, trainer, start)
-        finally:
-            stop.release()
-            module.progress.close()
-            if is_first and directory.about.is_file():
-                draw(task, directory, module.state, trainer.accelerator)
-        return module.state
-
-
-def load_last(directory: RunDirectory) -> Checkpoint | None:
-    """Where a run stands, or None if it was stopped before there was anything to save.
-
-    Raises:
-        FileNotFoundError, ValueError: last.ckpt is missing or damaged; the message names a way out.
-    """
-    best = directory.best
-    way_out = f"copy {best} over it to go on from there" if best.is_file() else "start another run"
-    if not directory.last.is_file():
-        if not directory.read_metrics():
-            return None
-        raise FileNotFoundError(f"{directory.last}: missing, though {directory.metrics} tells of steps; {way_out}")
+    stop = StopRequest(max_time)
+    module = TrainingModule(
+        task,
+        optimizer,
+        trainer,
+        seed=seed,
+        recorder=recorder,
+        stop=stop,
+        progress=Progress(enabled=is_first_process()),
+        resumed=resumed,
+    )
     try:
-        return load_checkpoint(directory.last)
-    except ValueError as error:
-        raise ValueError(f"{error}; {way_out}") from error
+        with quiet():
+            run_lightning(module, trainer)
+    finally:
+        stop.release()
+        module.progress.close()
+    return module.state
 
 
-def check_data(task: Task, directory: RunDirectory) -> None:
-    """Raises ValueError if the data are not those that the run began with."""
-    seen = task.fingerprint()
-    begun_with = {split: rows for split, rows in directory.read_about().get("data", seen).items() if split in seen}
-    if begun_with != seen:
-        raise ValueError(
-            f"data: expected those that {directory.path} began with, {begun_with}, got {seen}; "
-            "put those back, or start another run"
-        )
-
-
-def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callable[..., None]) -> None:
+def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
     state = module.state
 
     def listen(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
@@ -143,7 +83,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callab
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[LambdaCallback(on_fit_start=start, on_sanity_check_start=listen, on_train_start=listen)],
+            callbacks=[LambdaCallback(on_sanity_check_start=listen, on_train_start=listen)],
         )
     except (MisconfigurationException, RuntimeError) as error:  # such as a GPU that is not there
         raise ValueError(f"trainer: {error}") from error
@@ -155,30 +95,6 @@ def run_lightning(module: TrainingModule, options: TrainerOptions, start: Callab
         trainer.fit(module)
     except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt, such as a second Ctrl-C
         raise KeyboardInterrupt from error
-
-
-def about(task: Task) -> dict[str, Any]:
-    """run.json: what the numbers of a run depend on beside its options."""
-    versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
-    return {
-        "task": task.name,
-        "versions": {"python": platform.python_version(), **versions},
-        "data": task.fingerprint(),
-    }
-
-
-def draw(task: Task, directory: RunDirectory, state: RunState, accelerator: str) -> None:
-    """The pictures; that they fail is said, but neither ends a run nor hides what ended it."""
-    try:
-        draw_curves(directory.path / "curves.png", directory.read_metrics(), task.monitor)
-        if state.best is not None:
-            title = f"{task.name}, validation, epoch {state.best.epoch}"
-            model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))
-            scored, shown = task.figures(state.best.scores, title), task.examples(model, task.open("val"), title)
-            for name, figure in {**scored, **shown}.items():
-                save_figure(figure, directory.path / f"{name}.png")
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        print(f"{directory.path}: no pictures: {error}", file=sys.stderr)
 
 
 @contextmanager

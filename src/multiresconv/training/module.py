@@ -15,13 +15,13 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
 from multiresconv.data import LengthBuckets, TokenBuckets
-from multiresconv.models import init_from, save
-from multiresconv.runs.checkpoints import Checkpoint, load_optimizer, load_weights, save_checkpoint
-from multiresconv.runs.directory import RunDirectory, named
+from multiresconv.models import init_from
 from multiresconv.tasks import Outcome, Task
+from multiresconv.training.checkpoint import Checkpoint, load_optimizer, load_weights
 from multiresconv.training.finite import NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.progress import Progress
+from multiresconv.training.recorder import Recorder
 from multiresconv.training.schedule import learning_rate
 from multiresconv.training.state import Best, RunState
 from multiresconv.training.stopping import Stopped, StopRequest
@@ -45,14 +45,14 @@ class TrainingModule(pl.LightningModule):
         options: TrainerOptions,
         *,
         seed: int,
-        directory: RunDirectory,
+        recorder: Recorder,
         stop: StopRequest,
         progress: Progress,
         resumed: Checkpoint | None = None,
     ) -> None:
         super().__init__()
         self.task, self.optimizer_options, self.options, self.seed = task, optimizer, options, seed
-        self.directory, self.stop, self.progress, self.resumed = directory, stop, progress, resumed
+        self.recorder, self.stop, self.progress, self.resumed = recorder, stop, progress, resumed
         torch.manual_seed(seed)
         self.network = task.build()
         if resumed is None and task.model.init is not None:
@@ -62,7 +62,7 @@ class TrainingModule(pl.LightningModule):
         self.scores = task.scores()
         self.state = RunState()
         if resumed is not None:
-            load_weights(self.network, resumed, directory.last)
+            load_weights(self.network, resumed, recorder.last_name)
             self.state = resumed.state
 
     # Data
@@ -113,7 +113,7 @@ class TrainingModule(pl.LightningModule):
         o = self.optimizer_options
         optimizer = AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay, fused=True)
         if self.resumed is not None:
-            load_optimizer(optimizer, self.resumed, self.directory.last)
+            load_optimizer(optimizer, self.resumed, self.recorder.last_name)
         return optimizer
 
     def on_fit_start(self) -> None:
@@ -121,7 +121,9 @@ class TrainingModule(pl.LightningModule):
             steps = torch.tensor([self.state.step, -self.state.step], device=self.device)
             dist.all_reduce(steps, dist.ReduceOp.MAX)
             if steps.sum() != 0:
-                raise ValueError(f"resume: expected {self.directory.last} to be the same file for every process")
+                raise ValueError(f"resume: expected {self.recorder.last_name} to be the same file for every process")
+        if self.trainer.is_global_zero:
+            self.recorder.start(self.state)
 
     def on_train_start(self) -> None:
         self.saved_at = self.clock = time.monotonic()
@@ -204,13 +206,13 @@ class TrainingModule(pl.LightningModule):
             f"the loss is not finite at step {step + 1}, epoch {step // self.steps_per_epoch + 1}, "
             f"batch {step % self.steps_per_epoch + 1} of {self.steps_per_epoch}, "
             f"{'rows ' + shown if rows else 'in the share of another process'} of the training data; the step was not "
-            f"taken, {self.directory.last} is from before; try a smaller --optimizer.lr"
+            f"taken, {self.recorder.last_name} is from before; try a smaller --optimizer.lr"
         )
 
     # Validation
 
     def on_validation_start(self) -> None:
-        check_finite(self.network, self.state.step, self.directory.last)
+        check_finite(self.network, self.state.step, self.recorder.last_name)
         self.clock = time.monotonic()
         self.scores.reset()
 
@@ -229,8 +231,8 @@ class TrainingModule(pl.LightningModule):
         state, score = self.state, float(scores[self.task.monitor])
         if not (math.isfinite(score) and math.isfinite(float(scores["loss"]))):
             raise NonFiniteError(
-                f"the validation loss is not finite after step {state.step}; {self.directory.model} and "
-                f"{self.directory.last} are from before; try a smaller --optimizer.lr"
+                f"the validation loss is not finite after step {state.step}; {self.recorder.best_name} and "
+                f"{self.recorder.last_name} are from before; try a smaller --optimizer.lr"
             )
         self._tick()
         state.validated_epochs += 1
@@ -244,21 +246,19 @@ class TrainingModule(pl.LightningModule):
         self._write_line({**position, **numbers, "best": is_best, "seconds": round(state.seconds, 3)})
         self.progress.validated(state.validated_epochs, numbers, score, is_best)
         if is_best and self.trainer.is_global_zero:
-            with named(self.directory.model):
-                save(self.network, self.directory.model)
-            save_checkpoint(self.directory.best, self.network, self.trainer.optimizers[0], state)
+            self.recorder.save_best(self.network, self.trainer.optimizers[0], state)
         self._save_last()
 
-    # Files and time
+    # Records and time
 
     def _write_line(self, line: dict[str, Any]) -> None:
         if self.trainer.is_global_zero:
-            self.directory.append_metrics(line)
+            self.recorder.write_line(line)
 
     def _save_last(self) -> None:
-        check_finite(self.network, self.state.step, self.directory.last)
+        check_finite(self.network, self.state.step, self.recorder.last_name)
         if self.trainer.is_global_zero:
-            save_checkpoint(self.directory.last, self.network, self.trainer.optimizers[0], self.state)
+            self.recorder.save_last(self.network, self.trainer.optimizers[0], self.state)
         self.saved_at = time.monotonic()
 
     def _tick(self) -> float:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from multiresconv.data.listops import cache as cache_module
+from multiresconv.data import cache
 from multiresconv.data.listops import generate_listops, open_split, read_listops, split_path
 
 
@@ -32,8 +32,8 @@ def path(original, tmp_path):
 def builds(monkeypatch):
     """A list that grows with every build."""
     made = []
-    build = cache_module._build
-    monkeypatch.setattr(cache_module, "_build", lambda *where: (made.append(where), build(*where)))
+    scratch_folder = cache.scratch_folder
+    monkeypatch.setattr(cache, "scratch_folder", lambda *where: (made.append(where), scratch_folder(*where))[1])
     return made
 
 
@@ -169,7 +169,7 @@ def test_a_killed_build_leaves_no_cache(path, monkeypatch):
             raise KeyboardInterrupt
         file.write_bytes(b"half")
 
-    monkeypatch.setattr(cache_module.np, "save", killed)
+    monkeypatch.setattr(np, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         open_split(path)
     assert [p.name for p in path.parent.iterdir()] == ["basic_train.tsv"]
@@ -206,7 +206,7 @@ def test_no_permission_names_the_way_out(path, monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(cache_module, "scratch_folder", refuse)
+    monkeypatch.setattr(cache, "scratch_folder", refuse)
     with pytest.raises(
         PermissionError, match=r"cannot write the cache of basic_train\.tsv here .*--data\.cache_folder"
     ):

@@ -3,7 +3,6 @@
 import pytest
 
 from multiresconv.data.listops import (
-    SPLITS,
     encode,
     generate_listops,
     read_listops,
@@ -11,6 +10,7 @@ from multiresconv.data.listops import (
     split_path,
     verify_listops,
 )
+from multiresconv.data.splits import SPLITS
 
 ROWS = [("[MAX 2 9 ]", 9), ("( ( ( [SM 5 ) 6 ) ] )", 1), ("4", 4)]
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from paths import SHARED, TESTS
 
-from multiresconv.data.listops import SPLITS, encode, evaluate_listops, generate_listops, read_listops, split_path
+from multiresconv.data.listops import encode, evaluate_listops, generate_listops, read_listops, split_path
 from multiresconv.data.listops import generate as generate_module
 from multiresconv.data.listops.limits import Limits, count_trees
+from multiresconv.data.splits import SPLITS
 
 FOLDER = SHARED / "listops"
 SMALL = {"n_train": 300, "n_val": 20, "n_test": 20, "min_length": 20, "max_length": 100, "progress": False}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_ptbxl import CODES, make_ptbxl, name_of, samples_file_of, samples_of, write_database
 
-from multiresconv.data.ptbxl import cache as cache_module
+from multiresconv.data import cache
 from multiresconv.data.ptbxl import open_ptbxl
 
 
@@ -28,8 +28,8 @@ def folder(original, tmp_path):
 def builds(monkeypatch):
     """A list that grows with every build."""
     made = []
-    build = cache_module._build
-    monkeypatch.setattr(cache_module, "_build", lambda *where: (made.append(where), build(*where)))
+    scratch_folder = cache.scratch_folder
+    monkeypatch.setattr(cache, "scratch_folder", lambda *where: (made.append(where), scratch_folder(*where))[1])
     return made
 
 
@@ -135,7 +135,7 @@ def test_a_folder_that_is_not_writable(folder, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(cache_module, "scratch_folder", refuse)
+    monkeypatch.setattr(cache, "scratch_folder", refuse)
     with pytest.raises(PermissionError, match=rf"{folder}: cannot write the cache .*--data.cache_folder"):
         open_ptbxl(folder, "train", "all")
 
@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_nothing(folder, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache_module, "_write", refuse)
+    monkeypatch.setattr("multiresconv.data.ptbxl.cache.write_records", refuse)
     with pytest.raises(OSError, match="No space left"):
         open_ptbxl(folder, "train", "all")
     assert len(list(folder.iterdir())) == 3

@@ -1,24 +1,19 @@
 """A file of ListOps as a data set, tokenised once into memory-mapped arrays beside it.
 
 The cache of `basic_train.tsv` is the folder `basic_train.tsv.cache`: `tokens.npy`, those of all rows end to end,
-`offsets.npy`, where each row starts, `labels.npy`, and `finished.json`, written last, with their checksums and what
-they were made of. A cache without this mark, or at odds with its mark, or made of another file, is rebuilt.
+`offsets.npy`, where each row starts, and `labels.npy`; `finished.json` has their checksums. See `data.cache`.
 """
 
-import errno
-import json
-import os
 import zlib
-from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from multiresconv.data.cache import cache_path, file_state, open_cache
 from multiresconv.data.listops.files import read_listops
-from multiresconv.data.scratch import scratch_folder
 
 _FORMAT = 2  # to be raised when the arrays, or the numbers of the tokens, change
 _ARRAYS = {"tokens": np.uint8, "offsets": np.int64, "labels": np.uint8}
@@ -76,46 +71,46 @@ def open_split(path: str | Path, *, cache_folder: str | Path | None = None) -> L
     if not path.is_file():
         what = "a folder, expected a file" if path.is_dir() else "no such file; download or generate ListOps first"
         raise FileNotFoundError(f"{path}: {what}")
-    if cache_folder is None:
-        cache = path.with_name(f"{path.name}.cache")
-    else:  # many data folders may share this one, and their files have the same names
-        origin = blake2b(os.fsencode(path.resolve()), digest_size=8).hexdigest()
-        cache = Path(cache_folder) / f"{path.stem}-{origin}.cache"
-    for _ in range(3):  # more than once only where other processes replace the same bad cache in the same instant
-        split = _load(cache, path)
-        if split is not None:
-            return split
-        _build(cache, path)
-    raise OSError(f"{cache}: not readable although just built; is {path} being written? Try again when it is not")
+    cache = cache_path(path, path.with_name(f"{path.name}.cache"), cache_folder, path.stem)
+    return open_cache(
+        cache,
+        load=lambda mark: _load(cache, path, mark),
+        read=lambda: _read(path),
+        write=_write,
+        source=path,
+        name=path.name,
+    )
 
 
-def _load(cache: Path, path: Path) -> ListOpsSplit | None:
-    """The data set, or None unless the cache is finished, sound and made of this very file."""
-    try:
-        mark = json.loads((cache / "finished.json").read_text())
-        if mark["format"] != _FORMAT:
-            return None
-        if mark["source"] != _identity(path) and mark["content"] != _checksum(path):  # a copy or a touch is no change
-            return None
-        arrays = {}
-        for name, dtype in _ARRAYS.items():
-            file = cache / f"{name}.npy"
-            if mark["checksums"][name] != _checksum(file):
-                return None
-            mapped = np.load(file, mmap_mode="r", allow_pickle=False)
-            if mapped.dtype != dtype or mapped.ndim != 1:
-                return None
-            arrays[name] = np.asarray(mapped)  # still mapped, but slices of a memmap object are slow
-    except (OSError, ValueError, KeyError, TypeError):
+def _load(cache: Path, path: Path, mark: dict[str, Any]) -> ListOpsSplit | None:
+    """The data set, or None unless the cache is sound and made of this very file."""
+    if mark["format"] != _FORMAT:
         return None
+    if mark["source"] != file_state(path) and mark["content"] != _checksum(path):  # a copy or a touch is no change
+        return None
+    arrays = {}
+    for name, dtype in _ARRAYS.items():
+        file = cache / f"{name}.npy"
+        if mark["checksums"][name] != _checksum(file):
+            return None
+        mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+        if mapped.dtype != dtype or mapped.ndim != 1:
+            return None
+        arrays[name] = np.asarray(mapped)  # still mapped, but slices of a memmap object are slow
     return ListOpsSplit(**arrays)
 
 
-def _build(cache: Path, path: Path) -> None:
-    """Tokenise into a folder of our own, then put it in place, unless another process was first."""
-    # before reading: a file that changes meanwhile leaves a stale cache, not a false one
-    identity = _identity(path)
-    content = _checksum(path) if identity["size"] else 0
+class _Content(NamedTuple):
+    """A file's state, then its rows."""
+
+    state: dict[str, int]
+    checksum: int
+    arrays: dict[str, NDArray]
+
+
+def _read(path: Path) -> _Content:
+    state = file_state(path)
+    checksum = _checksum(path) if state["size"] else 0
     tokens, offsets, labels = bytearray(), [0], bytearray()
     for row in read_listops(path):
         tokens += row.tokens.tobytes()
@@ -125,42 +120,14 @@ def _build(cache: Path, path: Path) -> None:
         raise ValueError(f"{path}: expected rows below the header, got none")
     data = {"tokens": tokens, "labels": labels}
     arrays = {name: np.frombuffer(values, np.uint8) for name, values in data.items()} | {"offsets": np.array(offsets)}
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(cache.parent, cache.name) as scratch:
-            fresh, old = scratch / "fresh", scratch / "old"
-            fresh.mkdir()
-            for name, dtype in _ARRAYS.items():
-                np.save(fresh / f"{name}.npy", arrays[name].astype(dtype, copy=False), allow_pickle=False)
-            checksums = {name: _checksum(fresh / f"{name}.npy") for name in _ARRAYS}
-            mark = {"format": _FORMAT, "source": identity, "content": content, "checksums": checksums}
-            (fresh / "finished.json").write_text(json.dumps(mark, indent=2) + "\n")
-            _install(fresh, cache, old, path)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        raise PermissionError(
-            f"{cache.parent}: cannot write the cache of {path.name} here ({error.strerror}); name another folder: "
-            "--data.cache_folder of train, --cache_folder of evaluate"
-        ) from None
+    return _Content(state, checksum, arrays)
 
 
-def _install(fresh: Path, cache: Path, old: Path, path: Path) -> None:
-    """Move `fresh` to `cache`, and to `old` what is there, unless another process was first."""
-    try:
-        os.rename(fresh, cache)  # fails where there is a folder with files in it
-    except OSError:
-        if _load(cache, path) is not None:
-            return
-        with suppress(OSError):  # a failure is another process doing the same; `open_split` looks again
-            os.rename(cache, old)
-            os.rename(fresh, cache)
-
-
-def _identity(path: Path) -> dict[str, int]:
-    """What tells one state of a file from another without reading it; a copy may keep its size and mtime."""
-    status = path.stat()
-    return {name: getattr(status, f"st_{name}") for name in ("size", "mtime_ns", "ctime_ns", "ino")}
+def _write(folder: Path, content: _Content) -> dict[str, Any]:
+    for name, dtype in _ARRAYS.items():
+        np.save(folder / f"{name}.npy", content.arrays[name].astype(dtype, copy=False), allow_pickle=False)
+    checksums = {name: _checksum(folder / f"{name}.npy") for name in _ARRAYS}
+    return {"format": _FORMAT, "source": content.state, "content": content.checksum, "checksums": checksums}
 
 
 def _checksum(file: Path) -> int:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from multiresconv.data.listops.evaluate import evaluate_listops
 from multiresconv.data.listops.vocabulary import cut, is_expression, token_ids
-
-SPLITS = ("train", "val", "test")
+from multiresconv.data.splits import Split, check_split
 
 
 class Row(NamedTuple):
@@ -22,14 +21,13 @@ class Row(NamedTuple):
     label: int  # 0 to 9
 
 
-def split_path(folder: str | Path, split: str) -> Path:
-    """Where a folder has the file of a split, "train", "val" or "test".
+def split_path(folder: str | Path, split: Split) -> Path:
+    """Where a folder has the file of a split.
 
     Raises:
         ValueError: another split.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    check_split(split)
     return Path(folder) / f"basic_{split}.tsv"
 
 

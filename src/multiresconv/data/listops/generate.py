@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from multiresconv.data.listops.files import SPLITS, split_path
+from multiresconv.data.listops.files import split_path
 from multiresconv.data.listops.limits import Limits, count_trees
 from multiresconv.data.scratch import scratch_folder
+from multiresconv.data.splits import SPLITS
 
 _MAX_DRAWS = 1 << 22  # trees drawn for one row before its limits count as out of reach: some seconds
 _MAX_ATTEMPTS = 100_000  # rows drawn to replace one duplicate before the trees count as used up: some seconds

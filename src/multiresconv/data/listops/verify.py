@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from multiresconv.data.listops.evaluate import evaluate_listops
-from multiresconv.data.listops.files import SPLITS, read_listops, split_path
+from multiresconv.data.listops.files import read_listops, split_path
+from multiresconv.data.splits import SPLITS
 
 
 def verify_listops(path: str | Path, *, progress: bool = True) -> int:

@@ -2,8 +2,8 @@
 
 from multiresconv.data.ptbxl.labels import LabelSet, read_label_names
 from multiresconv.data.ptbxl.prepare import SOURCE, prepare_ptbxl
-from multiresconv.data.ptbxl.records import LEADS, LENGTH, RATE, read_record
-from multiresconv.data.ptbxl.split import FOLDS, PtbXlSplit, Split, open_ptbxl
+from multiresconv.data.ptbxl.records import LEADS, LENGTH, RATE
+from multiresconv.data.ptbxl.split import FOLDS, PtbXlSplit, open_ptbxl
 from multiresconv.data.ptbxl.standardise import Standardiser, fit_standardiser
 from multiresconv.data.ptbxl.verify import verify_ptbxl
 
@@ -15,12 +15,10 @@ __all__ = [
     "SOURCE",
     "LabelSet",
     "PtbXlSplit",
-    "Split",
     "Standardiser",
     "fit_standardiser",
     "open_ptbxl",
     "prepare_ptbxl",
     "read_label_names",
-    "read_record",
     "verify_ptbxl",
 ]

@@ -1,92 +1,20 @@
-"""Records of twelve leads in WFDB format: a header, `.hea`, and the samples it describes, `.dat`."""
+"""The records of PTB-XL at 100 Hz."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from multiresconv.data.readers.wfdb import read_wfdb_stem
+
 LEADS = ("I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
-LENGTH = 1000  # samples of a record of PTB-XL
+LENGTH = 1000  # samples of a record
 RATE = 100  # of them a second
-
-_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
-
-
-def read_record(path: str | Path) -> tuple[NDArray[np.float32], float]:
-    """The signal (L, 12) in mV, leads in the order of `LEADS`, and its samples a second.
-
-    Args:
-        path: of the record, with or without its suffix `.hea` or `.dat`.
-
-    Raises:
-        FileNotFoundError: the header or the samples are missing.
-        ValueError: damaged, checksums included, a sample without a value, or other leads than the twelve.
-        ModuleNotFoundError: the ECG extra is not installed.
-    """
-    path = Path(path)
-    stem = path.with_suffix("") if path.suffix in (".hea", ".dat") else path
-    header = stem.with_name(f"{stem.name}.hea")
-    if not header.is_file():
-        raise FileNotFoundError(f"{header}: no such file; expected the header of a WFDB record")
-    try:
-        return _read(stem)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{header}: its samples are missing: {error.filename}") from None
-    except ValueError as error:
-        raise ValueError(f"{header}: {error}") from None
 
 
 def read_ptbxl_record(stem: Path) -> NDArray[np.float32]:
-    """The signal (1000, 12) of a record of PTB-XL at 100 Hz; errors as those of `read_record`, without the path."""
-    signal, rate = _read(stem)
+    """The signal (1000, 12) in mV of a record; errors as those of `read_wfdb`, without the path."""
+    signal, rate = read_wfdb_stem(stem, LEADS)
     if len(signal) != LENGTH or rate != RATE:
         raise ValueError(f"expected {LENGTH} samples at {RATE} Hz, got {len(signal)} at {rate:g} Hz")
     return signal
-
-
-def _read(stem: Path) -> tuple[NDArray[np.float32], float]:
-    """What `read_record` gives; a ValueError says what is wrong, not where."""
-    try:
-        import wfdb  # not above: it is slow to import, and comes with an extra
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError('ECG records need wfdb: pip install "multiresconv[ecg]"') from None
-    try:
-        record: Any = wfdb.rdrecord(str(stem), physical=False)
-    except OSError:
-        raise
-    except Exception as error:  # of any type: wfdb indexes and converts by what a damaged header says
-        raise ValueError(f"not readable ({type(error).__name__}: {error})") from None
-    places = _places(record)
-    _check_sums(record)
-    signal = record.dac()[:, places]  # samples that are marked as invalid become NaN
-    without_value = np.count_nonzero(~np.isfinite(signal), axis=0)
-    if without_value.any():
-        lead = int(without_value.argmax())
-        raise ValueError(f"lead {LEADS[lead]} has {without_value[lead]} samples without a value (NaN)")
-    return (signal * [_scale(record, place) for place in places]).astype(np.float32), float(record.fs)
-
-
-def _places(record: Any) -> list[int]:
-    """Where the record has each of `LEADS`; some records have them in another order, or write aVR."""
-    names = [(name or "").upper() for name in record.sig_name or ()]
-    if sorted(names) != sorted(LEADS):
-        raise ValueError(f"expected the leads {', '.join(LEADS)}, got {', '.join(names) or 'none'}")
-    return [names.index(lead) for lead in LEADS]
-
-
-def _check_sums(record: Any) -> None:
-    """The header has the sum of each signal's samples modulo 2^16."""
-    if record.d_signal is None or not len(record.d_signal):
-        raise ValueError("expected samples, got none")
-    for name, said, seen in zip(record.sig_name, record.checksum, record.d_signal.sum(0) % 65536, strict=True):
-        if said % 65536 != seen:
-            raise ValueError(f"lead {name} has checksum {seen}, but the header says {said}")
-
-
-def _scale(record: Any, place: int) -> float:
-    """Millivolts in the unit of a lead."""
-    unit = record.units[place]
-    if unit.lower() not in _MILLIVOLTS:
-        raise ValueError(f"lead {record.sig_name[place]}: expected the unit mV, uV or V, got {unit}")
-    return _MILLIVOLTS[unit.lower()]

@@ -5,7 +5,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,7 @@ from multiresconv.data.ptbxl.entries import read_entries
 from multiresconv.data.ptbxl.folder import check_folder, is_there
 from multiresconv.data.ptbxl.labels import LabelSet, label_matrix, label_names, labels_of_codes, read_statements
 from multiresconv.data.ptbxl.records import LENGTH
-
-Split = Literal["train", "val", "test"]
+from multiresconv.data.splits import Split, check_split
 
 FOLDS: dict[Split, tuple[int, ...]] = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "val": (9,), "test": (10,)}
 
@@ -114,8 +113,7 @@ def open_ptbxl(
         OSError: the cache cannot be written.
         ModuleNotFoundError: the ECG extra is not installed, and records are to be read.
     """
-    if split not in get_args(Split):
-        raise ValueError(f"split: expected one of {', '.join(get_args(Split))}, got {split!r}")
+    check_split(split)
     folder = Path(folder)
     check_folder(folder)
     statements = read_statements(folder)

@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multiresconv.data.ptbxl import RATE, read_record
 from multiresconv.data.readers.numbers import load_numbers, numbers_of_line, words_of_line
+from multiresconv.data.readers.wfdb import read_wfdb
 
 
-def read_signals(path: Path, leads: Sequence[str]) -> list[NDArray[np.float32]]:
-    """The signals (L, leads) of a file, in mV, 100 samples a second.
+def read_signals(path: Path, leads: Sequence[str], rate: float) -> list[NDArray[np.float32]]:
+    """The signals (L, leads) of a file.
 
     Args:
         path: a WFDB record, with or without its suffix; `.npy` of shape (L, leads) or (n, L, leads); or `.csv`, see
-            `read_samples`. Arrays and tables say neither unit nor rate: they are taken to be in mV, at 100 Hz.
+            `read_samples`. Only a record says its unit and its rate: it comes in mV.
         leads: names of the channels, in the order of the columns.
+        rate: samples a second that a record must have.
 
     Raises:
         FileNotFoundError: no such file.
@@ -36,11 +37,11 @@ def read_signals(path: Path, leads: Sequence[str]) -> list[NDArray[np.float32]]:
         signals = np.stack(samples, axis=1)
     else:
         try:
-            signal, rate = read_record(path)
+            signal, seen = read_wfdb(path, leads)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}; arrays and tables are read by their suffix, .npy or .csv") from None
-        if rate != RATE:
-            raise ValueError(f"{path}: expected {RATE} samples a second, got {rate:g}; resample the record")
+        if seen != rate:
+            raise ValueError(f"{path}: expected {rate:g} samples a second, got {seen:g}; resample the record")
         signals = signal[None]
     signals = _single(signals)
     if not np.isfinite(signals).all():

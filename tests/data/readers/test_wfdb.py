@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from paths import SHARED
 from tiny_ptbxl import DAMAGE, header_of, samples_file_of, samples_of, write_record
 
-from multiresconv.data.ptbxl import LEADS, read_record
+from multiresconv.data.ptbxl import LEADS
+from multiresconv.data.readers.wfdb import read_wfdb
 
 FOLDER = SHARED / "ptbxl"
 
@@ -31,7 +32,7 @@ def path(original, tmp_path):
 
 def test_any_name_of_a_record(path):
     for name in (path, str(path), path.with_name("00001_lr.hea"), path.with_name("00001_lr.dat")):
-        signal, rate = read_record(name)
+        signal, rate = read_wfdb(name, LEADS)
         np.testing.assert_array_equal(signal, samples_of(1).astype(np.float32) / np.float32(1000))
         assert signal.dtype == np.float32
         assert rate == 100
@@ -51,7 +52,7 @@ def test_what_was_written_is_read(tmp_path_factory, length, rate, leads, unit, g
     samples = samples_of(3, length)
     names = [lead.replace("A", "a") if lower else lead for lead in leads]  # aVR
     write_record(path, samples, rate=rate, leads=names, unit=unit[0], gain=gain)
-    signal, seen = read_record(path)
+    signal, seen = read_wfdb(path, LEADS)
     assert seen == rate
     in_order = samples[:, [leads.index(lead) for lead in LEADS]]
     np.testing.assert_allclose(signal, in_order / gain * unit[1], rtol=1e-6)
@@ -62,27 +63,28 @@ def test_damage_is_told(path, kind):
     damage, wrong = DAMAGE[kind]
     damage(path)
     with pytest.raises(ValueError, match=wrong) as caught:
-        read_record(path)
+        read_wfdb(path, LEADS)
     assert str(caught.value).startswith(f"{header_of(path)}: ")
 
 
 def test_a_missing_file_is_told(path):
     samples_file_of(path).unlink()
     with pytest.raises(FileNotFoundError, match=r"00001_lr.hea: its samples are missing: .*00001_lr.dat"):
-        read_record(path)
+        read_wfdb(path, LEADS)
     header_of(path).unlink()
     with pytest.raises(FileNotFoundError, match=r"00001_lr.hea: no such file; expected the header of a WFDB record"):
-        read_record(path)
+        read_wfdb(path, LEADS)
 
 
 def test_a_missing_extra_is_told_and_nothing_else_needs_it(path):
     code = f"""
 import sys
 sys.modules["wfdb"] = None
-import multiresconv.data.ptbxl as ptbxl
+import multiresconv.data.ptbxl
+from multiresconv.data.readers.wfdb import read_wfdb
 assert "pandas" not in sys.modules
 try:
-    ptbxl.read_record({str(path)!r})
+    read_wfdb({str(path)!r}, {LEADS})
 except ModuleNotFoundError as error:
     print(error)
 """
@@ -94,7 +96,7 @@ except ModuleNotFoundError as error:
 def test_real_records_are_what_wfdb_reads():
     for name in ("00001_lr", "00400_lr"):
         path = FOLDER / "records100" / "00000" / name
-        signal, rate = read_record(path)
+        signal, rate = read_wfdb(path, LEADS)
         expected = wfdb.rdrecord(str(path))
         assert expected.sig_name == list(LEADS)
         np.testing.assert_allclose(signal, expected.p_signal, atol=1e-6)
@@ -106,4 +108,4 @@ def test_a_checksum_may_be_written_with_its_sign(path):
     fields = lines[0].split()
     fields[6] = str(int(fields[6]) - 65536)
     header_of(path).write_text("\n".join([first, " ".join(fields), *lines[1:]]) + "\n")
-    assert read_record(path)[0].shape == (1000, 12)
+    assert read_wfdb(path, LEADS)[0].shape == (1000, 12)

@@ -1,0 +1,120 @@
+"""A run from its options to its pictures: `fit`, written into a run directory."""
+
+import platform
+import sys
+from contextlib import ExitStack
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+from multiresconv.devices import choose_device
+from multiresconv.figures import save_figure
+from multiresconv.models import load
+from multiresconv.runs.checkpoints import load_checkpoint
+from multiresconv.runs.directory import RunDirectory
+from multiresconv.runs.pictures import draw_curves
+from multiresconv.runs.recorder import RunRecorder
+from multiresconv.tasks import Task
+from multiresconv.training.checkpoint import Checkpoint
+from multiresconv.training.fit import fit
+from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.processes import is_first_process
+from multiresconv.training.state import Best, RunState
+
+
+def train(
+    task: Task,
+    optimizer: OptimizerOptions,
+    trainer: TrainerOptions,
+    *,
+    directory: RunDirectory,
+    config: dict[str, Any],
+    seed: int = 0,
+    max_time: timedelta | None = None,
+    resume: bool = False,
+) -> RunState:
+    """Train until the last epoch, writing `directory`; with `resume` go on where that run stands.
+
+    `config` is what config.yaml says of the options, kept as it was when a run is resumed.
+
+    Raises:
+        BlockingIOError: another process is training this run.
+        FileExistsError, FileNotFoundError, ValueError: the directory, the data or an option is not as it should be.
+        Stopped, NonFiniteError, KeyboardInterrupt: see `fit`.
+    """
+    is_first = is_first_process()
+    with ExitStack() as lock:
+        if is_first and resume:
+            lock.enter_context(directory.locked())
+        elif is_first:
+            directory.check_is_free()
+        resumed = load_last(directory) if resume else None
+        if is_first:
+            task.prepare(may_generate=not resume)  # here too, since an error before Lightning starts others is one line
+        if is_first and resume:
+            check_data(task, directory)
+
+        def create() -> None:
+            lock.enter_context(directory.locked())
+            directory.check_is_free()  # again, since another process may have started here meanwhile
+            directory.create(config, about(task))
+
+        recorder = RunRecorder(directory, None if resume else create)
+        try:
+            return fit(task, optimizer, trainer, recorder=recorder, seed=seed, max_time=max_time, resumed=resumed)
+        finally:
+            if recorder.started:
+                draw(task, directory, recorder.best, trainer.accelerator)
+
+
+def load_last(directory: RunDirectory) -> Checkpoint | None:
+    """Where a run stands, or None if it was stopped before there was anything to save.
+
+    Raises:
+        FileNotFoundError, ValueError: last.ckpt is missing or damaged; the message names a way out.
+    """
+    best = directory.best
+    way_out = f"copy {best} over it to go on from there" if best.is_file() else "start another run"
+    if not directory.last.is_file():
+        if not directory.read_metrics():
+            return None
+        raise FileNotFoundError(f"{directory.last}: missing, though {directory.metrics} tells of steps; {way_out}")
+    try:
+        return load_checkpoint(directory.last)
+    except ValueError as error:
+        raise ValueError(f"{error}; {way_out}") from error
+
+
+def check_data(task: Task, directory: RunDirectory) -> None:
+    """Raises ValueError if the data are not those that the run began with."""
+    seen = task.fingerprint()
+    begun_with = {split: rows for split, rows in directory.read_about().get("data", seen).items() if split in seen}
+    if begun_with != seen:
+        raise ValueError(
+            f"data: expected those that {directory.path} began with, {begun_with}, got {seen}; "
+            "put those back, or start another run"
+        )
+
+
+def about(task: Task) -> dict[str, Any]:
+    """run.json: what the numbers of a run depend on beside its options."""
+    versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
+    return {
+        "task": task.name,
+        "versions": {"python": platform.python_version(), **versions},
+        "data": task.fingerprint(),
+    }
+
+
+def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: str) -> None:
+    """The pictures; that they fail is said, but neither ends a run nor hides what ended it."""
+    try:
+        draw_curves(directory.path / "curves.png", directory.read_metrics(), task.monitor)
+        if best is not None:
+            title = f"{task.name}, validation, epoch {best.epoch}"
+            model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))
+            scored, shown = task.figures(best.scores, title), task.examples(model, task.open("val"), title)
+            for name, figure in {**scored, **shown}.items():
+                save_figure(figure, directory.path / f"{name}.png")
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        print(f"{directory.path}: no pictures: {error}", file=sys.stderr)
