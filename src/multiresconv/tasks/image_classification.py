@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multiresconv.data.readers.images import read_images, read_pixels
-from multiresconv.data.splits import Split
 from multiresconv.models import MultiresClassifier
 from multiresconv.tasks.classification import Classification, classify
-from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint
+from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, ImageTask
 from multiresconv.tasks.network_options import NetworkOptions
 from multiresconv.tasks.task import Outcome
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class ImageClassification(Classification):
+class ImageClassification(ImageTask, Classification):
     """The task `name`: each image is a sequence of pixels, normalised by channel, without augmentation.
 
     Args:
@@ -39,18 +38,6 @@ class ImageClassification(Classification):
         self.classes = data.classes
         self.order = None if order is None else torch.from_numpy(order)
 
-    def prepare(self, *, may_generate: bool = True) -> None:
-        self.data.prepare(download=may_generate)
-
-    def fingerprint(self) -> dict[str, Any]:
-        return fingerprint(self.data)
-
-    def open(self, split: Split) -> ImageRows:
-        return self.data.open(split)
-
-    def open_file(self, path: Path) -> ImageRows:
-        return self.data.open_file(path)
-
     def read_inputs(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
         """Pixels of each image, with label 0 since none is known."""
         return ((pixels, 0) for pixels in read_images(path, self.data.side, len(self.data.mean)))
@@ -59,9 +46,6 @@ class ImageClassification(Classification):
         """A pixel a line, in the order in which this task reads them."""
         for pixel in read_pixels(lines, len(self.data.mean)):
             yield self._normalised(torch.from_numpy(pixel), torch.float32)
-
-    def collate(self, items: Any) -> ImageBatch:
-        return collate_images(items)
 
     def build(self) -> MultiresClassifier:
         return MultiresClassifier(len(self.classes), d_input=len(self.data.mean), **asdict(self.model))

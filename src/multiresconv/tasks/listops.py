@@ -25,7 +25,7 @@ from multiresconv.data.listops import (
     split_path,
     token_ids,
 )
-from multiresconv.data.splits import Split
+from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import MultiresClassifier
 from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.network_options import NetworkOptions
@@ -94,8 +94,7 @@ class ListOps(Classification):
                 )
 
     def fingerprint(self) -> dict[str, Any]:
-        splits = {name: self.open(name) for name in ("train", "val")}
-        return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
+        return fingerprint(self.open)
 
     def open(self, split: Split) -> ListOpsSplit:
         return self.open_file(split_path(self.data.folder, split))
