@@ -5,6 +5,8 @@ changed what calling them does: PyTorch lets users exchange a submodule, hook it
 replace its tensors. Whatever is not proved harmless runs part by part.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
@@ -49,7 +51,7 @@ def why_not_fused(block: nn.Module, x: Tensor | None = None) -> str | None:
     )
 
 
-def _why_changed(block: nn.Module, parts: dict[str, nn.Module | None]) -> str | None:
+def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
     """A reason in the modules: of another kind, hooked, or with a `forward` of somebody else."""
     from multiresconv.layers.multires_block import MultiresBlock  # not above: it imports this file
 
@@ -63,7 +65,7 @@ def _why_changed(block: nn.Module, parts: dict[str, nn.Module | None]) -> str | 
     if parts.get("projection") is not None:
         expected["projection"] = (nn.Linear,)
     for name, kinds in expected.items():
-        part = parts.get(name)
+        part: Any = parts.get(name)
         if type(part) not in kinds:
             return f"{name} is a {type(part).__name__}"
         if type(part).forward is not _FORWARDS[type(part)] or "forward" in part.__dict__:
@@ -90,7 +92,7 @@ def _hook_of(part: nn.Module) -> str | None:
     return None
 
 
-def _why_other_tensors(block: nn.Module, parts: dict[str, nn.Module | None]) -> str | None:
+def _why_other_tensors(block: Any, parts: dict[str, Any]) -> str | None:
     """A reason in the parameters: missing, of another shape, dtype, device or kind than the kernel reads."""
     conv = block.conv
     width, dtype = len(conv.h0), conv.h0.dtype
@@ -122,7 +124,7 @@ def _why_other_tensors(block: nn.Module, parts: dict[str, nn.Module | None]) -> 
     return None
 
 
-def _why_not_for(block: nn.Module, x: Tensor) -> str | None:
+def _why_not_for(block: Any, x: Tensor) -> str | None:
     """A reason in the input."""
     from multiresconv.ops.cpu.operator import LONG
 

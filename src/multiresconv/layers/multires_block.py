@@ -116,7 +116,9 @@ class MultiresBlock(nn.Module):
 
     def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Compute what the submodules would, by `block_cpu`."""
-        conv, mix, projection, norm = self.conv, self.mix, self.projection, self.norm
+        mix: Any = self.mix
+        norm: Any = self.norm
+        conv, projection = self.conv, self.projection
         # Autocast is for the linear maps; what is added up from block to block keeps its precision.
         x = x.to(conv.h0.dtype)
         half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32

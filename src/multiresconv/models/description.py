@@ -106,4 +106,5 @@ def from_dict(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     Raises:
         TypeError, ValueError: an unknown name, or a value of another type.
     """
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    arguments: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return kind(**arguments)

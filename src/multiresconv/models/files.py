@@ -125,7 +125,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
-    number = config.get("format") if isinstance(config, dict) else None
+    number: Any = config.get("format") if isinstance(config, dict) else None
     if isinstance(config, dict) and "format" in config and number not in list(_KEYS):
         raise ValueError(
             f"{path}: expected format {FORMAT} or older, got {number!r}; a newer format needs a newer multiresconv"
@@ -151,7 +151,8 @@ def _build(path: Path, config: dict[str, Any], backend: Backend) -> SequenceMode
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{path}: {name}: {error}") from error
     try:
-        return CLASSES[config["class"]](**config["arguments"], **described, device="meta", backend=backend)
+        build: Any = CLASSES[config["class"]]
+        return build(**config["arguments"], **described, device="meta", backend=backend)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: arguments: {error}") from error
 

@@ -72,10 +72,11 @@ class MultiresNet(nn.Module):
             for _ in range(n_layers)
         ]
         self.blocks = nn.ModuleList(blocks)
-        self.norm = None
+        self.norm: nn.Module | None = None
         if config.norm_first:  # nothing has normalised the sum of all branches yet
-            given = isinstance(config.norm, nn.Module)
-            self.norm = copy.deepcopy(config.norm) if given else make_norm(config.norm, d_model, device, dtype)
+            given: Any = config.norm
+            own = isinstance(given, nn.Module)
+            self.norm = copy.deepcopy(given) if own else make_norm(given, d_model, device, dtype)
         self._inputs = {"d_input": d_input, "n_tokens": n_tokens}
         self._config, self._projection = config, projection
 

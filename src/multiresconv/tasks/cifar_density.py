@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from multiresconv.data.splits import Split
 from multiresconv.models import MultiresAR
 from multiresconv.tasks.cifar_data import CifarData
-from multiresconv.tasks.classification import aligned
-from multiresconv.tasks.image_rows import ImageBatch, ImageRows, collate_images, fingerprint, image_input
+from multiresconv.tasks.image_rows import ImageBatch, ImageRows, ImageTask, image_input
 from multiresconv.tasks.model_options import ModelOptions
+from multiresconv.tasks.tables import aligned
 from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ class MixtureOptions:
     n_mixtures: int = 10
 
 
-class CifarDensity:
+class CifarDensity(ImageTask):
     """Density of the images of CIFAR-10; without --recipe and --config as in the paper."""
 
     name = "cifar-density"
@@ -42,21 +40,6 @@ class CifarDensity:
 
     def __init__(self, data: CifarData, task: MixtureOptions, model: ModelOptions) -> None:
         self.data, self.task, self.model = data, task, model
-
-    def prepare(self, *, may_generate: bool = True) -> None:
-        self.data.prepare(download=may_generate)
-
-    def fingerprint(self) -> dict[str, Any]:
-        return fingerprint(self.data)
-
-    def open(self, split: Split) -> ImageRows:
-        return self.data.open(split)
-
-    def open_file(self, path: Path) -> ImageRows:
-        return self.data.open_file(path)
-
-    def collate(self, items: Any) -> ImageBatch:
-        return collate_images(items)
 
     def build(self) -> MultiresAR:
         return MultiresAR(

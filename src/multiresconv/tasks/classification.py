@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from multiresconv.tasks.tables import aligned
 from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -76,9 +77,3 @@ def classification_table(report: Mapping[str, Any]) -> str:
             "loss": f"{report['loss']:.4f}",
         }
     )
-
-
-def aligned(lines: Mapping[str, str]) -> str:
-    """Names and values in two columns."""
-    width = max(map(len, lines))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())

@@ -1,17 +1,15 @@
 """Classification of images read pixel by pixel: what sCIFAR, sMNIST and psMNIST have in common."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from multiresconv.data.splits import Split
 from multiresconv.models import MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
-from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, collate_images, fingerprint, image_input
+from multiresconv.tasks.image_rows import ImageBatch, ImageData, ImageRows, ImageTask, image_input
 from multiresconv.tasks.model_options import PooledModelOptions, standardise
 from multiresconv.tasks.task import Outcome
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class ImageClassification(Classification):
+class ImageClassification(ImageTask, Classification):
     """The task `name`: each image is a sequence of pixels, normalised by channel, without augmentation.
 
     Args:
@@ -35,21 +33,6 @@ class ImageClassification(Classification):
         self.name, self.data, self.model = name, data, model
         self.classes = data.classes
         self.order = order
-
-    def prepare(self, *, may_generate: bool = True) -> None:
-        self.data.prepare(download=may_generate)
-
-    def fingerprint(self) -> dict[str, Any]:
-        return fingerprint(self.data)
-
-    def open(self, split: Split) -> ImageRows:
-        return self.data.open(split)
-
-    def open_file(self, path: Path) -> ImageRows:
-        return self.data.open_file(path)
-
-    def collate(self, items: Any) -> ImageBatch:
-        return collate_images(items)
 
     def build(self) -> MultiresClassifier:
         model = MultiresClassifier(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiresconv.data.images import Images
-from multiresconv.data.splits import Split
+from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import Input
 
 
@@ -60,22 +60,32 @@ class ImageData(Protocol):
     def open_file(self, path: Path) -> ImageRows: ...
 
 
-def collate_images(items: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
-    pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
-    return ImageBatch(pixels, torch.tensor([label for _, label in items]))
+class ImageTask:
+    """The part of `Task` that all tasks on images have in common: where these come from."""
+
+    data: ImageData
+
+    def prepare(self, *, may_generate: bool = True) -> None:
+        self.data.prepare(download=may_generate)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return fingerprint(self.data.open)
+
+    def open(self, split: Split) -> ImageRows:
+        return self.data.open(split)
+
+    def open_file(self, path: Path) -> ImageRows:
+        return self.data.open_file(path)
+
+    def collate(self, items: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
+        pixels, labels = zip(*items, strict=True)
+        return ImageBatch(torch.from_numpy(np.stack(pixels)), torch.tensor(labels))
 
 
 def image_input(data: ImageData, order: NDArray[np.int64] | None = None) -> Input:
     """Describe the input of a model that reads these images pixel by pixel."""
     channels = ("grey",) if len(data.mean) == 1 else ("red", "green", "blue")
     return Input("image", channels, side=data.side, order=None if order is None else tuple(order.tolist()))
-
-
-def fingerprint(data: ImageData) -> dict[str, Any]:
-    """See `Task.fingerprint`."""
-    names: tuple[Split, ...] = ("train", "val")
-    splits = {name: data.open(name) for name in names}
-    return {name: {"rows": len(rows), "checksum": rows.checksum()} for name, rows in splits.items()}
 
 
 def hold_out(images: Images, split: str, *, val_share: float, n_train: int | None) -> ImageRows:

@@ -19,7 +19,7 @@ from multiresconv.data.listops import (
     open_split,
     split_path,
 )
-from multiresconv.data.splits import Split
+from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import Input, MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
 from multiresconv.tasks.model_options import PooledModelOptions
@@ -93,8 +93,7 @@ class ListOps(Classification):
                 )
 
     def fingerprint(self) -> dict[str, Any]:
-        splits = {name: self.open(name) for name in ("train", "val")}
-        return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
+        return fingerprint(self.open)
 
     def open(self, split: Split) -> ListOpsSplit:
         return self.open_file(split_path(self.data.folder, split))

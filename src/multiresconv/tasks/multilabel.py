@@ -8,8 +8,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from multiresconv.tasks.classification import aligned
 from multiresconv.tasks.multilabel_ranking import bootstrap_macro_auroc
+from multiresconv.tasks.tables import aligned, columns
 from multiresconv.tasks.task import Outcome
 
 _BY_CLASS = ("auroc", "average_precision", "f1")
@@ -92,9 +92,4 @@ def multilabel_table(report: Mapping[str, Any]) -> str:
         [row["name"], str(row["positives"]), *("-" if row[key] is None else f"{row[key]:.4f}" for key in _BY_CLASS)]
         for row in report["per_class"]
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        "  ".join([cells[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(cells[1:], widths[1:], strict=True))])
-        for cells in [header, *rows]
-    ]
-    return "\n".join([means, "", *lines])
+    return "\n".join([means, "", columns([header, *rows], "<>>>>")])

@@ -12,6 +12,7 @@ from multiresconv.data.listops.cache import ListOpsSplit, open_split
 from multiresconv.data.listops.files import split_path
 from multiresconv.data.listops.vocabulary import END, decode
 from multiresconv.data.scratch import scratch_folder
+from multiresconv.data.splits import Split
 
 
 def cut_listops(
@@ -49,9 +50,10 @@ def cut_listops(
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {}
+    limits: dict[Split, int | None] = {"train": n_train, "val": n_val}
+    counts: dict[str, int] = {}
     with scratch_folder(folder, "unfinished") as scratch:
-        for number, (split, most) in enumerate({"train": n_train, "val": n_val}.items()):
+        for number, (split, most) in enumerate(limits.items()):
             path = split_path(source, split)
             parts = list(_distinct(open_split(path), min_length, max_length))
             if not parts:
@@ -65,7 +67,7 @@ def cut_listops(
                     tokens, value = parts[index]
                     file.write(f"{decode(np.frombuffer(tokens, np.uint8))}\t{value}\r\n")
             counts[split] = len(order)
-        for split in counts:
+        for split in limits:
             os.replace(scratch / split_path(folder, split).name, split_path(folder, split))
     return counts
 
