@@ -56,7 +56,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         **{f"data {name}": _data_downloaded(name) for name in DOWNLOADED},
         "evaluate": _of_run(evaluate),
         "predict": _predict(),
-        "sample": _of_run(sample),
+        "sample": _of_model(sample),
         "inspect": _of_run(inspect),
         "upgrade": _upgrade(),
         "bench": _bench(),
@@ -111,9 +111,7 @@ def _data_downloaded(name: str) -> Command:
 
 
 def _predict() -> Command:
-    parser = _parser(predict.__doc__)
-    parser.add_argument("model", type=Path, help=_help_of(predict, "model"))
-    command = _of_function(predict, parser, {"model", "files"})
+    command = _of_model(predict, skip={"files"})
     command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help=_help_of(predict, "files"))
     return command
 
@@ -131,6 +129,12 @@ def _bench() -> Command:
     add("--lengths", type=int, nargs="+", default=default, metavar="L", help=_help_of(bench, "lengths"))
     add("--contenders", type=str, nargs="+", metavar="NAME", help=_help_of(bench, "contenders"))
     return command
+
+
+def _of_model(function: Callable[..., int], skip: set[str] | None = None) -> Command:
+    parser = _parser(function.__doc__)
+    parser.add_argument("model", type=Path, help=_help_of(function, "model"))
+    return _of_function(function, parser, {"model", *(skip or ())})
 
 
 def _of_run(function: Callable[..., int]) -> Command:

@@ -1,7 +1,6 @@
-"""Images drawn from an autoregressive run."""
+"""Images drawn from a density model, as files."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,17 +8,14 @@ from PIL import Image
 
 from multiresconv.data.readers.images import read_images
 from multiresconv.files import write_atomically
-from multiresconv.models import MultiresAR, sample
-from multiresconv.runs.directory import RunDirectory
-from multiresconv.runs.evaluate import best_model
+from multiresconv.models import MultiresAR, SequenceModel, sample
 
 _SCALE = 4  # pixels of the grid for a pixel of an image
 _GAP = 1
 
 
-def sample_run(
-    task: Any,
-    directory: RunDirectory,
+def write_samples(
+    model: SequenceModel,
     *,
     n: int | None,
     complete: Path | None,
@@ -27,18 +23,17 @@ def sample_run(
     temperature: float,
     seed: int,
     out: Path,
-    device: torch.device,
 ) -> Path:
-    """Draw images from the best model of a run, or complete given ones; write `out`, a PNG grid, and an .npy beside it.
+    """Draw images from a density model, or complete given ones; write `out`, a PNG grid, and an .npy beside it.
 
     The array is (images, side, side, channels) uint8; completions of an image stand together.
 
     Raises:
-        ValueError: a run whose model draws no images, or an option out of range.
+        ValueError: a model that draws no images, or an option out of range.
     """
-    model = best_model(task, directory, device)
-    if not isinstance(model, MultiresAR):
-        raise ValueError(f"{directory.path}: a run of {task.name} draws no images; expected one of cifar-density")
+    side = model.input.side
+    if not isinstance(model, MultiresAR) or side is None:
+        raise ValueError(f"model: one of {model.output.kind} draws no images; expected one of density, of a known size")
     if out.suffix != ".png":
         raise ValueError(f"out: expected the path of a .png file, got {out}")
     if rows is not None and complete is None:
@@ -46,14 +41,13 @@ def sample_run(
     n = n if n is not None else (16 if complete is None else 1)
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
-    side = task.data.side
     prefix = None
     if complete is not None:
         kept = side // 2 if rows is None else rows
         if not 0 < kept < side:
             raise ValueError(f"rows: expected 1 to {side - 1}, got {kept}")
         given = read_images(complete, side, model.n_channels)[:, : kept * side]
-        prefix = torch.from_numpy(np.repeat(given, n, axis=0)).to(device)
+        prefix = torch.from_numpy(np.repeat(given, n, axis=0)).to(model.head.weight.device)
         n = len(prefix)
     pixels = sample(model, n, side * side, prefix=prefix, temperature=temperature, seed=seed)
     images = pixels.cpu().numpy().reshape(n, side, side, -1)
