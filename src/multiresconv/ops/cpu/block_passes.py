@@ -57,7 +57,7 @@ def forward_block(
     )
     linear, work = mix_weight.to(dtype), _work(x[:1, :, :1], h0, w)
     x_, out_, g_, m_, r_, p_, s_1, s_2 = (_bits(t) for t in (x, out, g, m, r, p, scale_1, scale_2))
-    patterns, filters, mix_bias_ = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory), _array(mix_bias)
+    patterns, filters, mix_bias_ = _patterns(x, h0, memory, GROUP), _filters(h0, h1, w, memory), _array(mix_bias)
     norm = [] if weight is None or bias is None else [_array(weight), _array(bias), _scalar(eps, x)]
     tail = kernels.residual_norm if norm else kernels.residual
     second = None if projection_weight is None else projection_weight.to(dtype)
@@ -128,7 +128,7 @@ def backward_block(
     p_, grad_p_, grad_r_, s_1, s_2 = (_bits(t) for t in (p, grad_p, grad_r, scale_1, scale_2))
     mix_bias_ = _array(mix_bias)
     branch_bias = mix_bias_ if projection_bias is None else _array(projection_bias)
-    patterns, filters = _patterns(x, h0, GROUP), _filters(h0, h1, w, memory)
+    patterns, filters = _patterns(x, h0, memory, GROUP), _filters(h0, h1, w, memory)
     # Sums of each (element, channel) or (element, unit), added up below in a fixed order.
     conv_sums = np.zeros((batch, channels, 2 * h0.shape[1] + w.shape[1]))
     gate_sums = np.zeros((batch, 2 * channels))

@@ -54,14 +54,14 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
     from multiresconv.ops.cpu.kernels import operator as cpu_kernels
 
     if x.shape[2] > LONG and (parts := _parts(h0, h1, w, memory, x.shape[2])):
-        return _forward_long(x, h0, w, parts)
+        return _forward_long(x, h0, w, memory, parts)
     y = _empty_like(x)
     if _channels_last(x):
         kernel, units = cpu_kernels.forward_channels_last, x.shape[0] * -(-x.shape[1] // cpu_kernels.BLOCK)
     else:
         kernel, units = cpu_kernels.forward, x.shape[0] * x.shape[1]
     args = [*_dense([x, y], like=x), *_filters(h0, h1, w, memory)]
-    parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, cpu_kernels.GROUP), *args])
+    parallel(kernel, units, _work(x, h0, w), [*_patterns(x, h0, memory, cpu_kernels.GROUP), *args])
     return y
 
 
@@ -71,7 +71,7 @@ def _backward(
     from multiresconv.ops.cpu.kernels import operator as cpu_kernels
 
     if x.shape[2] > LONG and (parts := _parts(h0, h1, w, memory, x.shape[2])):
-        return _backward_long(grad_y, x, h0, w, parts)
+        return _backward_long(grad_y, x, h0, w, memory, parts)
     grad_x = _empty_like(x)
     batch, channels = x.shape[:2]
     # One row of sums for each (element, channel), added up below in a fixed order: the same bits for any threads.
@@ -81,7 +81,7 @@ def _backward(
     else:
         kernel, units = cpu_kernels.backward, batch * channels
     sequences = _dense([x, grad_y, grad_x], like=x)
-    args = [*_patterns(x, h0, cpu_kernels.GROUP), *sequences, *_filters(h0, h1, w, memory), grads]
+    args = [*_patterns(x, h0, memory, cpu_kernels.GROUP), *sequences, *_filters(h0, h1, w, memory), grads]
     parallel(kernel, units, 3 * _work(x, h0, w), args)
     return grad_x, *_parameter_gradients(grads.sum(axis=0), h0.shape[1], sequences[0].dtype)
 
@@ -144,7 +144,7 @@ def _array(t: Tensor) -> np.ndarray:
     return t.contiguous().numpy(force=True)
 
 
-def _forward_long(x: Tensor, h0: Tensor, w: Tensor, parts: list[Any]) -> Tensor:
+def _forward_long(x: Tensor, h0: Tensor, w: Tensor, memory: Sequence[int], parts: list[Any]) -> Tensor:
     """As `_forward`, in the parts that `_parts` tells."""
     from multiresconv.ops.cpu.kernels import long_rows as long_kernels
     from multiresconv.ops.cpu.kernels import operator as cpu_kernels
@@ -152,13 +152,13 @@ def _forward_long(x: Tensor, h0: Tensor, w: Tensor, parts: list[Any]) -> Tensor:
     (x_,) = _sequences([x], like=x)
     y = np.empty_like(x_)  # in large pages, unlike PyTorch's: to take small ones lasts as long as a few scales
     units = x_.shape[0] * -(-x_.shape[2] // cpu_kernels.BLOCK)
-    args = [*_patterns(x, h0, cpu_kernels.GROUP), x_, y, *parts]
+    args = [*_patterns(x, h0, memory, cpu_kernels.GROUP), x_, y, *parts]
     parallel(long_kernels.forward_long, units, _work(x, h0, w), args)
     return _tensor(y, like=x)
 
 
 def _backward_long(
-    grad_y: Tensor, x: Tensor, h0: Tensor, w: Tensor, parts: list[Any]
+    grad_y: Tensor, x: Tensor, h0: Tensor, w: Tensor, memory: Sequence[int], parts: list[Any]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     from multiresconv.ops.cpu.kernels import long_rows as long_kernels
     from multiresconv.ops.cpu.kernels import operator as cpu_kernels
@@ -168,7 +168,7 @@ def _backward_long(
     batch, channels, taps = *x.shape[:2], 2 * h0.shape[1]
     fine, coarse = (np.empty((batch * channels, taps + weights.shape[1])) for weights in parts[2:4])
     units = x_.shape[0] * -(-x_.shape[2] // cpu_kernels.BLOCK)
-    args = [*_patterns(x, h0, cpu_kernels.GROUP), x_, grad_y_, grad_x, *parts, fine, coarse]
+    args = [*_patterns(x, h0, memory, cpu_kernels.GROUP), x_, grad_y_, grad_x, *parts, fine, coarse]
     parallel(long_kernels.backward_long, units, 3 * _work(x, h0, w), args)
     # both parts have the taps, one has w_a and the coarse scales' weights, the other the fine scales' weights and w_x
     grads = np.hstack([fine[:, :taps] + coarse[:, :taps], coarse[:, taps:-1], fine[:, taps + 1 :]])
@@ -221,9 +221,14 @@ def _counts(*memory: int) -> np.ndarray:
     return np.array(memory, np.int64)
 
 
-def _patterns(x: Tensor, h0: Tensor, group: int) -> tuple[tuple, tuple]:
-    """Tuples of zeros whose lengths tell the kernels, in their types, how many taps to take at first and in a group."""
-    return _zeros(x.dtype, min(h0.shape[1], group)), _zeros(x.dtype, group)
+def _patterns(x: Tensor, h0: Tensor, memory: Sequence[int], group: int) -> tuple[tuple, tuple | None]:
+    """Tuples of zeros whose lengths tell the kernels, in their types, how many taps to take at first and in a group.
+
+    No group where the first taps are all and every scale keeps one coefficient.
+    """
+    taps = h0.shape[1]
+    fading = taps <= group and all(kept == 1 for kept in memory)
+    return _zeros(x.dtype, min(taps, group)), None if fading else _zeros(x.dtype, group)
 
 
 @functools.cache

@@ -10,13 +10,14 @@ from numba import uintp
 
 from multiresconv.ops.cpu.kernels.block import _longest
 from multiresconv.ops.cpu.kernels.elementary import narrow, normal, widen
-from multiresconv.ops.cpu.kernels.operator import BLOCK, _inline, _kernel, backward_row, forward_row, gather, scatter
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
+from multiresconv.ops.cpu.kernels.operator import BLOCK, backward_row, forward_row, gather, scatter
 
 # Steps up to which elements are joined.
 SHORT = 128
 
 
-@_kernel
+@kernel
 def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets, start, stop):
     """out = scale * GELU(multires_conv(x)) for units start..stop, a unit being a channel of `joined` elements."""
     channels, longest, joined = x.shape[1], _longest(offsets), _joined(offsets)
@@ -37,7 +38,7 @@ def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets,
                 values[n] = narrow(values, factor * y_row[n] * normal(y_row[n])[0])
 
 
-@_kernel
+@kernel
 def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, elements, offsets, start, stop):
     """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, D, 2K + width of w) are those of lo, hi, w.
 
@@ -75,13 +76,13 @@ def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, 
                 to[n] += row[n]
 
 
-@_inline
+@inline
 def _joined(offsets):
     """How many elements of a pack the operator takes side by side: short ones fill no vector by themselves."""
     return BLOCK if _longest(offsets) <= SHORT else 1
 
 
-@_inline
+@inline
 def _group(unit, channels, joined, offsets):
     """First element in the pack, channel, number of elements, longest of them, and numbers in all."""
     k, c = unit // channels * joined, unit % channels
@@ -90,7 +91,7 @@ def _group(unit, channels, joined, offsets):
     return k, c, count, length, count * length
 
 
-@_inline
+@inline
 def _joined_rows(joined, block, x, c, elements, offsets, length):
     """Channel c of these elements, ended with zeros, side by side: step n of the e-th at n * len(elements) + e."""
     count = len(elements)
