@@ -1,4 +1,4 @@
-"""How kernels are compiled: anew when any kernel file has changed, and not in silence."""
+"""How kernels are compiled: anew when any kernel file has changed, not in silence, and to the same bits everywhere."""
 
 import os
 import shutil
@@ -29,6 +29,57 @@ def copy(tmp_path: Path) -> Path:
     package = tmp_path / "src" / "multiresconv"
     shutil.copytree(Path(multiresconv.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     return package
+
+
+TRAIN = """
+import sys
+import torch
+from numba.core import event
+from multiresconv import MultiresClassifier
+from multiresconv.ops.cpu.kernels import block, conv_gelu
+
+class Compiled(event.Listener):
+    def on_start(self, event): pass
+    def on_end(self, event): names.append(event.data["dispatcher"].py_func.__name__)
+
+names = []
+event.register("numba:compile", Compiled())
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = MultiresClassifier(10, 32, 2, d_input=3, max_length=300)
+optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+for step in range(5):
+    x, y = torch.randn(8, 300, 3), torch.randint(0, 10, (8,))
+    loss = torch.nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item().hex(), *(p.grad.double().sum().item().hex() for p in model.parameters()))
+print(*names, file=sys.stderr)
+if names:
+    for kernel in (conv_gelu.conv_gelu, conv_gelu.conv_gelu_backward, block.residual_norm_backward):
+        for code in kernel.inspect_llvm().values():
+            assert "define linkonce_odr" in code, "the check below sees nothing"
+            assert not [line for line in code.splitlines() if "define linkonce_odr" in line and "multiresconv" in line]
+"""
+
+
+def train(cache: Path) -> tuple[str, list[str]]:
+    """Loss and sums of gradients of each step, bit for bit, and the names of the functions that were compiled."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN], check=True, capture_output=True, text=True, timeout=300,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+    )  # fmt: skip
+    return done.stdout, done.stderr.splitlines()[-1].split()
+
+
+def test_the_process_that_compiles_rounds_as_later_ones_do(tmp_path: Path) -> None:
+    compiling, names = train(tmp_path)
+    assert {"conv_gelu", "conv_gelu_backward", "residual_norm", "residual_norm_backward"} <= set(names)
+    assert not {"_add_taps", "_add_taps_backward"} & set(names), "code for taps and coefficients that are not there"
+    loading, names = train(tmp_path)
+    assert not names
+    assert loading == compiling
 
 
 def run(package: Path, patience: float = 600) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,10 @@
 Numba keeps a kernel's machine code on disk until the file that defines it changes. A kernel is made of functions of
 other files too, so its name there carries a digest of all files in this folder: a change in any of them makes a new
 name, which is compiled anew.
+
+What a kernel calls is inlined by force. Otherwise LLVM keeps some functions as weak symbols, of which every kernel has
+its own optimised version; the one that happens to be loaded first would serve all of them, and the process that
+compiles would round differently than later ones, which load from disk. For the same reason no kernel calls a kernel.
 """
 
 import contextlib
@@ -25,17 +29,20 @@ _FAST = {"contract", "reassoc", "nsz"}
 PATIENCE = 2.0
 
 
+_PACKAGE = "multiresconv.ops.cpu.kernels"
+
+
 def _digest() -> str:
-    files = sorted((f for f in resources.files(__package__).iterdir() if f.name.endswith(".py")), key=lambda f: f.name)
+    files = sorted((f for f in resources.files(_PACKAGE).iterdir() if f.name.endswith(".py")), key=lambda f: f.name)
     return hashlib.sha256(b"".join(f.name.encode() + f.read_bytes() for f in files)).hexdigest()[:16]
 
 
 _DIGEST = _digest()
 
-inline = njit(fastmath=_FAST, error_model="numpy")
+inline = njit(fastmath=_FAST, error_model="numpy", forceinline=True)
 """Compile a function of kernels."""
 
-exact = njit(fastmath={"contract"}, error_model="numpy")
+exact = njit(fastmath={"contract"}, error_model="numpy", forceinline=True)
 """As `inline`, for arithmetic that reassociation would break."""
 
 
@@ -83,7 +90,7 @@ class _Watch(event.Listener):
         if self._nested == 0:
             self._timer.cancel()
             self._spent += time.monotonic() - self._began
-            _remove_older(event.data["dispatcher"])
+            _remove_older((event.data or {})["dispatcher"])
 
     def _say(self) -> None:
         self._said = True
@@ -95,7 +102,7 @@ class _Watch(event.Listener):
 
 
 def _is_ours(event: event.Event) -> bool:
-    return event.data["dispatcher"].py_func.__module__.startswith(__package__)
+    return (event.data or {})["dispatcher"].py_func.__module__.startswith(_PACKAGE)
 
 
 def _remove_older(dispatcher: Any) -> None:
