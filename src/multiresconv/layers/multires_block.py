@@ -12,7 +12,7 @@ from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 from multiresconv.ops import State, weight_size
-from multiresconv.ops.cpu.block import block_cpu
+from multiresconv.ops.block import BlockParameters, multires_block
 from multiresconv.ops.cpu.operator import LONG
 from multiresconv.ops.cpu.streaming import BlockTensors, CheckedBlocks, check_blocks
 from multiresconv.ops.streaming import check_state, refuse_gradients, writable
@@ -147,25 +147,23 @@ class MultiresBlock(nn.Module):
         )
 
     def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """What `_mix` gives, by `block_cpu`."""
+        """What `_mix` gives, by `multires_block`."""
         conv, mix, projection, norm = self.conv, self.mix, self.projection, self.norm
         # Autocast is for the linear maps; what is added up from block to block keeps its precision.
         x = x.to(conv.h0.dtype)
         half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32
         dtype = torch.bfloat16 if half else x.dtype
-        layer_norm = (norm.weight, norm.bias, norm.eps) if type(norm) is nn.LayerNorm else None
-        y = block_cpu(
-            x,
+        layer_norm = type(norm) is nn.LayerNorm
+        parameters = BlockParameters(
             (conv.h0, conv.h1, conv.w),
             conv.memory,
             (mix.weight, mix.bias),
-            (self.dropout.scale(x), self.dropout.scale(x)),
-            None if projection is None else (projection.weight, projection.bias),
-            layer_norm,
-            dtype,
-            lengths,
+            projection=None if projection is None else (projection.weight, projection.bias),
+            norm=(norm.weight, norm.bias) if layer_norm else None,
+            eps=norm.eps if layer_norm else 0.0,
         )
-        return y if layer_norm is not None else cast(MaskedBatchNorm, norm).fused(y, lengths)
+        y = multires_block(x, parameters, (self.dropout.scale(x), self.dropout.scale(x)), lengths, dtype)
+        return y if layer_norm else cast(MaskedBatchNorm, norm).fused(y, lengths)
 
     def _mix(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         """What follows the convolution y of x, step by step; all (B, L, d_model)."""

@@ -12,7 +12,7 @@ from multiresconv.layers import MultiresBlock
 from multiresconv.layers.multires_block import checked_blocks
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.ops import State
-from multiresconv.ops.cpu.operator import parallel
+from multiresconv.ops.cpu.threads import parallel
 
 # Pixels in one call of the kernel, which only comes to an end of itself.
 _PIXELS = 32
