@@ -82,4 +82,6 @@ def test_a_copied_folder_streams(tmp_path: Path) -> None:
     model = load(tmp_path / "copy")
     expected = model.output.probabilities(model(signal[None]))[0]
     seen = probabilities(done.stdout)
-    torch.testing.assert_close(torch.tensor([seen[name] for name in model.output.names]), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        torch.tensor([seen[name] for name in model.output.names]), expected, rtol=1e-4, atol=1e-5
+    )

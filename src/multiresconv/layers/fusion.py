@@ -59,8 +59,6 @@ def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
         return f"the block is a {type(block).__name__}"
     if block.norm_first:
         return "the norm comes first"
-    if block.conv.bidirectional:
-        return "conv is bidirectional"
     expected = {"conv": (MultiresLayer,), "mix": (nn.Linear,), "dropout": (ChannelDropout,), "norm": _NORMS}
     if parts.get("projection") is not None:
         expected["projection"] = (nn.Linear,)

@@ -12,7 +12,7 @@ from multiresconv.layers.lengths import refuse_lengths
 from multiresconv.layers.multires_layer import MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm
 from multiresconv.ops import State
-from multiresconv.ops.cpu.block import block_cpu
+from multiresconv.ops.block import BlockParameters, multires_block
 
 
 class MultiresBlock(nn.Module):
@@ -115,7 +115,7 @@ class MultiresBlock(nn.Module):
         return y if self.norm_first else apply_norm(self.norm, y, lengths)
 
     def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Compute what the submodules would, by `block_cpu`."""
+        """Compute what the submodules would, by `multires_block`."""
         mix: Any = self.mix
         norm: Any = self.norm
         conv, projection = self.conv, self.projection
@@ -123,18 +123,18 @@ class MultiresBlock(nn.Module):
         x = x.to(conv.h0.dtype)
         half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32
         dtype = torch.bfloat16 if half else x.dtype
-        y = block_cpu(
-            x,
-            (conv.h0, conv.h1, conv.w),
+        layer_norm = not isinstance(norm, MaskedBatchNorm)
+        parameters = BlockParameters(
+            conv.directions[0],
             conv.memory,
             (mix.weight, mix.bias),
-            (self.dropout.scale(x), self.dropout.scale(x)),
-            None if projection is None else (projection.weight, projection.bias),
-            None if isinstance(norm, MaskedBatchNorm) else (norm.weight, norm.bias, norm.eps),
-            dtype,
-            lengths,
+            reverse=conv.directions[1] if conv.bidirectional else None,
+            projection=None if projection is None else (projection.weight, projection.bias),
+            norm=(norm.weight, norm.bias) if layer_norm else None,
+            eps=norm.eps if layer_norm else 0.0,
         )
-        return norm.fused(y, lengths) if isinstance(norm, MaskedBatchNorm) else y
+        y = multires_block(x, parameters, (self.dropout.scale(x), self.dropout.scale(x)), lengths, dtype)
+        return y if layer_norm else norm.fused(y, lengths)
 
     def _check_streams(self) -> None:
         """Raise where a step would differ from the whole sequence: in training, with dropout or batch norm."""

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from multiresconv.layers.lengths import valid_steps
-from multiresconv.ops.cpu.batch_norm import moments, normalise
+from multiresconv.ops.cpu.registration import moments, normalise
 
 Norm = Literal["layer", "batch"]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from multiresconv.layers import ChannelDropout, MaskedBatchNorm, MultiresBlock, MultiresLayer
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.ops import State
-from multiresconv.ops.cpu.operator import parallel
 from multiresconv.ops.cpu.streaming import BlockTensors, CheckedBlocks, check_blocks
+from multiresconv.ops.cpu.threads import parallel
 
 # Pixels in one call of the kernel, which only comes to an end of itself.
 _PIXELS = 32

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from multiresconv.ops.cpu.operator import multires_conv_cpu
+from multiresconv.ops.cpu.registration import multires_conv_cpu
 from multiresconv.ops.reference import multires_conv_reference
 from multiresconv.ops.tree import weight_size
 

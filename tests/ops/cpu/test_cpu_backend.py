@@ -131,7 +131,7 @@ def test_compiles_to_one_node() -> None:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_same_bits_for_any_number_of_threads(threads: None, channels_last: bool) -> None:
     args = arguments(3, 40, 700, 4, fading(8), dtype=torch.float32, channels_last=channels_last)
-    assert cpu._work(args[0], args[1], args[3]) > 5 * threads_of._SERIAL_WORK, "too small to be spread over threads"
+    assert cpu.work(args[0], args[1], args[3]) > 5 * threads_of._SERIAL_WORK, "too small to be spread over threads"
     results = []
     for count in (1, 2, 3, 5):
         torch.set_num_threads(count)

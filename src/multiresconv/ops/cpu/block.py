@@ -1,126 +1,240 @@
-"""A block as one PyTorch operator on the CPU: convolution, GELU, linear map, GLU, projection, residual sum, layer norm.
+"""Forward and backward of a block, pack by pack; `multires_block` says what is computed.
 
-Inside, sequences are (B, D, L), which suits every step; blocks hand them on transposed, without a copy.
+The elements of a batch go through all of it one by one, short ones in packs, each thread with its own, so that what is
+between two steps stays in the cache: of a whole batch it would go to memory and back. Linear maps are PyTorch's matrix
+products.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from multiresconv.ops.cpu.block_passes import backward_block, forward_block
-from multiresconv.ops.cpu.direct import direct
-from multiresconv.ops.cpu.operator import _no_second_derivative
+from multiresconv.ops.block import BlockParameters
+from multiresconv.ops.cpu.arrays import array, bits, filters, parameter_gradients, patterns, scalar
+from multiresconv.ops.cpu.buffers import empty
+from multiresconv.ops.cpu.packing import Pack, packs
+from multiresconv.ops.cpu.threads import parallel, share, threads_for
+
+# Calls a kernel with its arguments on `units` of `work` multiply-adds in all: here, or on several threads.
+Call = Callable[[Callable[..., None], int, int, list[Any]], None]
 
 
-def block_cpu(
-    x: Tensor,
-    conv: tuple[Tensor, Tensor, Tensor],
-    memory: tuple[int, ...],
-    mix: tuple[Tensor, Tensor],
-    scales: tuple[Tensor, Tensor],
-    projection: tuple[Tensor, Tensor] | None,
-    norm: tuple[Tensor, Tensor, float] | None,
-    dtype: torch.dtype,
-    lengths: Tensor | None,
-) -> Tensor:
-    """norm(x + projection(s_2 * GLU(linear(s_1 * GELU(multires_conv(x)))))): x (B, L, D) -> (B, L, D).
+class Kept(NamedTuple):
+    """What backward needs beside the arguments, all in packs, or nothing of it.
 
-    Differentiable once.
-
-    Args:
-        x: (B, L, D), float32 or float64.
-        conv: h0 (D, K), h1 (D, K) and w of `multires_conv`.
-        memory: (m_J, ..., m_1).
-        mix: weight (2D, D) and bias (2D,) of the linear map.
-        scales: s_1 and s_2 (B, D), what dropout multiplies the channels with; they get no gradient.
-        projection: weight (D, D) and bias (D,) of the second linear map, or None for none.
-        norm: weight (D,), bias (D,) and epsilon of a layer norm, or None for none.
-        dtype: of the linear maps: that of x, or bfloat16 where x is float32. All else has the dtype of x.
-        lengths: (B,) integers in 1..L, how many steps of each element are valid, or None for all. No time is spent on
-            the others: they come out as 0, and so does their gradient.
+    The linear map's input `g` and output `m`, the projection's output `r`, and the number of threads the packs are for.
     """
-    weight, bias, eps = norm or (None, None, 0.0)
-    half, keep = dtype == torch.bfloat16, torch.is_grad_enabled()
-    tensors = (x.transpose(1, 2), *conv)
-    others = (*mix, *scales, *(projection or (None, None)), weight, bias)
-    run = _Block.apply if direct(*tensors, *others, lengths) else torch.ops.multiresconv.block.default
-    y, *_ = run(*tensors, memory, *others, eps, lengths, half, keep)
-    return y.transpose(1, 2)
+
+    g: Tensor
+    m: Tensor
+    r: Tensor
+    threads: Tensor
 
 
-torch.library.define(
-    "multiresconv::block",
-    "(Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory, Tensor mix_weight, Tensor mix_bias, Tensor scale_1, "
-    "Tensor scale_2, Tensor? projection_weight, Tensor? projection_bias, Tensor? weight, Tensor? bias, float eps, "
-    "Tensor? lengths, bool half, bool keep) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-)
-torch.library.define(
-    "multiresconv::block_backward",
-    "(Tensor grad, Tensor g, Tensor m, Tensor r, Tensor threads, Tensor x, Tensor h0, Tensor h1, Tensor w, "
-    "int[] memory, Tensor mix_weight, Tensor mix_bias, Tensor scale_1, Tensor scale_2, Tensor? projection_weight, "
-    "Tensor? projection_bias, Tensor? weight, float eps, Tensor? lengths) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
-)
+def forward(
+    x: Tensor,
+    parameters: BlockParameters,
+    scales: tuple[Tensor, Tensor],
+    lengths: Tensor | None,
+    dtype: torch.dtype,
+    keep: bool,
+) -> tuple[Tensor, Kept]:
+    """The output of `multires_block`, (B, D, L) as x, and what backward needs if `keep`."""
+    from multiresconv.ops.cpu.kernels import block as kernels
+    from multiresconv.ops.cpu.kernels import conv_gelu as conv_gelu_kernels
+
+    conv, projection, channels = _Convolutions(x, parameters), parameters.projection, x.shape[1]
+    threads = threads_for(2 * x.numel() * (conv.work + 2 * channels + 96))
+    shares = _shares(x, lengths, threads)
+    most = max((pack.steps for share in shares for pack in share), default=0)
+    numbers = channels * (len(x) * x.shape[2] if keep else len(shares) * most)
+    out, g, m = empty(x.shape, x.dtype), empty((numbers,), dtype), empty((2 * numbers,), dtype)
+    r, p = (empty((0 if projection is None else size,), dtype) for size in (numbers, len(shares) * most * channels))
+    linear, mix_bias = parameters.mix[0].to(dtype), array(parameters.mix[1])
+    x_, out_, g_, m_, r_, p_, s_1, s_2 = (bits(t) for t in (x, out, g, m, r, p, *scales))
+    norm = [] if parameters.norm is None else [*map(array, parameters.norm), scalar(parameters.eps, x)]
+    tail = kernels.residual_norm if norm else kernels.residual
+    second = None if projection is None else projection[0].to(dtype)
+    branch_bias = mix_bias if projection is None else array(projection[1])
+
+    def run(pack: Pack, slot: int, call: Call) -> None:
+        def columns(flat: Any, rows: int, start: int = pack.start if keep else slot * most) -> Any:
+            return _columns(flat, rows, start, pack.steps)
+
+        rows, layout, work_each = len(pack.elements) * channels, [pack.elements, pack.offsets], channels * pack.steps
+        inputs = [*conv.patterns, x_, columns(g_, channels), *conv.filters, s_1, *layout]
+        call(conv_gelu_kernels.conv_gelu, _groups(pack) * channels, conv.work * work_each, inputs)
+        torch.mm(linear, columns(g, channels), out=columns(m, 2 * channels))
+        branch, scale = columns(m_, 2 * channels), s_2
+        if second is not None:
+            inputs = [branch, mix_bias, columns(p_, channels, slot * most), s_2, *layout]
+            call(kernels.gated, rows, 96 * work_each, inputs)
+            torch.mm(second, columns(p, channels, slot * most), out=columns(r, channels))
+            branch, scale = columns(r_, channels), None
+        units = _units(pack) if norm else rows
+        call(tail, units, 96 * work_each, [branch, branch_bias, x_, out_, scale, *norm, *layout])
+
+    _each(shares, run)
+    kept = Kept(g, m, r, torch.tensor(threads))
+    return out, kept if keep else Kept(x.new_empty(0), x.new_empty(0), x.new_empty(0), kept.threads)
 
 
-torch.library.impl("multiresconv::block", "cpu", forward_block)
-torch.library.impl("multiresconv::block_backward", "cpu", backward_block)
+def backward(
+    grad: Tensor,
+    kept: Kept,
+    x: Tensor,
+    parameters: BlockParameters,
+    scales: tuple[Tensor, Tensor],
+    lengths: Tensor | None,
+) -> tuple[Tensor, BlockParameters]:
+    """Gradients of x and, in the places of the parameters, of these."""
+    from multiresconv.ops.cpu.kernels import block as kernels
+    from multiresconv.ops.cpu.kernels import conv_gelu as conv_gelu_kernels
+
+    g, m, r, threads = kept
+    conv, projection = _Convolutions(x, parameters), parameters.projection
+    batch, channels = x.shape[:2]
+    shares = _shares(x, lengths, int(threads))
+    most = max((pack.steps for share in shares for pack in share), default=0)
+    numbers = len(shares) * most * channels
+    grad_x = empty(x.shape, x.dtype)
+    grad_g, grad_m = empty((numbers,), m.dtype), empty((2 * numbers,), m.dtype)
+    p, grad_p, grad_r = (empty((0 if projection is None else numbers,), m.dtype) for _ in range(3))
+    grad_linear = torch.zeros(len(shares), 2 * channels, channels, dtype=x.dtype)
+    grad_second = torch.zeros(len(shares), *([0, 0] if projection is None else [channels, channels]), dtype=x.dtype)
+    linear, mix_bias = parameters.mix[0].t().to(m.dtype), array(parameters.mix[1])
+    second = None if projection is None else projection[0].t().to(m.dtype)
+    x_, grad_, grad_x_, m_, r_, grad_m_, grad_g_ = (bits(t) for t in (x, grad, grad_x, m, r, grad_m, grad_g))
+    p_, grad_p_, grad_r_, s_1, s_2 = (bits(t) for t in (p, grad_p, grad_r, *scales))
+    branch_bias = mix_bias if projection is None else array(projection[1])
+    # Sums of each (element, channel) or (element, unit), added up below in a fixed order.
+    conv_sums = conv.sums(batch)
+    gate_sums = np.zeros((batch, 2 * channels))
+    if parameters.norm is None:
+        tail, norm, sums = kernels.residual_backward, [], np.zeros((batch, 2 * channels))
+    else:
+        tail, norm = kernels.residual_norm_backward, [array(parameters.norm[0]), scalar(parameters.eps, x)]
+        sums = np.zeros((batch, -(-x.shape[2] // kernels.STEPS), 4 * channels))
+
+    def run(pack: Pack, slot: int, call: Call) -> None:
+        def columns(flat: Any, rows: int, start: int = slot * most) -> Any:
+            return _columns(flat, rows, start, pack.steps)
+
+        def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+            if m.dtype == x.dtype:
+                total.addmm_(left, right.t())
+            else:  # sums of bfloat16 products are kept in float32
+                total.add_(torch.mm(left, right.t()))
+
+        rows, layout, work_each = len(pack.elements) * channels, [pack.elements, pack.offsets], channels * pack.steps
+        m_pack, to_m_ = columns(m_, 2 * channels, pack.start), columns(grad_m_, 2 * channels)
+        branch, to_branch, scale = m_pack, to_m_, s_2
+        if second is not None:
+            branch, to_branch, scale = columns(r_, channels, pack.start), columns(grad_r_, channels), None
+        inputs = [branch, branch_bias, *([x_] if norm else []), grad_, to_branch, grad_x_, scale, *norm, sums, *layout]
+        call(tail, _units(pack) if norm else rows, 192 * work_each, inputs)
+        if second is not None:
+            p_pack, to_r = columns(p, channels), columns(grad_r, channels)
+            call(kernels.gated, rows, 96 * work_each, [m_pack, mix_bias, columns(p_, channels), s_2, *layout])
+            add_product(grad_second[slot], to_r, p_pack)
+            torch.mm(second, to_r, out=columns(grad_p, channels))
+            inputs = [m_pack, mix_bias, columns(grad_p_, channels), to_m_, s_2, gate_sums, *layout]
+            call(kernels.gated_backward, rows, 96 * work_each, inputs)
+        to_m = columns(grad_m, 2 * channels)
+        torch.mm(linear, to_m, out=columns(grad_g, channels))
+        add_product(grad_linear[slot], to_m, columns(g, channels, pack.start))
+        inputs = [*conv.patterns, x_, columns(grad_g_, channels), grad_x_, *conv.filters, s_1, conv_sums, *layout]
+        call(conv_gelu_kernels.conv_gelu_backward, _groups(pack) * channels, 4 * conv.work * work_each, inputs)
+
+    _each(shares, run)
+    of_branch, *of_norm = np.split(sums.reshape(-1, sums.shape[-1]).sum(axis=0), [2 * channels, 3 * channels])
+    of_mix = of_branch if projection is None else gate_sums.sum(axis=0)
+    directions = conv.gradients(conv_sums, x.dtype)
+    return grad_x, BlockParameters(
+        directions[0],
+        parameters.memory,
+        (grad_linear.sum(0), _tensor(of_mix, x.dtype)),
+        reverse=None if parameters.reverse is None else directions[1],
+        projection=None if projection is None else (grad_second.sum(0), _tensor(of_branch[:channels], x.dtype)),
+        norm=None if parameters.norm is None else (_tensor(of_norm[0], x.dtype), _tensor(of_norm[1], x.dtype)),
+    )
 
 
-@torch.library.register_fake("multiresconv::block")
-def _(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    projection_weight, half, keep = args[8], *args[-2:]
-    dtype = torch.bfloat16 if half and keep else x.dtype
-    sizes = [1, 2, projection_weight is not None] if keep else [0, 0, 0]
-    kept = (x.new_empty(size * x.numel(), dtype=dtype) for size in sizes)
-    return x.new_empty(x.shape), *kept, x.new_empty((), dtype=torch.int64)
+class _Convolutions:
+    """The block's convolutions as the kernels take them: one, or two, their filters one behind the other.
+
+    `work` is the number of multiply-adds for each number of x.
+    """
+
+    def __init__(self, x: Tensor, parameters: BlockParameters) -> None:
+        from multiresconv.ops.cpu.kernels.operator import GROUP
+
+        directions = [parameters.conv] if parameters.reverse is None else [parameters.conv, parameters.reverse]
+        h0, h1, w = directions[0] if len(directions) == 1 else map(torch.cat, zip(*directions, strict=True))
+        self.taps, self.width, self.channels = h0.shape[1], w.shape[1], x.shape[1]
+        self.patterns = patterns(x.dtype, self.taps, parameters.memory, GROUP)
+        self.filters = filters(h0, h1, w, parameters.memory)
+        self.work = len(directions) * 2 * self.taps * self.width
+
+    def sums(self, batch: int) -> np.ndarray:
+        """Zeros for the sums of lo, hi and w of each row of an element."""
+        return np.zeros((batch, len(self.filters[0]), 2 * self.taps + self.width))
+
+    def gradients(self, sums: np.ndarray, dtype: torch.dtype) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Gradients of h0, h1 and w of each direction."""
+        total = sums.sum(axis=0)
+        return [
+            parameter_gradients(total[first : first + self.channels], self.taps, dtype)
+            for first in range(0, len(total), self.channels)
+        ]
 
 
-@torch.library.register_fake("multiresconv::block_backward")
-def _(grad: Tensor, g: Tensor, m: Tensor, r: Tensor, threads: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    h0, h1, w, _, mix_weight, mix_bias, _, _, projection_weight, projection_bias, weight, _, _ = args
-    given = (t.new_empty(t.shape) for t in (x, h0, h1, w, mix_weight, mix_bias))
-    second = (x.new_empty((0, 0)), x.new_empty(0))
-    if projection_weight is not None:
-        second = (
-            projection_weight.new_empty(projection_weight.shape),
-            projection_bias.new_empty(projection_bias.shape),
-        )
-    norm = (x.new_empty(0 if weight is None else x.shape[1]) for _ in range(2))
-    return *given, *second, *norm
+def _tensor(values: np.ndarray, dtype: torch.dtype) -> Tensor:
+    # A clone, because what an operator returns must share no memory.
+    return torch.from_numpy(values).to(dtype).clone()
 
 
-def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *tensors, _, ctx.eps, lengths, _, _ = inputs
-    ctx.memory = tensors.pop(4)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[1:], *tensors, lengths)
+def _shares(x: Tensor, lengths: Tensor | None, threads: int) -> list[list[Pack]]:
+    batch, channels, length = x.shape
+    return packs((length,) * batch if lengths is None else tuple(lengths.tolist()), channels, threads)
 
 
-def _gradients(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
-    *tensors, lengths = ctx.saved_tensors
-    projection_weight, _, weight = tensors[-3:]
-    once = direct(grad, *tensors) and not torch.is_grad_enabled()
-    run: Any = backward_block if once else torch.ops.multiresconv.block_backward.default
-    grads = run(grad, *tensors[:8], ctx.memory, *tensors[8:], ctx.eps, lengths)
-    second = grads[6:8] if projection_weight is not None else (None, None)
-    norm = grads[8:] if weight is not None else (None, None)
-    return *grads[:4], None, *grads[4:6], None, None, *second, *norm, None, None, None, None
+def _columns(flat: Any, rows: int, start: int, steps: int) -> Any:
+    """(rows, steps) of a tensor or an array of such packs one after the other, behind `start` steps."""
+    return flat[rows * start : rows * (start + steps)].reshape(rows, steps)
 
 
-class _Block(torch.autograd.Function):
-    """The operator, directly."""
+def _units(pack: Pack) -> int:
+    """Into how many units the kernels of a layer norm divide a pack."""
+    from multiresconv.ops.cpu.kernels.block import STEPS
 
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        output = forward_block(*inputs)
-        _save_for_backward(ctx, inputs, output)
-        ctx.mark_non_differentiable(*output[1:])
-        return output
-
-    backward = staticmethod(_gradients)
+    return len(pack.elements) * -(-pack.longest // STEPS)
 
 
-torch.library.register_autograd("multiresconv::block", _gradients, setup_context=_save_for_backward)
-torch.library.register_autograd("multiresconv::block_backward", _no_second_derivative)
+def _groups(pack: Pack) -> int:
+    """How many groups of elements the kernels of the operator make of a pack."""
+    from multiresconv.ops.cpu.kernels.conv_gelu import SHORT
+    from multiresconv.ops.cpu.kernels.operator import BLOCK
+
+    return -(-len(pack.elements) // BLOCK) if pack.longest <= SHORT else len(pack.elements)
+
+
+def _each(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:
+    """`run(pack, slot, call)` for every pack of every share, slot being the number of the share."""
+
+    def call_here(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
+        kernel(*args, 0, units)
+
+    def run_all(slot: int, call: Call) -> None:
+        # Autocast and what autograd keeps are settings of a thread, and none of them is for what happens here.
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            for pack in shares[slot]:
+                run(pack, slot, call)
+
+    alone = len(shares) - 1
+    share(lambda slot: run_all(slot, call_here), alone, alone)
+    if shares[alone]:
+        run_all(alone, parallel)

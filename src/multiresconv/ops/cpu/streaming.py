@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from multiresconv.ops.cpu.operator import parallel
+from multiresconv.ops.cpu.threads import parallel
 from multiresconv.ops.streaming_reference import line_sizes
 from multiresconv.ops.tree import weight_size
 

@@ -16,7 +16,7 @@ import torch
 import triton
 from torch import Tensor
 
-from multiresconv.ops.cpu.operator import _channels_last, _empty_like
+from multiresconv.ops.layout import channels_last, empty_like
 from multiresconv.ops.triton import kernels as triton_kernels
 from multiresconv.ops.triton.scales import backward_by_scales, forward_by_scales
 
@@ -56,7 +56,7 @@ def multires_conv_triton(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: t
 
 
 def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
-    y = _empty_like(x)
+    y = empty_like(x)
     if x.shape[0] == 0:
         return y
     stages = _stages(tuple(memory), h0.shape[1], int(x.shape[2]), _FORWARD_BLOCKS)
@@ -76,7 +76,7 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 def _backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    grad_x = _empty_like(x)
+    grad_x = empty_like(x)
     taps, counts = h0.shape[1], tuple(memory)
     if x.shape[0] == 0:
         return grad_x, torch.zeros_like(h0), torch.zeros_like(h1), torch.zeros_like(w)
@@ -91,13 +91,13 @@ def _backward(
 
 
 def _fake_forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
-    return _empty_like(x)
+    return empty_like(x)
 
 
 def _fake_backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _empty_like(x), h0.new_empty(h0.shape), h1.new_empty(h1.shape), w.new_empty(w.shape)
+    return empty_like(x), h0.new_empty(h0.shape), h1.new_empty(h1.shape), w.new_empty(w.shape)
 
 
 # The interpreter's kernels cannot be traced: there the operators are opaque, else torch.compile sees the launches.
@@ -243,7 +243,7 @@ def _tiling(
         steps = -(-length // phases)
         windows = -(-steps // (stage.blocks * _LANES - halos * stage.halo))
     # neighbours in memory make a tile: channels, or phases, of which there may be one
-    by_phase = not _channels_last(a)
+    by_phase = not channels_last(a)
     minor, outer = (phases, channels) if by_phase else (channels, phases)
     rows = min(_ROWS, _power_of_two(minor))
     options = {

@@ -5,10 +5,10 @@
 
 from numba import uintp
 
-from multiresconv.ops.cpu.kernels.operator import _kernel
+from multiresconv.ops.cpu.kernels.jit import kernel
 
 
-@_kernel
+@kernel
 def moments(x, lengths, sums, start, stop):
     """Rows start..stop: sum of x and of squares of x minus the row's own mean -> sums (B, D, 2)."""
     channels = x.shape[1]
@@ -24,7 +24,7 @@ def moments(x, lengths, sums, start, stop):
         sums[i, c, 0], sums[i, c, 1] = total, squares
 
 
-@_kernel
+@kernel
 def normalise(x, lengths, mean, factor, bias, out, start, stop):
     """out = (x - mean) * factor + bias, and 0 in the padding; mean, factor, bias (D,)."""
     channels = x.shape[1]
@@ -37,7 +37,7 @@ def normalise(x, lengths, mean, factor, bias, out, start, stop):
         y[lengths[i] :] = 0
 
 
-@_kernel
+@kernel
 def gradient_sums(grad, x, lengths, mean, sums, start, stop):
     """Sum of grad and of grad * (x - mean) -> sums (B, D, 2)."""
     channels = x.shape[1]
@@ -51,7 +51,7 @@ def gradient_sums(grad, x, lengths, mean, sums, start, stop):
         sums[i, c, 0], sums[i, c, 1] = total, along
 
 
-@_kernel
+@kernel
 def normalise_backward(grad, x, lengths, mean, factor, constant, slope, out, start, stop):
     """out = factor * (grad - constant - slope * (x - mean)), and 0 in the padding; all but grad, x and out (D,)."""
     channels = x.shape[1]

@@ -16,13 +16,13 @@ import numpy as np
 from numba import uintp
 
 from multiresconv.ops.cpu.kernels.elementary import narrow, sigmoid, widen
-from multiresconv.ops.cpu.kernels.operator import _inline, _kernel
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
 
 # Steps that a layer norm works on together: all channels of them stay in the nearest caches.
 STEPS = 128
 
 
-@_kernel
+@kernel
 def gated(m, m_bias, out, scale, elements, offsets, start, stop):
     """out = scale * GLU(m + m_bias) for rows start..stop, both packs."""
     channels = scale.shape[1]
@@ -34,7 +34,7 @@ def gated(m, m_bias, out, scale, elements, offsets, start, stop):
             row_out[n] = narrow(row_out, scale[i, c] * _glu(values[n], gates[n], m_bias[c], m_bias[gate]))
 
 
-@_kernel
+@kernel
 def gated_backward(m, m_bias, grad, grad_m, scale, grads, elements, offsets, start, stop):
     """The adjoint of `gated`; grads (B, 2D) are those of m_bias."""
     channels = scale.shape[1]
@@ -44,7 +44,7 @@ def gated_backward(m, m_bias, grad, grad_m, scale, grads, elements, offsets, sta
         _gated_backward(grad_m, m, m_bias, grad[c][begin:end], scale[i, c], grads[i], c, begin, end)
 
 
-@_kernel
+@kernel
 def residual(m, m_bias, x, out, scale, elements, offsets, start, stop):
     """out = x + scale * GLU(m + m_bias), or x + m + m_bias where scale is None, for rows start..stop."""
     channels = x.shape[1]
@@ -54,7 +54,7 @@ def residual(m, m_bias, x, out, scale, elements, offsets, start, stop):
         out[i, c][length:] = 0
 
 
-@_kernel
+@kernel
 def residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, elements, offsets, start, stop):
     """The adjoint of `residual`; grads (B, 2D) are those of m_bias."""
     channels = grad.shape[1]
@@ -67,7 +67,7 @@ def residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, elements, o
         _residual_backward(grad_m, m, m_bias, g, scale, grads[i], i, c, begin, begin + length)
 
 
-@_kernel
+@kernel
 def residual_norm(m, m_bias, x, out, scale, weight, bias, eps, elements, offsets, start, stop):
     """out = layer norm of what `residual` gives, for units start..stop, a unit being STEPS steps of an element.
 
@@ -90,7 +90,7 @@ def residual_norm(m, m_bias, x, out, scale, weight, bias, eps, elements, offsets
                 out[i, c][length:] = 0
 
 
-@_kernel
+@kernel
 def residual_norm_backward(
     m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, elements, offsets, start, stop
 ):
@@ -134,7 +134,7 @@ def residual_norm_backward(
                 grad_x[i, c][length:] = 0
 
 
-@_inline
+@inline
 def _longest(offsets):
     """Steps of the longest element."""
     longest = offsets[1] - offsets[0]
@@ -143,19 +143,19 @@ def _longest(offsets):
     return longest
 
 
-@_inline
+@inline
 def _row(row, channels, elements, offsets):
     """Element, channel, first column in the pack and number of steps of a row."""
     k = row // channels
     return elements[k], row % channels, offsets[k], offsets[k + 1] - offsets[k]
 
 
-@_inline
+@inline
 def _units(length):
     return (length + STEPS - 1) // STEPS
 
 
-@_inline
+@inline
 def _unit(unit, units, elements, offsets):
     """Element, its first column in the pack, its number of steps, and which of them are the unit."""
     k, begin = unit // units, (unit % units) * STEPS
@@ -163,12 +163,12 @@ def _unit(unit, units, elements, offsets):
     return elements[k], offsets[k], length, begin, min(begin + STEPS, length)
 
 
-@_inline
+@inline
 def _glu(value, gate, value_bias, gate_bias):
     return (widen(value) + value_bias) * sigmoid(widen(gate) + gate_bias)
 
 
-@_inline
+@inline
 def _residual(z, m, m_bias, x, scale, i, c, at, begin, end):
     """z[: end - begin] = the steps begin..end of channel c of an element whose pack begins at `at`, x its row."""
     values, row = m[c][at + begin : at + end], x[begin:end]
@@ -182,14 +182,14 @@ def _residual(z, m, m_bias, x, scale, i, c, at, begin, end):
             z[n] = row[n] + factor * _glu(values[n], gates[n], m_bias[c], m_bias[gate])
 
 
-@_inline
+@inline
 def _residuals(z, m, m_bias, x, scale, i, at, begin, end):
     """`_residual` for every channel; z (D, STEPS)."""
     for c in range(len(x)):
         _residual(z[c], m, m_bias, x[c], scale, i, c, at, begin, end)
 
 
-@_inline
+@inline
 def _residual_backward(grad_m, m, m_bias, grad, scale, sums, i, c, begin, end):
     """The adjoint of `_residual`: grad -> the columns begin..end of grad_m, and sums of the biases."""
     if scale is None:
@@ -202,7 +202,7 @@ def _residual_backward(grad_m, m, m_bias, grad, scale, sums, i, c, begin, end):
         _gated_backward(grad_m, m, m_bias, grad, scale[i, c], sums, c, begin, end)
 
 
-@_inline
+@inline
 def _gated_backward(grad_m, m, m_bias, grad, scale, sums, c, begin, end):
     """The adjoint of scale * GLU of channel c: grad -> the columns begin..end of grad_m, and sums of the biases."""
     gate, zero = len(m_bias) // 2 + c, m_bias.dtype.type(0)
@@ -220,7 +220,7 @@ def _gated_backward(grad_m, m, m_bias, grad, scale, sums, c, begin, end):
     sums[c], sums[gate] = for_value, for_gate
 
 
-@_inline
+@inline
 def _standardise(z, eps, mean, factor, steps):
     """z (D, STEPS) minus its mean over D, in place, and the reciprocals of its standard deviations -> factor."""
     channels, steps = len(z), uintp(steps)

@@ -10,78 +10,130 @@ from numba import uintp
 
 from multiresconv.ops.cpu.kernels.block import _longest
 from multiresconv.ops.cpu.kernels.elementary import narrow, normal, widen
-from multiresconv.ops.cpu.kernels.operator import BLOCK, _inline, _kernel, backward_row, forward_row, gather, scatter
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
+from multiresconv.ops.cpu.kernels.operator import BLOCK, backward_row, forward_row, gather, scatter
 
 # Steps up to which elements are joined.
 SHORT = 128
 
 
-@_kernel
+@kernel
 def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets, start, stop):
-    """out = scale * GELU(multires_conv(x)) for units start..stop, a unit being a channel of `joined` elements."""
+    """out = scale * GELU(y) for units start..stop, a unit being a channel of `joined` elements.
+
+    y is multires_conv(x). Where there are 2D filters, y has a second part: that of x read from its end with the later D
+    of them, turned back.
+    """
     channels, longest, joined = x.shape[1], _longest(offsets), _joined(offsets)
     x_memory, y_memory = np.empty(joined * longest, x.dtype), np.empty(joined * longest, x.dtype)
     a_memory, b = np.empty(2 * joined * longest, x.dtype), np.empty(joined * longest, x.dtype)
-    block = np.empty((joined, longest + 16), x.dtype)
+    y, block = _rows(joined, longest, x), _rows(joined, longest, x)
     for unit in range(start, stop):
         k, c, count, length, total = _group(unit, channels, joined, offsets)
-        a, y = a_memory[: 2 * total].reshape(2, total), y_memory[:total]
-        x_row = _joined_rows(x_memory, block, x, c, elements[k : k + count], offsets[k:], length)
-        forward_row(first, group, x_row, y, lo[c], hi[c], w[c], memory, a, b[:total], count)
-        if count > 1:
-            gather(block, y.reshape(length, count), 0, count)
+        group_elements, group_offsets = elements[k : k + count], offsets[k : k + count + 1]
+        a = a_memory[: 2 * total].reshape(2, total)
+        for row in range(c, len(lo), channels):
+            x_row = _joined_rows(x_memory, block, x, c, group_elements, group_offsets, length, row > c)
+            filters = lo[row], hi[row], w[row], memory
+            _forward(first, group, x_row, y, y_memory, block, filters, a, b, group_offsets, row > c)
         for e in range(count):
-            y_row, values = block[e] if count > 1 else y, out[c][offsets[k + e] : offsets[k + e + 1]]
-            factor = scale[elements[k + e], c]
+            y_row, values = y[e], out[c][group_offsets[e] : group_offsets[e + 1]]
+            factor = scale[group_elements[e], c]
             for n in range(uintp(len(values))):
                 values[n] = narrow(values, factor * y_row[n] * normal(y_row[n])[0])
 
 
-@_kernel
+@kernel
 def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, elements, offsets, start, stop):
-    """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, D, 2K + width of w) are those of lo, hi, w.
+    """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, filters, 2K + width of w): of lo, hi, w.
 
     Those of joined elements are the first one's.
     """
     channels, longest, joined, scales = x.shape[1], _longest(offsets), _joined(offsets), max(len(memory), 2)
-    x_memory, a_memory = np.empty(joined * longest, x.dtype), np.empty(scales * joined * longest, x.dtype)
-    scratch_memory, taps = np.empty(7 * joined * longest, x.dtype), np.empty((2, lo.shape[1]), x.dtype)
-    block = np.empty((joined, longest + 16), x.dtype)
+    directions = len(lo) // channels
+    x_memory = np.empty((directions, joined * longest), x.dtype)
+    a_memory = np.empty((directions, scales * joined * longest), x.dtype)
+    scratch_memory, taps = np.empty(6 * joined * longest, x.dtype), np.empty((2, lo.shape[1]), x.dtype)
+    y, block = _rows(joined, longest, x), _rows(joined, longest, x)
     for unit in range(start, stop):
         k, c, count, length, total = _group(unit, channels, joined, offsets)
-        a, scratch = a_memory[: scales * total].reshape(scales, total), scratch_memory[: 7 * total].reshape(7, total)
-        y, grad_y, added = scratch[4], scratch[5], scratch[6]
-        x_row = _joined_rows(x_memory, block, x, c, elements[k : k + count], offsets[k:], length)
-        forward_row(first, group, x_row, y, lo[c], hi[c], w[c], memory, a, scratch[0], count)
+        group_elements, group_offsets = elements[k : k + count], offsets[k : k + count + 1]
+        scratch = scratch_memory[: 6 * total].reshape(6, total)
+        for d in range(directions):
+            row, a = d * channels + c, a_memory[d][: scales * total].reshape(scales, total)
+            x_row = _joined_rows(x_memory[d], block, x, c, group_elements, group_offsets, length, d > 0)
+            filters = lo[row], hi[row], w[row], memory
+            _forward(first, group, x_row, y, scratch[4], block, filters, a, scratch[0], group_offsets, d > 0)
         for e in range(count):
-            g, row, factor = grad[c][offsets[k + e] : offsets[k + e + 1]], block[e], scale[elements[k + e], c]
+            g, y_row, factor = grad[c][group_offsets[e] : group_offsets[e + 1]], y[e], scale[group_elements[e], c]
             for n in range(uintp(len(g))):
-                row[n] = factor * widen(g[n])
-            row[len(g) : length] = 0
-        if count > 1:
-            scatter(grad_y.reshape(length, count), block, 0, count, 0)
-        g = grad_y if count > 1 else block[0]
-        for n in range(uintp(total)):
-            cdf, density = normal(y[n])
-            grad_y[n] = g[n] * (cdf + y[n] * density)
-        rows, sums = (x_row, grad_y, added), grads[elements[k], c]
-        backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch[:4], taps, sums, count)
-        if count > 1:
-            gather(block, added.reshape(length, count), 0, count)
+                cdf, density = normal(y_row[n])
+                y_row[n] = factor * widen(g[n]) * (cdf + y_row[n] * density)
+            y_row[len(g) : length] = 0
+        for d in range(directions):
+            row, a = d * channels + c, a_memory[d][: scales * total].reshape(scales, total)
+            x_row = x[group_elements[0], c][:length] if count == 1 and d == 0 else x_memory[d][:total]
+            grad_rows, added = y, scratch[5]
+            if d > 0:
+                grad_rows = block
+                for e in range(count):
+                    steps = group_offsets[e + 1] - group_offsets[e]
+                    block[e][:length] = 0
+                    _add_turned(block[e][:steps], y[e][:steps])
+            grad_y = grad_rows[0][:length]
+            if count > 1:
+                grad_y = scratch[4]
+                scatter(grad_y.reshape(length, count), grad_rows, 0, count, 0)
+            rows, sums = (x_row, grad_y, added), grads[group_elements[0], row]
+            backward_row(first, group, rows, lo[row], hi[row], w[row], memory, a, scratch[:4], taps, sums, count)
+            if count > 1:
+                gather(block, added.reshape(length, count), 0, count)
+            for e in range(count):
+                part, steps = block[e] if count > 1 else added, group_offsets[e + 1] - group_offsets[e]
+                to = grad_x[group_elements[e], c][:steps]
+                if d > 0:
+                    _add_turned(to, part[:steps])
+                else:
+                    for n in range(uintp(steps)):
+                        to[n] += part[n]
+
+
+@inline
+def _rows(joined, longest, like):
+    """A row for each of `joined` elements; a power of two apart they would fall on the same few cache sets."""
+    return np.empty((joined, longest + 16), like.dtype)
+
+
+@inline
+def _forward(first, group, x_row, y, y_memory, block, filters, a, b, offsets, backwards):
+    """Rows of y, one an element, from the joined x_row; or, where this one is read backwards, added to them."""
+    lo, hi, w, memory = filters
+    count, length, rows = len(offsets) - 1, len(x_row) // (len(offsets) - 1), block if backwards else y
+    y_row = rows[0][:length] if count == 1 else y_memory[: len(x_row)]
+    forward_row(first, group, x_row, y_row, lo, hi, w, memory, a, b[: len(x_row)], count)
+    if count > 1:
+        gather(rows, y_row.reshape(length, count), 0, count)
+    if backwards:
         for e in range(count):
-            row, steps = block[e] if count > 1 else added, offsets[k + e + 1] - offsets[k + e]
-            to = grad_x[elements[k + e], c][:steps]
-            for n in range(uintp(steps)):
-                to[n] += row[n]
+            steps = offsets[e + 1] - offsets[e]
+            _add_turned(y[e][:steps], block[e][:steps])
 
 
-@_inline
+@inline
+def _add_turned(out, row):
+    """out[n] += row[-1 - n]."""
+    last = uintp(len(row) - 1)
+    for n in range(uintp(len(row))):
+        out[n] += row[last - n]
+
+
+@inline
 def _joined(offsets):
     """How many elements of a pack the operator takes side by side: short ones fill no vector by themselves."""
     return BLOCK if _longest(offsets) <= SHORT else 1
 
 
-@_inline
+@inline
 def _group(unit, channels, joined, offsets):
     """First element in the pack, channel, number of elements, longest of them, and numbers in all."""
     k, c = unit // channels * joined, unit % channels
@@ -90,16 +142,23 @@ def _group(unit, channels, joined, offsets):
     return k, c, count, length, count * length
 
 
-@_inline
-def _joined_rows(joined, block, x, c, elements, offsets, length):
-    """Channel c of these elements, ended with zeros, side by side: step n of the e-th at n * len(elements) + e."""
+@inline
+def _joined_rows(joined, block, x, c, elements, offsets, length, backwards):
+    """Channel c of these elements, ended with zeros, side by side: step n of the e-th at n * len(elements) + e.
+
+    Read backwards, each begins with its last step.
+    """
     count = len(elements)
-    if count == 1:
+    if count == 1 and not backwards:
         return x[elements[0], c][:length]
     for e in range(count):
-        row, values = block[e], x[elements[e], c][: offsets[e + 1] - offsets[e]]
-        for n in range(uintp(len(values))):
-            row[n] = values[n]
-        row[len(values) : length] = 0
-    scatter(joined[: count * length].reshape(length, count), block, 0, count, 0)
+        row, values = block[e] if count > 1 else joined, x[elements[e], c][: offsets[e + 1] - offsets[e]]
+        row[:length] = 0
+        if backwards:
+            _add_turned(row[: len(values)], values)
+        else:
+            for n in range(uintp(len(values))):
+                row[n] = values[n]
+    if count > 1:
+        scatter(joined[: count * length].reshape(length, count), block, 0, count, 0)
     return joined[: count * length]

@@ -8,11 +8,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import float32, int32, njit, types, uint32
+from numba import float32, int32, types, uint32
 from numba.extending import overload
 
-# No reassociation: the reduction of the exponential's argument and bfloat16's rounding would not survive it.
-_exact = njit(fastmath={"contract"}, error_model="numpy")
+from multiresconv.ops.cpu.kernels.jit import exact
+
 _f = np.float32
 
 _LOG2_E, _LN2_HIGH, _LN2_LOW = _f(1.4426950408889634), _f(0.693359375), _f(-2.12194440e-4)
@@ -22,7 +22,7 @@ _E7, _E6, _E5, _E4, _E3 = _f(1 / 5040), _f(1 / 720), _f(1 / 120), _f(1 / 24), _f
 _ZERO, _HALF, _ONE = _f(0), _f(0.5), _f(1)
 
 
-@_exact
+@exact
 def _exp32(x):
     """exp(x) = 2^k exp(r), |r| <= ln(2)/2, to a unit in the last place; beyond -87..88 as there."""
     x = _EXP_MIN if x < _EXP_MIN else x  # not min and max, which would make a number of NaN
@@ -41,7 +41,7 @@ _MINUS_HALF, _DENSITY_AT_0 = _f(-0.5), _f(1 / math.sqrt(2 * math.pi))
 _ROOT_HALF, _ROOT_TWO_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
 
-@_exact
+@exact
 def _normal32(x):
     e = _exp32(_MINUS_HALF * x * x)
     t = _ONE / (_ONE + _P * abs(x))
@@ -49,7 +49,7 @@ def _normal32(x):
     return (tail if x < _ZERO else _ONE - tail), _DENSITY_AT_0 * e
 
 
-@_exact
+@exact
 def _sigmoid32(x):
     return _ONE / (_ONE + _exp32(-x))
 

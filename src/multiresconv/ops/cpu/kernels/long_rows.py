@@ -18,10 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 from numba import uintp
 
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
 from multiresconv.ops.cpu.kernels.operator import (
     BLOCK,
-    _inline,
-    _kernel,
     add_backward_row,
     descend,
     forward_row,
@@ -52,7 +51,7 @@ def fine_scales(memory: Sequence[int], kernel_size: int, length: int) -> tuple[i
     return fine, halo
 
 
-@_kernel
+@kernel
 def forward_long(first, group, x, y, lo, hi, w_fine, w_coarse, fine, coarse, tile, halo, start, stop):
     """Units start..stop of x -> y, both (N, L, C); a unit is BLOCK channels of an element, or its last.
 
@@ -80,7 +79,7 @@ def forward_long(first, group, x, y, lo, hi, w_fine, w_coarse, fine, coarse, til
         _forward_coarse(first, group, a_s, y, i, offset, lo, hi, w_coarse, coarse, len(fine))
 
 
-@_inline
+@inline
 def _forward_coarse(first, group, a_s, y, i, offset, lo, hi, w, memory, fine):
     """Adds to y what the coarse scales make of a_s (L, count)."""
     length, channels = y.shape[1], y.shape[2]
@@ -97,7 +96,7 @@ def _forward_coarse(first, group, a_s, y, i, offset, lo, hi, w, memory, fine):
         _add_phases(y[i].reshape(-1), y_rows, phases * channels, phase * channels + offset, rows)
 
 
-@_kernel
+@kernel
 def backward_long(
     first, group, x, grad_y, grad_x, lo, hi, w_fine, w_coarse, fine, coarse, tile, halo, grads_fine, grads_coarse,
     start, stop,
@@ -148,7 +147,7 @@ def backward_long(
             _store(grad_x[i][begin + lead : end], x_rows, offset, count, 0)
 
 
-@_inline
+@inline
 def _backward_coarse(first, group, a_s, grad_y, i, offset, lo, hi, w, memory, fine, grads):
     """a_s (L, count) becomes its gradient."""
     length, channels = grad_y.shape[1], grad_y.shape[2]
@@ -170,19 +169,19 @@ def _backward_coarse(first, group, a_s, grad_y, i, offset, lo, hi, w, memory, fi
         _put_phases(a_s.reshape(-1), x_rows, phases * count, phase * count, n_rows)
 
 
-@_inline
+@inline
 def _rows(channels, steps, like):
     """Rows for a block; a power of two apart they would fall on the same few cache sets."""
     return np.empty((min(channels, BLOCK), steps + 16), like.dtype)
 
 
-@_inline
+@inline
 def _copy(out, row):
     for n in range(uintp(min(len(out), len(row)))):
         out[n] = row[n]
 
 
-@_inline
+@inline
 def _dot(row, other):
     total = row.dtype.type(0)
     for n in range(uintp(min(len(row), len(other)))):
@@ -190,7 +189,7 @@ def _dot(row, other):
     return total
 
 
-@_inline
+@inline
 def _load(rows, columns, first, count):
     """rows[r, n] = columns[n, first + r], and zero where these end."""
     steps = len(columns)
@@ -202,7 +201,7 @@ def _load(rows, columns, first, count):
         rows[r][steps:] = 0
 
 
-@_inline
+@inline
 def _store(columns, rows, first, count, skip):
     """columns[n, first + r] = rows[r, skip + n]."""
     if columns.shape[1] == 1:
@@ -211,7 +210,7 @@ def _store(columns, rows, first, count, skip):
         scatter(columns, rows, first, count, skip)
 
 
-@_inline
+@inline
 def _gather_phases(rows, flat, width, first, count):
     """rows[r, k] = flat[k * width + first + r], and zero beyond the end."""
     whole = len(flat) // width
@@ -221,7 +220,7 @@ def _gather_phases(rows, flat, width, first, count):
         rows[r, whole] = flat[n] if n < len(flat) else rows.dtype.type(0)
 
 
-@_inline
+@inline
 def _put_phases(flat, rows, width, first, count):
     """The inverse of `_gather_phases`."""
     whole = len(flat) // width
@@ -230,7 +229,7 @@ def _put_phases(flat, rows, width, first, count):
         flat[n] = rows[n - whole * width - first, whole]
 
 
-@_inline
+@inline
 def _add_phases(flat, rows, width, first, count):
     """As `_put_phases`, added to what is there."""
     whole = len(flat) // width

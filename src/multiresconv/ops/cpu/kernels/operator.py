@@ -4,6 +4,7 @@ Notation of `multires_conv`: a_j scaling and b_j wavelet coefficients. Taps come
 multiplies `a[n - i*d]`. The loops over time work on tuples of at most four taps: a tuple's length is part of its type,
 so the compiler unrolls the loop over taps, keeps taps and sums in registers and vectorises over time. `first` and
 `group` are such tuples, of zeros: patterns for the taps that a filter starts with and for those that follow in groups.
+`group` is None where no taps follow and every m_j = 1: most of the code is then never compiled.
 
 Where m_j = 1, w_{j,0} is folded into the high-pass taps and b_j never exists. Indices are unsigned because Numba
 guards signed ones against being negative, which would keep the loops scalar. `fastmath` allows contraction and
@@ -13,31 +14,12 @@ reassociation only: infinities and NaNs keep their meaning.
 # Numba's intrinsics take one argument less than their definition, which type checkers read.
 # pyright: reportCallIssue=false
 
-import warnings
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit, uintp
+from numba import uintp
 from numba.cpython.unsafe.tuple import tuple_setitem
 
 from multiresconv.ops.cpu.kernels.elementary import narrow, widen
-
-_FAST = {"contract", "reassoc", "nsz"}
-_inline = njit(fastmath=_FAST, error_model="numpy")
-
-
-def _kernel(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile on first use and keep the machine code on disk, wherever there is a place for it."""
-    try:
-        return njit(fastmath=_FAST, error_model="numpy", nogil=True, cache=True)(function)
-    except RuntimeError as error:
-        warnings.warn(
-            f"{error}; it is compiled anew in every process, for seconds: set NUMBA_CACHE_DIR to a folder that can be "
-            "written to",
-            stacklevel=2,
-        )
-        return njit(fastmath=_FAST, error_model="numpy", nogil=True)(function)
-
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
 
 # Taps per pass over a row: more would not leave their sums, in backward, in registers.
 GROUP = 4
@@ -46,13 +28,13 @@ GROUP = 4
 BLOCK = 16
 
 
-@_inline
+@inline
 def _dilation(scale, joined):
     """2^(scale-1) in each of so many joined rows, or what is beyond any row already, so that no product overflows."""
     return joined << min(scale - 1, 40)
 
 
-@_inline
+@inline
 def _take(pattern, taps, t):
     """taps[t : t + length of the pattern] as a tuple."""
     out = pattern
@@ -61,7 +43,7 @@ def _take(pattern, taps, t):
     return out
 
 
-@_inline
+@inline
 def _scaled(taps, factor):
     out = taps
     for i in range(len(taps)):
@@ -69,7 +51,7 @@ def _scaled(taps, factor):
     return out
 
 
-@_inline
+@inline
 def _filter(out, a, lo, dilation):
     """out[n] = sum_i lo[i] a[n - i*d]."""
     length, d = uintp(len(a)), uintp(dilation)
@@ -83,7 +65,7 @@ def _filter(out, a, lo, dilation):
             out[n] = p
 
 
-@_inline
+@inline
 def _filter_add(out, a, lo, dilation):
     """out[n] += sum_i lo[i] a[n - i*d]."""
     length, d = uintp(len(a)), uintp(dilation)
@@ -97,7 +79,7 @@ def _filter_add(out, a, lo, dilation):
             out[n] = p
 
 
-@_inline
+@inline
 def _filter_pair(out, y, a, lo, hi, dilation):
     """out[n] = sum_i lo[i] a[n - i*d] and y[n] += sum_i hi[i] a[n - i*d], reading `a` once."""
     length, d = uintp(len(a)), uintp(dilation)
@@ -114,7 +96,7 @@ def _filter_pair(out, y, a, lo, hi, dilation):
             y[n] += q
 
 
-@_inline
+@inline
 def _filter_add_backward(grad_in, grad_out, a, lo, sums, dilation):
     """Adjoint of `_filter_add`: grad_in[n] += sum_i lo[i] grad_out[n + i*d].
 
@@ -134,7 +116,7 @@ def _filter_add_backward(grad_in, grad_out, a, lo, sums, dilation):
     return sums
 
 
-@_inline
+@inline
 def _filter_pair_backward(grad_in, grad_out, grad_y, a, lo, hi, sums, sums_hi, dilation):
     """Adjoint of `_filter_pair`, both outputs at once; grad_in is overwritten, the taps' gradients are returned."""
     length, d = uintp(len(a)), uintp(dilation)
@@ -153,14 +135,14 @@ def _filter_pair_backward(grad_in, grad_out, grad_y, a, lo, hi, sums, sums_hi, d
     return sums, sums_hi
 
 
-@_inline
+@inline
 def _add_shifted(pattern, out, a, taps, t, dilation):
     """`_filter_add` with taps t, t+1, ..., as many as the pattern is long."""
     lag = min(t * dilation, len(a))
     _filter_add(out[lag:], a[: len(a) - lag], _take(pattern, taps, t), dilation)
 
 
-@_inline
+@inline
 def _add_taps(group, out, a, taps, start, dilation):
     """out[n] += sum_{t >= start} taps[t] a[n - t*d]."""
     grouped = start + (len(taps) - start) // len(group) * len(group)
@@ -170,7 +152,7 @@ def _add_taps(group, out, a, taps, start, dilation):
         _add_shifted(group[:1], out, a, taps, t, dilation)
 
 
-@_inline
+@inline
 def _add_shifted_backward(pattern, grad_in, grad_out, a, taps, grad_taps, t, dilation):
     lag = min(t * dilation, len(a))
     rest = len(a) - lag
@@ -179,7 +161,7 @@ def _add_shifted_backward(pattern, grad_in, grad_out, a, taps, grad_taps, t, dil
         grad_taps[t + i] += sums[i]
 
 
-@_inline
+@inline
 def _add_taps_backward(group, grad_in, grad_out, a, taps, grad_taps, start, dilation):
     """Adjoint of `_add_taps`: adds to grad_in and grad_taps."""
     grouped = start + (len(taps) - start) // len(group) * len(group)
@@ -189,14 +171,15 @@ def _add_taps_backward(group, grad_in, grad_out, a, taps, grad_taps, start, dila
         _add_shifted_backward(group[:1], grad_in, grad_out, a, taps, grad_taps, t, dilation)
 
 
-@_inline
+@inline
 def _filter_taps(first, group, out, a, taps, dilation):
     """out[n] = sum_t taps[t] a[n - t*d] for any number of taps."""
     _filter(out, a, _take(first, taps, 0), dilation)
-    _add_taps(group, out, a, taps, len(first), dilation)
+    if group is not None:
+        _add_taps(group, out, a, taps, len(first), dilation)
 
 
-@_inline
+@inline
 def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
     """One row of the operator: x -> y, both (L,), or as many as are `joined`, step by step side by side, in one of L.
 
@@ -210,10 +193,10 @@ def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
     for j in range(1, depth + 1):
         kept, dilation, a_next = memory[depth - j], _dilation(j, joined), a[(j - 1) % len(a)]
         weights = w[stop - kept : stop]
-        if kept == 1:
+        if group is None or kept == 1:
             folded = _scaled(_take(first, hi, 0), weights[0])
             _filter_pair(a_next, y, source, _take(first, lo, 0), folded, dilation)
-            if len(lo) > len(first):
+            if group is not None and len(lo) > len(first):
                 _add_taps(group, a_next, source, lo, len(first), dilation)
                 _add_taps(group, y, source, hi * weights[0], len(first), dilation)
         else:
@@ -227,7 +210,7 @@ def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
         y[n] += w[0] * source[n]
 
 
-@_inline
+@inline
 def low_pass_row(first, group, x, lo, memory, a):
     """The scaling coefficients of one row x (L,) of all scales -> a (J, L), or the first L of longer rows."""
     source = x
@@ -236,7 +219,7 @@ def low_pass_row(first, group, x, lo, memory, a):
         source = a[j][: len(x)]
 
 
-@_inline
+@inline
 def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined=1):
     """Gradients of one row, or of rows `joined` as in `forward_row`.
 
@@ -250,7 +233,7 @@ def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads,
     add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined)
 
 
-@_inline
+@inline
 def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined=1):
     """As `backward_row`, for `grads` that have something already."""
     x, grad_y, _ = rows
@@ -265,7 +248,7 @@ def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, gr
     descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, 0, len(x), joined)
 
 
-@_inline
+@inline
 def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead, end, joined=1):
     """From the gradient of the coarsest a_J, in scratch[1], down to that of x; `grads` as in `add_backward_row`.
 
@@ -284,14 +267,14 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
         whole = x if j == 1 else a[j - 2]
         source = whole[lead:]
         weights, grad_weights = w[start : start + kept], grad_w[start : start + kept]
-        if kept == 0:
+        if group is not None and kept == 0:
             g_next[:] = 0
             _add_shifted_backward(first, g_next, g, source, lo, grad_lo, 0, dilation)
             _add_taps_backward(group, g_next, g, source, lo, grad_lo, len(first), dilation)
         else:
             # The gradient reaches b_j as it is where one coefficient is kept (its weight is in `folded`).
             into, factor = grad_y, weights[0]
-            if kept > 1:
+            if group is not None and kept > 1:
                 into, factor = grad_b, x.dtype.type(1)
                 grad_b[:] = 0
                 _filter_taps(first, group, b, whole[:end], hi, dilation)
@@ -306,7 +289,7 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
             for i in range(len(first)):
                 grad_lo[i] += sums[i]
                 sums_hi[i] += firsts[i]
-            if width > len(first):
+            if group is not None and width > len(first):
                 _add_taps_backward(group, g_next, g, source, lo, grad_lo, len(first), dilation)
                 _add_taps_backward(group, g_next, into, source, folded, sums_hi, len(first), dilation)
             for i in range(width):
@@ -319,7 +302,7 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
         grad_x[n] = g[n] + w[len(w) - 1] * grad_y[n]
 
 
-@_kernel
+@kernel
 def forward(first, group, x, y, lo, hi, w, memory, start, stop):
     """Rows start..stop of x (B, D, L) -> y (B, D, L)."""
     channels, length = x.shape[1], x.shape[2]
@@ -329,7 +312,7 @@ def forward(first, group, x, y, lo, hi, w, memory, start, stop):
         forward_row(first, group, x[i, c], y[i, c], lo[c], hi[c], w[c], memory, a, b)
 
 
-@_kernel
+@kernel
 def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
     """As `forward`, for x and y (B, L, D) and rows in blocks: a block is BLOCK channels of an element, or its last."""
     length, channels = x.shape[1], x.shape[2]
@@ -348,7 +331,7 @@ def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
         scatter(y[i], y_rows, offset, count, 0)
 
 
-@_kernel
+@kernel
 def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, stop):
     """Rows start..stop of x, grad_y (B, D, L) -> grad_x (B, D, L), grads (B, D, 2K + width of w)."""
     channels, length = x.shape[1], x.shape[2]
@@ -361,7 +344,7 @@ def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, s
         backward_row(first, group, rows, lo[c], hi[c], w[c], memory, a, scratch, taps, grads[i, c])
 
 
-@_kernel
+@kernel
 def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, stop):
     """As `backward`, for x, grad_y and grad_x (B, L, D) and rows in blocks as in `forward_channels_last`."""
     length, channels = x.shape[1], x.shape[2]
@@ -382,7 +365,7 @@ def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, g
         scatter(grad_x[i], x_rows, offset, count, 0)
 
 
-@_inline
+@inline
 def gather(block, columns, first, count):
     """block[r, n] = columns[n, first + r], in tiles of known size, which stay in registers and the nearest cache."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
@@ -395,7 +378,7 @@ def gather(block, columns, first, count):
             block[r, n] = widen(columns[n, uintp(first) + r])
 
 
-@_inline
+@inline
 def scatter(columns, block, first, count, skip):
     """columns[n, first + r] = block[r, skip + n], the inverse of `gather`."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
@@ -408,7 +391,7 @@ def scatter(columns, block, first, count, skip):
             columns[n, uintp(first) + r] = narrow(columns, block[r, uintp(skip) + n])
 
 
-@_inline
+@inline
 def scatter_add(columns, block, first, count):
     """columns[n, first + r] += block[r, n]."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)

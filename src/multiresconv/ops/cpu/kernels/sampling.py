@@ -11,11 +11,11 @@ import math
 import numpy as np
 
 from multiresconv.models.logistic_mixture import HALF_RANGE, MIN_LOG_SCALE
-from multiresconv.ops.cpu.kernels.operator import _inline, _kernel
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
 from multiresconv.ops.cpu.kernels.streaming import _linear, step_blocks
 
 
-@_kernel
+@kernel
 def sample_pixels(
     images, first, last, params, gumbel, logistic, lines, position, encoder, encoder_bias, output, output_bias,
     addresses, eps, kernel_size, memory, projection, batch_norm, finite, groups, start, stop,
@@ -46,7 +46,7 @@ def sample_pixels(
             position[begin:end] += 1
 
 
-@_inline
+@inline
 def _draw(pixel, params, gumbel, logistic):
     """`draw_pixels` for one pixel (C,)."""
     n_mixtures, n_channels = len(gumbel), len(logistic)

@@ -14,13 +14,13 @@ import numpy as np
 from numba import carray, types, uintp
 from numba.extending import intrinsic
 
-from multiresconv.ops.cpu.kernels.operator import _inline, _kernel
+from multiresconv.ops.cpu.kernels.jit import inline, kernel
 
 # Channels that a thread takes on together: the delay lines of a block stay in the nearest caches.
 BLOCK = 128
 
 
-@_kernel
+@kernel
 def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start, stop):
     """Steps x -> y, both (B, L, D), for the units start..stop; a unit is BLOCK channels of a row, or its last.
 
@@ -43,7 +43,7 @@ def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start
             _step(x[row, n], y[row, n], lines, position[row] + n, lo, hi, weights, memory, scratch, first, last)
 
 
-@_inline
+@inline
 def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
     """Step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D)."""
     a, low, high = scratch[0], scratch[1], scratch[2]
@@ -86,7 +86,7 @@ def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
         y[c] += w[0, c] * a[c]
 
 
-@_kernel
+@kernel
 def step_blocks(x, y, lines, position, addresses, eps, kernel_size, memory, projection, batch_norm):
     """One step through whole blocks, x -> y, both (B, D), with lines (B, blocks, S, D) and position (B,).
 
@@ -136,7 +136,7 @@ def _pointer(context, address):
     return types.voidptr(types.int64), generate
 
 
-@_inline
+@inline
 def _transpose(out, taps, newest_first):
     """out (K, D) from taps (D, K), turned round where the newest is to come first."""
     count = len(out)
@@ -146,7 +146,7 @@ def _transpose(out, taps, newest_first):
             out[i, c] = taps[c, source]
 
 
-@_inline
+@inline
 def _linear(out, x, weight, bias):
     """out[:, :N] = x weight^T + bias for x (B, D) and weight (N, D), four rows of it at a time."""
     zero, grouped = x.dtype.type(0), uintp(len(weight) // 4 * 4)
@@ -169,14 +169,14 @@ def _linear(out, x, weight, bias):
             out[row, o] = s0 + bias[o]
 
 
-@_inline
+@inline
 def _gelu(x):
     one, half, root = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
     for c in range(uintp(len(x))):
         x[c] = half * x[c] * (one + math.erf(x[c] * root))
 
 
-@_inline
+@inline
 def _glu(out, x):
     """First half of x times the sigmoid of the second."""
     one, count = x.dtype.type(1), uintp(len(out))
@@ -184,7 +184,7 @@ def _glu(out, x):
         out[c] = x[c] / (one + math.exp(-x[count + c]))
 
 
-@_inline
+@inline
 def _layer_norm(x, weight, bias, eps):
     zero, count = x.dtype.type(0), x.dtype.type(len(x))
     mean, variance = zero, zero
@@ -198,7 +198,7 @@ def _layer_norm(x, weight, bias, eps):
         x[c] = (x[c] - mean) * scale * weight[c] + bias[c]
 
 
-@_inline
+@inline
 def _batch_norm(x, weight, bias, mean, variance, eps):
     for c in range(uintp(len(x))):
         scale = x.dtype.type(1 / math.sqrt(variance[c] + eps))

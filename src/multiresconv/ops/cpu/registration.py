@@ -1,0 +1,270 @@
+"""The CPU backend's operators as PyTorch knows them: schema, implementation, shapes, gradients; and the way past it.
+
+PyTorch's dispatcher takes about 0.2 ms to get to an operator that is written in Python and has a gradient. Where nobody
+wants to see operators, they are called directly, as the `autograd.Function`s below.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from multiresconv.ops.block import TENSORS, BlockParameters
+from multiresconv.ops.cpu import batch_norm
+from multiresconv.ops.cpu import block as blocks
+from multiresconv.ops.cpu import operator as convolution
+from multiresconv.ops.layout import empty_like
+
+
+def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
+    """y of `multires_conv`; shapes as in `multires_conv_reference`. Differentiable once."""
+    run = _Convolution.apply if direct(x, h0, h1, w) else torch.ops.multiresconv.cpu_forward.default
+    return run(x, h0, h1, w, memory)
+
+
+def block_cpu(
+    x: Tensor, parameters: BlockParameters, scales: tuple[Tensor, Tensor], lengths: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    """See `multires_block`. Inside, sequences are (B, D, L), which suits every step; blocks hand them on transposed."""
+    tensors = (x.transpose(1, 2), *parameters.flatten())
+    run = _Block.apply if direct(*tensors, *scales, lengths) else torch.ops.multiresconv.block.default
+    half, keep = dtype == torch.bfloat16, torch.is_grad_enabled()
+    y, *_ = run(*tensors, parameters.memory, parameters.eps, *scales, lengths, half, keep)
+    return y.transpose(1, 2)
+
+
+def moments(x: Tensor, lengths: Tensor) -> Tensor:
+    """Of every element of x (B, D, L): sum and sum of squares about its mean, over lengths (B,) steps, (B, D, 2).
+
+    In float64, without a gradient: that of `normalise` takes into account what mean and variance owe to x.
+    """
+    return torch.ops.multiresconv.moments.default(x.detach(), lengths)
+
+
+def normalise(
+    x: Tensor, lengths: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, share: Tensor, shared: bool
+) -> Tensor:
+    """(x - mean) * scale * weight + bias at the valid steps of x (B, D, L), 0 at the others; differentiable once.
+
+    Args:
+        x: (B, D, L), float32 or float64; weight and bias (D,) of its dtype.
+        lengths: (B,) integers in 1..L.
+        mean: (D,) float64, of x.
+        scale: (D,) float64, reciprocal standard deviation of x.
+        share: () float64, the part of mean and variance that one step of x makes, 1 / (number of valid steps); 0 where
+            they are constants.
+        shared: whether they are those of the batches of all processes of `torch.distributed`.
+    """
+    return torch.ops.multiresconv.normalise.default(x, lengths, weight, bias, mean, scale, share, shared)
+
+
+def find_observers() -> tuple[Callable[[], bool], ...] | None:
+    """Functions that say whether anyone wants to see operators; None where this PyTorch lacks one, which is private."""
+    try:
+        from torch._C import _are_functorch_transforms_active
+        from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+    except ImportError:
+        return None
+    return torch.compiler.is_compiling, is_in_torch_dispatch_mode, _are_functorch_transforms_active
+
+
+OBSERVERS = find_observers()
+
+
+def direct(*tensors: Tensor | None) -> bool:
+    """True if all tensors are plain, and no compiler, dispatch mode or functorch transform wants to see operators."""
+    if OBSERVERS is None or any(wants_to_see() for wants_to_see in OBSERVERS):
+        return False
+    return all(t is None or type(t) in (Tensor, nn.Parameter) for t in tensors)
+
+
+# `torch.library.custom_op` would say this in less, but its first call imports torch._dynamo, for a second.
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    shapes: Callable[..., Any],
+    gradients: Callable[..., Any],
+    save: Callable[..., None] | None = None,
+) -> None:
+    torch.library.define(f"multiresconv::{name}", schema)
+    torch.library.impl(f"multiresconv::{name}", "cpu", run)
+    torch.library.register_fake(f"multiresconv::{name}", shapes)
+    torch.library.register_autograd(f"multiresconv::{name}", gradients, setup_context=save)
+
+
+def _no_second_derivative(ctx: Any, *grads: Tensor) -> None:
+    # Without this, PyTorch would take second derivatives for zero.
+    raise RuntimeError("backend: 'cpu' is differentiable once; name 'reference' for second derivatives")
+
+
+def _once(grads: Sequence[Tensor], saved: Sequence[Tensor | None]) -> bool:
+    """True if gradients may be computed directly: nobody asks for gradients of them."""
+    return direct(*grads, *saved) and not torch.is_grad_enabled()
+
+
+def _save_convolution(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.memory = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _convolution_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    run: Any = convolution.backward if _once(grads, saved) else torch.ops.multiresconv.cpu_backward.default
+    return *run(*grads, *saved, ctx.memory), None
+
+
+class _Convolution(torch.autograd.Function):
+    """`multiresconv::cpu_forward`, directly."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        _save_convolution(ctx, inputs, inputs[0])
+        return convolution.forward(*inputs)
+
+    backward = staticmethod(_convolution_gradients)
+
+
+_register(
+    "cpu_forward",
+    "(Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory) -> Tensor",
+    convolution.forward,
+    lambda x, h0, h1, w, memory: empty_like(x),
+    _convolution_gradients,
+    _save_convolution,
+)
+_register(
+    "cpu_backward",
+    "(Tensor grad_y, Tensor x, Tensor h0, Tensor h1, Tensor w, int[] memory) -> (Tensor, Tensor, Tensor, Tensor)",
+    convolution.backward,
+    lambda grad_y, x, h0, h1, w, memory: (empty_like(x), *(t.new_empty(t.shape) for t in (h0, h1, w))),
+    _no_second_derivative,
+)
+
+
+def _block(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    """The output, and what backward needs: `blocks.Kept`."""
+    *tensors, memory, eps, scale_1, scale_2, lengths, half, keep = args
+    parameters = BlockParameters.unflatten(tensors, memory, eps)
+    y, kept = blocks.forward(x, parameters, (scale_1, scale_2), lengths, torch.bfloat16 if half else x.dtype, keep)
+    return y, *kept
+
+
+def _block_shapes(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    *tensors, memory, eps, _, _, _, half, keep = args
+    projection = BlockParameters.unflatten(tensors, memory, eps).projection
+    dtype = torch.bfloat16 if half and keep else x.dtype
+    sizes = [1, 2, projection is not None] if keep else [0, 0, 0]
+    kept = (x.new_empty(size * x.numel(), dtype=dtype) for size in sizes)
+    return x.new_empty(x.shape), *kept, x.new_empty((), dtype=torch.int64)
+
+
+def _block_backward(grad: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    """Gradients of x and of the flat parameters, empty where there is none."""
+    g, m, r, threads, x, *tensors, memory, eps, scale_1, scale_2, lengths = args
+    parameters = BlockParameters.unflatten(tensors, memory, eps)
+    grad_x, grads = blocks.backward(grad, blocks.Kept(g, m, r, threads), x, parameters, (scale_1, scale_2), lengths)
+    return grad_x, *(x.new_empty(0) if t is None else t for t in grads.flatten())
+
+
+def _block_backward_shapes(grad: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    _, _, _, _, x, *tensors, _, _, _, _, _ = args
+    return x.new_empty(x.shape), *(x.new_empty(0 if t is None else t.shape) for t in tensors)
+
+
+def _save_block(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, ctx.memory, ctx.eps, scale_1, scale_2, lengths, _, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*output[1:], *tensors, scale_1, scale_2, lengths)
+
+
+def _block_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    *tensors, scale_1, scale_2, lengths = ctx.saved_tensors
+    run: Any = _block_backward if _once(grads[:1], ctx.saved_tensors) else torch.ops.multiresconv.block_backward.default
+    grad_x, *others = run(grads[0], *tensors, ctx.memory, ctx.eps, scale_1, scale_2, lengths)
+    parameters = tensors[-len(others) :]
+    return grad_x, *(None if t is None else g for t, g in zip(parameters, others, strict=True)), *(None,) * 7
+
+
+class _Block(torch.autograd.Function):
+    """`multiresconv::block`, directly."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        output = _block(*inputs)
+        _save_block(ctx, inputs, output)
+        ctx.mark_non_differentiable(*output[1:])
+        return output
+
+    backward = staticmethod(_block_gradients)
+
+
+_KEPT = "Tensor g, Tensor m, Tensor r, Tensor threads"
+_OPTIONS = "int[] memory, float eps, Tensor scale_1, Tensor scale_2, Tensor? lengths"
+_register(
+    "block",
+    f"(Tensor x, {TENSORS}, {_OPTIONS}, bool half, bool keep) -> ({', '.join(['Tensor'] * 5)})",
+    _block,
+    _block_shapes,
+    _block_gradients,
+    _save_block,
+)
+_register(
+    "block_backward",
+    f"(Tensor grad, {_KEPT}, Tensor x, {TENSORS}, {_OPTIONS}) -> ({', '.join(['Tensor'] * 13)})",
+    _block_backward,
+    _block_backward_shapes,
+    _no_second_derivative,
+)
+
+
+def _save_norm(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, lengths, weight, _, mean, scale, share, ctx.shared = inputs
+    ctx.save_for_backward(x, lengths, weight, mean, scale, share)
+
+
+def _norm_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, lengths, weight, mean, scale, share = ctx.saved_tensors
+    total, along = torch.ops.multiresconv.gradient_sums.default(grad, x, lengths, mean)
+    grad_weight, grad_bias = (along * scale).to(weight.dtype), total.to(weight.dtype)
+    sums = torch.stack([total, along])
+    if ctx.shared:  # every process' loss depends on these statistics
+        dist.all_reduce(sums)
+    constant, slope = sums[0] * share, sums[1] * share * scale.square()
+    backward = torch.ops.multiresconv.normalise_backward.default
+    grad_x = backward(grad, x, lengths, mean, scale * weight, constant, slope)
+    return grad_x, None, grad_weight, grad_bias, None, None, None, None
+
+
+_register(
+    "moments",
+    "(Tensor x, Tensor lengths) -> Tensor",
+    batch_norm.moments,
+    lambda x, lengths: x.new_empty(*x.shape[:2], 2, dtype=torch.float64),
+    _no_second_derivative,
+)
+_register(
+    "normalise",
+    "(Tensor x, Tensor lengths, Tensor weight, Tensor bias, Tensor mean, Tensor scale, Tensor share, bool shared)"
+    " -> Tensor",
+    batch_norm.normalise,
+    lambda x, *others: x.new_empty(x.shape),
+    _norm_gradients,
+    _save_norm,
+)
+_register(
+    "gradient_sums",
+    "(Tensor grad, Tensor x, Tensor lengths, Tensor mean) -> (Tensor, Tensor)",
+    batch_norm.gradient_sums,
+    lambda grad, x, lengths, mean: (mean.new_empty(mean.shape), mean.new_empty(mean.shape)),
+    _no_second_derivative,
+)
+_register(
+    "normalise_backward",
+    "(Tensor grad, Tensor x, Tensor lengths, Tensor mean, Tensor factor, Tensor constant, Tensor slope) -> Tensor",
+    batch_norm.normalise_backward,
+    lambda grad, x, *others: x.new_empty(x.shape),
+    _no_second_derivative,
+)
