@@ -9,11 +9,9 @@ a step, in tensors of the size of x, gradients that are returned included; each 
 
 import argparse
 import functools
-import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from multiresconv import fading, multires_conv
 from multiresconv.bench.machine import describe_machine
 from multiresconv.bench.memory import peak_extra_memory
 from multiresconv.bench.timing import take_turns
+from multiresconv.files import write_json, write_text
 from multiresconv.ops import default_depth, weight_size
 
 CHANNELS = 16
@@ -102,13 +101,6 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
@@ -123,8 +115,8 @@ def main() -> None:
         return
     report = measure(args.threads, args.repeats)
     args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out / "length.json", json.dumps(report, indent=2) + "\n")
-    write(args.out / "length.md", markdown(report))
+    write_json(args.out / "length.json", report)
+    write_text(args.out / "length.md", markdown(report))
     print(markdown(report))
 
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from multiresconv import fading, multires_conv, uniform
 from multiresconv.bench.long_convolution import fft_convolution
 from multiresconv.bench.machine import describe_machine
+from multiresconv.files import write_json, write_text
 from multiresconv.ops import Backend, default_depth, weight_size
 
 SHAPES = [(64, 256, 1024, 2), (50, 128, 2048, 4), (16, 512, 1024, 4), (1, 256, 131072, 4)]
@@ -263,14 +264,6 @@ def _ratio(over: list[float] | None, under: list[float] | None, form: str) -> st
     return "-" if over is None or under is None else form.format(over[1] / under[1])
 
 
-def save(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="*", default=list(range(len(SHAPES))), help="which shapes to time")
@@ -289,6 +282,7 @@ def main() -> int:
 
         machine = f"{describe_machine('cuda')}, triton {triton.__version__}"
         report: dict[str, Any] = {"machine": machine, "rows": {}}
+        args.out.mkdir(parents=True, exist_ok=True)
         path = args.out / "triton.json"
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -299,8 +293,8 @@ def main() -> int:
                 name = f"({batch}, {channels}, {length}, {taps}), {dtype}"
                 print(name, flush=True)
                 report["rows"][name] = measure(Case(batch, channels, length, taps, memory, dtype=DTYPES[dtype]))
-                save(path, json.dumps(report, indent=2) + "\n")
-                save(args.out / "triton.md", markdown(report))
+                write_json(path, report)
+                write_text(args.out / "triton.md", markdown(report))
     print(markdown(report))
     return 0
 

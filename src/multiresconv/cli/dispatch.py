@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from multiresconv.cli.parsers import build_parsers
 from multiresconv.cli.tasks import RECIPES, option_groups
 from multiresconv.runs.directory import RunDirectory
-from multiresconv.training.options import FREE_TO_CHANGE
+from multiresconv.training.options import CHANGEABLE_ON_RESUME
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -40,7 +40,7 @@ def chosen(options: "Namespace") -> tuple[str, "Namespace"]:
 
 
 def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespace") -> "Namespace":
-    """The options of the run that `given` names; of those given beside it only such that leave its numbers alone.
+    """Read the options of the run that `given` names, and change those of `given` that leave its numbers alone.
 
     Raises:
         FileNotFoundError: there is no run.
@@ -55,7 +55,7 @@ def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespac
     refused = []
     for name, value in given.items():
         value = value.resolve() if name == "data.folder" else value
-        if name in ("resume", "max_time", "data.cache_folder", *FREE_TO_CHANGE):
+        if name in ("resume", "max_time", "data.cache_folder", *CHANGEABLE_ON_RESUME):
             options[name] = value
         elif name != "config" and options.get(name) != value:
             refused.append(f"--{name} {value}")

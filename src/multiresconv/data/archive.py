@@ -1,4 +1,4 @@
-"""Archives from elsewhere: unpacked whole or not at all, nothing but files, and those below one folder."""
+"""Unpack archives from elsewhere safely: only files, only below one folder, and all of them or none."""
 
 import gzip
 import os

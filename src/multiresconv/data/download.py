@@ -38,7 +38,7 @@ def fetch(
     by_hand: str = "put the file there by hand",
     session: "requests.Session | None" = None,
 ) -> Path:
-    """Download a file, unless it is there already and its checksum right; gives `path` back.
+    """Download a file, unless it is there with the right checksum; return `path`.
 
     What arrives is kept in a hidden file beside `path`, from which a later attempt, on any mirror and in any process,
     goes on. It takes its name, and the place of a wrong file there, only when it is whole and right.

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def scratch_folder(where: Path, name: str) -> Iterator[Path]:
-    """A hidden folder in `where` that is gone at the end; those that killed processes of this machine left go first."""
+    """Make a hidden folder in `where` and delete it at the end; first delete those that killed processes left."""
     prefix = f".{name}-{socket.gethostname()}-"
     for path in where.iterdir():
         maker = path.name.removeprefix(prefix).partition("-")[0]

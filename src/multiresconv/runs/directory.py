@@ -15,7 +15,7 @@ from multiresconv.locks import locked
 
 
 def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[str, Any]:
-    """Raises ValueError, saying `where`, if the text is not that of a mapping."""
+    """Parse a mapping; the ValueError for anything else begins with `where`."""
     try:
         value = parse(text)
     except (ValueError, yaml.YAMLError) as error:
@@ -26,7 +26,7 @@ def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[st
 
 
 def read_text(path: Path) -> str:
-    """Raises ValueError naming the file if it is no UTF-8."""
+    """Read UTF-8; the ValueError for anything else names the file."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -69,7 +69,7 @@ class RunDirectory:
         return self.path / "model"
 
     def check_is_free(self) -> None:
-        """Raises FileExistsError if something is here already, more than what a start that was killed left."""
+        """Raise FileExistsError if the directory holds more than a killed start leaves behind."""
         if not self.path.exists():
             return
         if self.about.is_file():
@@ -101,14 +101,14 @@ class RunDirectory:
             yield
 
     def create(self, config: dict[str, Any], about: dict[str, Any]) -> None:
-        """Start a run here."""
+        """Write the files that make this directory a run."""
         self.last.parent.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config, sort_keys=False)
         write_text(self.config, text)
         write_json(self.about, about)  # last: with it the directory is a run
 
     def read_about(self) -> dict[str, Any]:
-        """What run.json says.
+        """Read run.json.
 
         Raises:
             FileNotFoundError: this is no run directory.
@@ -122,7 +122,7 @@ class RunDirectory:
         return about
 
     def read_config(self, task: str) -> dict[str, Any]:
-        """The options in config.yaml.
+        """Read the options in config.yaml.
 
         Raises:
             FileNotFoundError: this is no run directory.
@@ -138,7 +138,7 @@ class RunDirectory:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of metrics.jsonl; a last one that a kill cut short is left out.
+        """Read the lines of metrics.jsonl, except a last one that a kill cut short.
 
         Raises:
             ValueError: a damaged line; the message names it.
@@ -155,7 +155,7 @@ class RunDirectory:
         return metrics
 
     def cut_metrics(self, step: int, validated_epochs: int) -> None:
-        """Drop the lines that the checkpoint of this position does not know of; the run writes them again."""
+        """Drop the lines later than the checkpoint at this position; the run writes them again."""
         known = [
             line
             for line in self.read_metrics()

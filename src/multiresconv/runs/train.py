@@ -68,7 +68,7 @@ def train(
 
 
 def load_last(directory: RunDirectory) -> Checkpoint | None:
-    """Where a run stands, or None if it was stopped before there was anything to save.
+    """Load the last checkpoint of a run; None if the run was stopped before its first one.
 
     Raises:
         FileNotFoundError, ValueError: last.ckpt is missing or damaged; the message names a way out.
@@ -86,7 +86,7 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
 
 
 def check_data(task: Task, directory: RunDirectory) -> None:
-    """Raises ValueError if the data are not those that the run began with."""
+    """Raise ValueError if the data differ from those that the run began with."""
     seen = task.fingerprint()
     begun_with = {split: rows for split, rows in directory.read_about().get("data", seen).items() if split in seen}
     if begun_with != seen:
@@ -107,7 +107,7 @@ def about(task: Task) -> dict[str, Any]:
 
 
 def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: str) -> None:
-    """The pictures; that they fail is said, but neither ends a run nor hides what ended it."""
+    """Draw the pictures. An error in drawing is printed: it must not end a run, or hide what ended it."""
     try:
         draw_curves(directory.path / "curves.png", directory.read_metrics(), task.monitor)
         if best is not None:

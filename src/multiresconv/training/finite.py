@@ -1,11 +1,11 @@
-"""What is not finite stops a run before it is saved."""
+"""Stop a run whose loss or weights are not finite, before they are saved."""
 
 import torch
 from torch import nn
 
 
 class NonFiniteError(ValueError):
-    """A loss or a weight is NaN or infinite. What is on disk is from before."""
+    """A loss or a weight is NaN or infinite. What was saved is from before."""
 
 
 def check_finite(network: nn.Module, step: int, last: str) -> None:

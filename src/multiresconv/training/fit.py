@@ -99,7 +99,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning's remarks about its own product, and its warnings about what is meant to be so here."""
+    """Silence Lightning's advertisements and its warnings about what this library does on purpose."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     with warnings.catch_warnings():

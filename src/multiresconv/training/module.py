@@ -79,7 +79,7 @@ class TrainingModule(pl.LightningModule):
         self.total_steps = self.steps_per_epoch * self.options.epochs
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """What is left of the epoch; Lightning asks anew before every epoch."""
+        """Load the remaining batches of this epoch; Lightning calls this before every epoch."""
         batches = self._train_batches()
         batches.epoch, batches.start = divmod(self.state.step, self.steps_per_epoch)
         self.rows_of_batch = list(batches)
@@ -262,7 +262,7 @@ class TrainingModule(pl.LightningModule):
         self.saved_at = time.monotonic()
 
     def _tick(self) -> float:
-        """Seconds since the last call, which are added to the run's."""
+        """Add the seconds since the last call to those of the run, and return them."""
         now = time.monotonic()
         passed, self.clock = now - self.clock, now
         self.state.seconds += passed

@@ -76,8 +76,8 @@ class TrainerOptions:
         _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
 
 
-# What a resumed run may have otherwise than the run had before: none of it enters the numbers of a run on one device.
-FREE_TO_CHANGE = frozenset(
+# A resumed run may change these options: on one device, none of them changes the run's numbers.
+CHANGEABLE_ON_RESUME = frozenset(
     f"trainer.{field.name}"
     for field in fields(TrainerOptions)
     if field.name in ("accelerator", "devices", "num_nodes", "checkpoint_seconds", "checkpoint_steps")

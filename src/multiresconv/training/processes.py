@@ -9,13 +9,13 @@ from multiresconv.training.options import TrainerOptions
 
 
 def is_first_process() -> bool:
-    """Whether this one writes and speaks. Lightning starts the others by running the same command again."""
+    """True in the process that writes files and messages. Lightning starts the others by running the same command."""
     known: Any = rank_zero_only  # Lightning keeps the rank, from the environment, as an attribute of this function
     return known.rank == 0
 
 
 def processes(options: TrainerOptions) -> tuple[int | str, int]:
-    """Processes on this machine and number of machines; what torchrun started is taken as it is."""
+    """Return the number of processes on this machine and the number of machines; under torchrun, those it started."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local

@@ -1,4 +1,4 @@
-"""Progress of a run: one bar over all its samples, or a line now and then where nobody watches a terminal."""
+"""Progress of a run: one bar over all its samples, or a line now and then where standard error is no terminal."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _LINE_SECONDS = 30.0  # between two lines
 
 
 class Progress:
-    """Loss, accuracy if there is one, samples per second and the time that is left; silent unless `enabled`."""
+    """Shows the loss, the accuracy if there is one, samples per second and the remaining time, if `enabled`."""
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled

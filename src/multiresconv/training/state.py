@@ -1,4 +1,4 @@
-"""Where a run stands: everything of a checkpoint beside the model and the optimizer."""
+"""The position of a run: what a checkpoint holds beside the model and the optimizer."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stop a run in good order: Ctrl-C, SIGTERM, a time limit. The step in hand is finished and a checkpoint saved."""
+"""Stop a run on Ctrl-C, SIGTERM or a time limit: it finishes the current step and saves a checkpoint."""
 
 import signal
 import threading
@@ -32,13 +32,13 @@ class StopRequest:
         return 0 if self.signal is None else 128 + self.signal
 
     def listen(self) -> None:
-        """From now on SIGINT and SIGTERM only set a flag; a second one acts at once, as it would without this."""
+        """Let SIGINT and SIGTERM set a flag instead of ending the process; a second signal ends it at once."""
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
             for number in self.handlers:
                 signal.signal(number, self._note)
 
     def release(self) -> None:
-        """Put back the handlers that were there when this was made."""
+        """Restore the signal handlers found when this object was made."""
         if threading.current_thread() is threading.main_thread():
             for number, handler in self.handlers.items():
                 signal.signal(number, handler)
@@ -50,7 +50,7 @@ class StopRequest:
 
 
 def parse_max_time(text: str) -> timedelta:
-    """HH:MM:SS or DD:HH:MM:SS.
+    """Parse HH:MM:SS or DD:HH:MM:SS.
 
     Raises:
         ValueError: anything else.

@@ -1,4 +1,4 @@
-"""Images of the user's: from PNG and other pictures, arrays and tables, or pixel by pixel."""
+"""Read images: PNG and other pictures, arrays, tables, or one pixel a line."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from multiresconv.data.readers.numbers import load_numbers, numbers_of_line
 
 
 def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
-    """The images (n, side * side, channels) of a file, pixels 0 to 255.
+    """Read the images (n, side * side, channels) of a file, pixels 0 to 255.
 
     Args:
         path: a picture, made grey or coloured as need be; `.npy` of shape (side, side[, channels]) or
@@ -39,7 +39,7 @@ def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
 
 
 def read_pixels(lines: Iterable[str], channels: int) -> Iterator[NDArray[np.uint8]]:
-    """Of each line the pixel (1, channels) that it holds, numbers 0 to 255 with blanks or commas between.
+    """Parse each line into one pixel (1, channels): numbers from 0 to 255, separated by blanks or commas.
 
     Raises:
         ValueError: another number of numbers, or other numbers.

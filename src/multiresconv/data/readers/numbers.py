@@ -1,4 +1,4 @@
-"""Numbers of the user's, before a task makes images or signals of them: from arrays, and from lines of text."""
+"""Read numbers from arrays and lines of text, for the readers of images and signals."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def load_numbers(path: Path) -> NDArray:
-    """The array of a `.npy` file.
+    """Read the array of a `.npy` file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -24,7 +24,7 @@ def load_numbers(path: Path) -> NDArray:
 
 
 def numbers_of_line(line: str, where: str) -> list[float]:
-    """The numbers of a line, with blanks or commas between; a ValueError begins with `where`."""
+    """Parse a line of numbers separated by blanks or commas; a ValueError begins with `where`."""
     try:
         return [float(word) for word in words_of_line(line)]
     except ValueError as error:

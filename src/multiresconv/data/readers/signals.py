@@ -1,4 +1,4 @@
-"""Signals of the user's: WFDB records, arrays and tables, or sample by sample."""
+"""Read signals: WFDB records, arrays, tables, or one sample a line."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from multiresconv.data.readers.wfdb import read_wfdb
 
 
 def read_signals(path: Path, leads: Sequence[str], rate: float) -> list[NDArray[np.float32]]:
-    """The signals (L, leads) of a file.
+    """Read the signals (L, leads) of a file.
 
     Args:
         path: a WFDB record, with or without its suffix; `.npy` of shape (L, leads) or (n, L, leads); or `.csv`, see
@@ -52,9 +52,9 @@ def read_signals(path: Path, leads: Sequence[str], rate: float) -> list[NDArray[
 def read_samples(
     lines: Iterable[str], leads: Sequence[str], where: str = "standard input"
 ) -> Iterator[NDArray[np.float32]]:
-    """Of each line the sample (1, leads) that it holds, numbers with blanks or commas between.
+    """Parse each line into one sample (1, leads): numbers separated by blanks or commas.
 
-    The first line may be a header, without any number; if it names the leads, then in their order.
+    The first line may be a header, which has no number. If it names the leads, it must name them in their order.
 
     Raises:
         ValueError: leads in another order, another number of numbers, or something else than finite numbers.

@@ -1,4 +1,4 @@
-"""Records in WFDB format: a header, `.hea`, and the samples it describes, `.dat`."""
+"""Read records in WFDB format: a header, `.hea`, and the samples it describes, `.dat`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
 
 
 def read_wfdb(path: str | Path, leads: Sequence[str]) -> tuple[NDArray[np.float32], float]:
-    """The signal (L, leads) of a record, in mV, and its samples a second.
+    """Read the signal (L, leads) of a record, in mV, and its samples a second.
 
     Args:
         path: of the record, with or without its suffix `.hea` or `.dat`.
-        leads: names of its channels in upper case; in this order they come, whatever the order in the record.
+        leads: names of its channels, in upper case, in the order of the columns of the signal.
 
     Raises:
         FileNotFoundError: the header or the samples are missing.
@@ -36,7 +36,7 @@ def read_wfdb(path: str | Path, leads: Sequence[str]) -> tuple[NDArray[np.float3
 
 
 def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32], float]:
-    """What `read_wfdb` gives, by the path without a suffix; a ValueError says what is wrong, not where."""
+    """Do the work of `read_wfdb`: the path has no suffix, and a ValueError does not name it."""
     try:
         import wfdb  # not above: it is slow to import, and comes with an extra
     except ModuleNotFoundError:
@@ -58,7 +58,7 @@ def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32
 
 
 def _places(record: Any, leads: Sequence[str]) -> list[int]:
-    """Where the record has each lead; some records have them in another order, or write aVR."""
+    """Find each lead in the record: some records have them in another order, or write aVR."""
     names = [(name or "").upper() for name in record.sig_name or ()]
     if sorted(names) != sorted(leads):
         raise ValueError(f"expected the leads {', '.join(leads)}, got {', '.join(names) or 'none'}")
@@ -66,7 +66,7 @@ def _places(record: Any, leads: Sequence[str]) -> list[int]:
 
 
 def _check_sums(record: Any) -> None:
-    """The header has the sum of each signal's samples modulo 2^16."""
+    """Compare the sum of each signal's samples, modulo 2^16, with the one in the header."""
     if record.d_signal is None or not len(record.d_signal):
         raise ValueError("expected samples, got none")
     for name, said, seen in zip(record.sig_name, record.checksum, record.d_signal.sum(0) % 65536, strict=True):
