@@ -138,7 +138,7 @@ def test_any_number_of_threads(threads: int, batch: int, norm: Any) -> None:
 
 
 def test_without_openmp_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads_of, "_openmp", lambda: None)
+    monkeypatch.setattr(threads_of, "openmp_entry", lambda: None)
     monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
     block, x = MultiresBlock(32, depth=9).double(), torch.randn(4, 600, 32).double()
     assert_same(results(block, "cpu", x), results(block, "reference", x), 1e-10)

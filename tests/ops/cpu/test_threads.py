@@ -1,5 +1,6 @@
 """Work on several threads: PyTorch's own, or a pool where there is no OpenMP library to ask."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,30 @@ from multiresconv.ops.cpu.threads import parallel, share
 def two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads, of either kind."""
     if request.param == "pool":
-        monkeypatch.setattr(threads, "_openmp", lambda: None)
-    elif threads._openmp() is None:
+        monkeypatch.setattr(threads, "openmp_entry", lambda: None)
+    elif threads.openmp_entry() is None:
+        assert sys.platform != "linux", "PyTorch's threads are not found any more"
         pytest.skip("PyTorch has no OpenMP library here that can be asked for threads")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where PyTorch has an OpenMP library that can be asked")
+def test_pytorchs_threads_are_found() -> None:
+    assert threads.openmp_entry() is not None
+
+
+def test_one_line_says_that_they_are_not_found(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda path: object())  # a library without that entry
+    threads.openmp_entry.cache_clear()
+    try:
+        assert threads.openmp_entry() is None
+        assert threads.openmp_entry() is None
+    finally:
+        threads.openmp_entry.cache_clear()
+    assert capfd.readouterr().err.count("multiresconv: ") == 1
 
 
 class Meeting:
@@ -88,7 +106,7 @@ def test_a_matrix_product_within_has_one_thread(two: None) -> None:
 def test_a_caller_does_not_wait_for_what_others_keep_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(threads, "_openmp", lambda: None)
+        monkeypatch.setattr(threads, "openmp_entry", lambda: None)
         monkeypatch.setattr(threads, "_pool", lambda: pool)
         pool.submit(release.wait, 30)
         pieces: list[int] = []

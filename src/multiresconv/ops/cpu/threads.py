@@ -10,6 +10,7 @@ import ctypes
 import functools
 import itertools
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,8 +56,8 @@ def share(run: Callable[[int], None], pieces: int, threads: int) -> None:
 
     if threads <= 1:
         take()
-    elif (openmp := _openmp()) is not None:
-        _on_openmp_threads(openmp, take, threads)
+    elif (entry := openmp_entry()) is not None:
+        _on_openmp_threads(entry, take, threads)
     else:
         _on_pool(take, threads)
 
@@ -91,12 +92,12 @@ _REGION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 @functools.cache
-def _openmp() -> Any | None:
+def openmp_entry() -> Any | None:
     """`GOMP_parallel` of the OpenMP library that PyTorch is linked to, the entry of a parallel region; None without.
 
-    GNU's, LLVM's and Intel's libraries have it, but not on every system.
+    GNU's, LLVM's and Intel's libraries have it, but not on every system: where it is not found, one line says so.
     """
-    if _forked:
+    if _forked:  # those of the parent; there are none here
         return None
     for library in (Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*"):
         with contextlib.suppress(OSError, AttributeError):
@@ -104,6 +105,12 @@ def _openmp() -> Any | None:
             region.argtypes = [_REGION, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
             region.restype = None
             return region
+    print(
+        f"multiresconv: PyTorch {torch.__version__} has no OpenMP entry that is known here; operators on the CPU use "
+        "threads of their own beside PyTorch's, which is slower",
+        file=sys.stderr,
+        flush=True,
+    )
     return None
 
 
@@ -119,7 +126,7 @@ def _forget_threads() -> None:
     """A forked child inherits both pools but none of their threads, and would wait for OpenMP's forever."""
     global _forked
     _forked = True
-    _openmp.cache_clear()
+    openmp_entry.cache_clear()
     _pool.cache_clear()
 
 

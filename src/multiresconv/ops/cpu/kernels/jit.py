@@ -6,7 +6,7 @@ name, which is compiled anew.
 
 What a kernel calls is inlined by force. Otherwise LLVM keeps some functions as weak symbols, of which every kernel has
 its own optimised version; the one that happens to be loaded first would serve all of them, and the process that
-compiles would round differently than later ones, which load from disk. For the same reason no kernel calls a kernel.
+compiles would round differently than later ones, which load from disk. A kernel that calls a kernel has this fault.
 """
 
 import contextlib
