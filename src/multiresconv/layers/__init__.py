@@ -2,7 +2,7 @@
 
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.lengths import check_lengths, valid_steps
-from multiresconv.layers.multires_block import MultiresBlock, Norm, refuse_lengths, step_blocks
+from multiresconv.layers.multires_block import MultiresBlock, Norm, refuse_lengths
 from multiresconv.layers.multires_layer import LayerOptions, Memory, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 from multiresconv.layers.pooling import mean_pool
@@ -18,6 +18,5 @@ __all__ = [
     "check_lengths",
     "mean_pool",
     "refuse_lengths",
-    "step_blocks",
     "valid_steps",
 ]

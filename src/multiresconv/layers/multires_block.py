@@ -1,8 +1,6 @@
 """`MultiresBlock`: the residual block that networks are stacked from."""
 
-from collections.abc import Sequence
 from typing import Literal, Unpack, cast, overload
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +9,11 @@ from torch import Tensor, nn
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.multires_layer import LayerOptions, MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
+from multiresconv.layers.stream import Stream, StreamParts
 from multiresconv.ops import State, weight_size
 from multiresconv.ops.cpu.block import block_cpu
+from multiresconv.ops.cpu.network import NetworkTensors
 from multiresconv.ops.cpu.operator import LONG
-from multiresconv.ops.cpu.streaming import BlockTensors, CheckedBlocks, check_blocks
-from multiresconv.ops.streaming import check_state, refuse_gradients, writable
 
 Norm = Literal["layer", "batch"]
 
@@ -66,21 +64,11 @@ class MultiresBlock(nn.Module):
         return self.conv.init_state(batch_size)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: x (B, d_model) -> y (B, d_model) and the state after it, in the memory of the one that is given.
-
-        For inference: gives no gradients.
-
-        Raises:
-            RuntimeError: dropout or batch norm in training mode.
-            ValueError: a state that does not fit.
-        """
-        conv = self.conv
-        if x.ndim != 2 or x.shape[1] != conv.d_model:
-            raise ValueError(f"x: expected shape (batch, {conv.d_model}), got {tuple(x.shape)}")
-        check_state(state, (len(x), conv.state_size, conv.d_model), conv.h0)
-        refuse_gradients(x, state)
-        lines, position = writable(state["lines"]), state["position"]
-        return step_blocks([self], x, lines[:, None], position), {"lines": lines, "position": position + 1}
+        """One step: x (B, d_model) -> y (B, d_model) and the state after it; a chunk of one, see `forward`."""
+        if x.ndim != 2 or x.shape[1] != self.conv.d_model:
+            raise ValueError(f"x: expected shape (batch, {self.conv.d_model}), got {tuple(x.shape)}")
+        y, state = self(x.unsqueeze(1), state=state)
+        return y.squeeze(1), state
 
     def check_streams(self) -> None:
         """Raise where a step would not be what it is in the whole sequence: in training, with dropout or batch norm."""
@@ -88,6 +76,41 @@ class MultiresBlock(nn.Module):
             raise RuntimeError("streaming: dropout is active; call eval() first")
         if isinstance(self.norm, MaskedBatchNorm) and self.norm.training:
             raise RuntimeError("streaming: batch norm is in training mode; call eval() first")
+
+    def stream(self, batch_size: int | None = None, *, state: State | None = None) -> Stream:
+        """A `Stream` of `batch_size` sequences from their start, by default 1, or from a state on."""
+        return Stream(self, batch_size, state)
+
+    def stream_parts(self) -> StreamParts | str:
+        """What a step computes with, or why the kernel cannot serve; see `Streamable`."""
+        self.check_streams()
+        conv, mix, projection, norm = self.conv, self.mix, self.projection, self.norm
+        for name, part, expected in (
+            ("block", self, MultiresBlock), ("mix", mix, nn.Linear), ("dropout", self.dropout, ChannelDropout),
+            ("projection", projection, (nn.Linear, type(None))), ("norm", norm, (nn.LayerNorm, MaskedBatchNorm)),
+        ):  # fmt: skip
+            if type(part) not in (expected if isinstance(expected, tuple) else (expected,)):
+                return f"{name} is a {type(part).__name__}"
+        of_conv = conv.stream_parts()
+        if isinstance(of_conv, str):
+            return of_conv
+        if mix.bias is None or norm.weight is None or norm.bias is None:
+            return "mix or norm has no weight or no bias"
+        if projection is not None and projection.bias is None:
+            return "projection has no bias"
+        batch_norm = isinstance(norm, MaskedBatchNorm)
+        block = of_conv.tensors.blocks[0]._replace(
+            mix=mix.weight,
+            mix_bias=mix.bias,
+            norm=norm.weight,
+            norm_bias=norm.bias,
+            projection=None if projection is None else projection.weight,
+            projection_bias=None if projection is None else projection.bias,
+            running_mean=norm.running_mean if batch_norm else None,
+            running_var=norm.running_var if batch_norm else None,
+            eps=norm.eps,
+        )
+        return StreamParts(NetworkTensors([block]))
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
@@ -187,81 +210,3 @@ def _plain(parameter: Tensor | None, dtype: torch.dtype) -> torch.Size | None:
 def refuse_lengths(lengths: Tensor | None) -> None:
     if lengths is not None:
         raise ValueError("lengths, state: give one of them; a chunk of a stream has no padding")
-
-
-# Multiply-adds of a map to 2D beyond which it is faster as a matrix product on several threads.
-_FUSED_WORK = 1 << 20
-
-
-def step_blocks(blocks: Sequence[MultiresBlock], x: Tensor, lines: Tensor, position: Tensor) -> Tensor:
-    """One step x (B, D) through a stack of blocks; `lines` (B, blocks, S, D), `writable`, come up to date in place."""
-    with torch.no_grad():
-        small = x.is_cpu and 2 * x.numel() * x.shape[1] <= _FUSED_WORK
-        if small and not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()):
-            checked = checked_blocks(blocks)
-            if checked is not None and checked.take(x, lines):
-                return checked.step(x, lines, position)
-        for block in blocks:
-            block.check_streams()
-        for block, line in zip(blocks, lines.unbind(1), strict=True):
-            before = {"lines": line, "position": position}
-            hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (block, block.conv))
-            if hooked or type(block) is not MultiresBlock:  # then nothing but a call does what it does
-                y, after = block(x[:, None], state=before)
-                line.copy_(after["lines"])
-                x = y[:, 0]
-            else:
-                y, _ = block.conv.step(x, before)  # writes into `line`
-                x = block._mix(x[:, None], y[:, None], None)[:, 0]
-        return x
-
-
-def checked_blocks(blocks: Sequence[MultiresBlock]) -> CheckedBlocks | None:
-    """The blocks for the kernel, or None; what was found the last time is taken again where it still holds."""
-    plain = [tensors for block in blocks if (tensors := _plain_tensors(block)) is not None]
-    if len(plain) < len(blocks):
-        return None
-    first = next(iter(blocks))
-    checked = _last_checked.get(first)
-    if checked is None or not checked.are(plain):
-        checked = check_blocks(plain)
-        if checked is not None:
-            _last_checked[first] = checked
-    return checked
-
-
-_last_checked: WeakKeyDictionary[MultiresBlock, CheckedBlocks] = WeakKeyDictionary()
-
-
-def _plain_tensors(block: MultiresBlock) -> BlockTensors | None:
-    """The tensors of a block, None among them where one is missing; or None where they are not all there is to a step.
-
-    A part that someone has exchanged, parametrized or hooked is left to PyTorch, and so is one that a step refuses.
-    Looked up in the dicts behind the attributes: `block.mix.weight` takes a microsecond, a step has dozens of them.
-    """
-    parts = block._modules
-    conv, mix, dropout, projection, norm = (parts.get(n) for n in ("conv", "mix", "dropout", "projection", "norm"))
-    batch_norm = type(norm) is MaskedBatchNorm
-    if (
-        type(conv) is not MultiresLayer
-        or type(mix) is not nn.Linear
-        or type(dropout) is not ChannelDropout
-        or not (projection is None or type(projection) is nn.Linear)
-        or not (batch_norm or type(norm) is nn.LayerNorm)
-        or (dropout.training and dropout.p > 0)
-        or (batch_norm and norm.training)
-        or conv.backend not in ("auto", "cpu")
-        or type(block) is not MultiresBlock
-    ):
-        return None
-    for part in (block, conv, mix, dropout, norm, projection):
-        if part is not None and (part._forward_hooks or part._forward_pre_hooks):
-            return None
-    get = conv._parameters.get
-    tensors: list[Tensor | None] = [get("h0"), get("h1"), get("w")]
-    for part in (mix, norm) if projection is None else (mix, norm, projection):
-        get = part._parameters.get
-        tensors += (get("weight"), get("bias"))
-    if batch_norm:
-        tensors += (norm._buffers["running_mean"], norm._buffers["running_var"])
-    return BlockTensors(cast(list[Tensor], tensors), norm.eps, projection is not None, batch_norm, conv.memory)

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, overload
 import torch
 from torch import Tensor, nn
 
+from multiresconv.layers.stream import Stream, StreamParts
 from multiresconv.ops import (
     Backend,
     State,
@@ -26,6 +27,7 @@ from multiresconv.ops import (
     weight_size,
 )
 from multiresconv.ops.conv import check_backend
+from multiresconv.ops.cpu.network import BlockTensors, NetworkTensors
 from multiresconv.ops.streaming import state_size
 
 Memory = Literal["fading"] | int | Sequence[int]
@@ -153,14 +155,24 @@ class MultiresLayer(nn.Module):
         )
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: x (B, d_model) -> y (B, d_model) and the state after it, in the memory of the one that is given.
-
-        For inference: gives no gradients; see `multires_conv_step`.
-        """
+        """One step: x (B, d_model) -> y (B, d_model) and the state after it; see `multires_conv_step`."""
         if x.ndim != 2 or x.shape[1] != self.d_model:
             raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
         x = self._in_own_dtype(x)
         return multires_conv_step(x, state, self.h0, self.h1, self.w, self.memory, backend=self.backend)
+
+    def stream(self, batch_size: int | None = None, *, state: State | None = None) -> Stream:
+        """A `Stream` of `batch_size` sequences from their start, by default 1, or from a state on."""
+        return Stream(self, batch_size, state)
+
+    def stream_parts(self) -> StreamParts | str:
+        """What a step computes with, or why the kernel cannot serve; see `Streamable`."""
+        if type(self) is not MultiresLayer or len(self._parameters) != 3:
+            return f"{type(self).__name__} is more than a MultiresLayer"
+        if self.backend not in ("auto", "cpu"):
+            return f"conv has the backend {self.backend!r}"
+        block = BlockTensors(self.h0, self.h1, self.w, *[None] * 8, eps=0.0, memory=self.memory)
+        return StreamParts(NetworkTensors([block]))
 
     @overload
     def forward(self, x: Tensor, state: None = None) -> Tensor: ...

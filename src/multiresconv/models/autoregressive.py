@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers import LayerOptions, Norm
+from multiresconv.layers.stream import Stream, StreamParts
 from multiresconv.models.logistic_mixture import HALF_RANGE, mixture_log_prob, mixture_size
 from multiresconv.models.net import MultiresNet
 from multiresconv.ops import State
@@ -101,16 +102,29 @@ class MultiresAR(nn.Module):
         net_state = self.net.init_state(batch_size)
         return self._next(self.output.weight.new_zeros(batch_size, self.n_channels), net_state)
 
-    @torch.no_grad()
     def step(self, pixel: Tensor, state: State) -> tuple[Tensor, State]:
         """The next pixel (B, C) uint8 and the state before it -> its parameters (B, P), the state after it.
 
-        The parameters do not depend on the pixel: they were there before, as `state["params"]`. May reuse the memory of
-        the state that it is given.
+        The parameters do not depend on the pixel: they were there before, as `state["params"]`.
         """
         self._check(pixel, ("batch",))
         net_state = self._of_net(state)
         return state["params"], self._next(self._scale(pixel), net_state)
+
+    def stream(self, batch_size: int | None = None, *, state: State | None = None) -> Stream:
+        """A `Stream` of `batch_size` sequences from their start, by default 1, or from a state on."""
+        return Stream(self, batch_size, state)
+
+    def stream_parts(self) -> StreamParts | str:
+        """What a step computes with, or why the kernel cannot serve; see `Streamable`."""
+        parts, head = self.net.stream_parts(), self.output
+        if isinstance(parts, str):
+            return f"net: {parts}"
+        if type(self) is not MultiresAR or type(head) is not nn.Linear or head.bias is None:
+            return f"{type(self).__name__} with a {type(head).__name__} is more than a MultiresAR"
+        middle = head.weight.new_full((self.n_channels,), HALF_RANGE)
+        tensors = parts.tensors._replace(standardise=(middle, middle), head=(head.weight, head.bias))
+        return StreamParts(tensors, late="params", input_dtype=torch.uint8)
 
     def log_prob(self, pixels: Tensor) -> Tensor:
         """Log-probability of whole images in nats: (B, L, C) uint8 -> (B,)."""

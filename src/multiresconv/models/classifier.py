@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers import LayerOptions, Norm, mean_pool, refuse_lengths
+from multiresconv.layers.stream import Stream, StreamParts
 from multiresconv.models.net import MultiresNet
 from multiresconv.ops import State
-from multiresconv.ops.streaming import check_state_names, check_state_tensor, writable
+from multiresconv.ops.streaming import check_state_names, check_state_tensor
 
 
 class MultiresClassifier(nn.Module):
@@ -82,14 +83,27 @@ class MultiresClassifier(nn.Module):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The running prediction: logits (B, d_output) of all steps up to x (B, d_input) or tokens (B,), and the state.
 
-        The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
+        A chunk of one, see `forward`.
         """
         before, total = self._split(state)
         features, after = self.net.step(x, before)
-        with torch.no_grad():
-            total = writable(total).add_(features)
-            logits = self.output((total / after["position"][:, None]).to(features.dtype))
+        total = total + features
+        logits = self.output((total / after["position"][:, None]).to(features.dtype))
         return logits, {**after, "total": total}
+
+    def stream(self, batch_size: int | None = None, *, state: State | None = None) -> Stream:
+        """A `Stream` of `batch_size` sequences from their start, by default 1, or from a state on."""
+        return Stream(self, batch_size, state)
+
+    def stream_parts(self) -> StreamParts | str:
+        """What a step computes with, or why the kernel cannot serve; see `Streamable`."""
+        parts, head = self.net.stream_parts(), self.output
+        if isinstance(parts, str):
+            return f"net: {parts}"
+        if type(self) is not MultiresClassifier or type(head) is not nn.Linear or head.bias is None:
+            return f"{type(self).__name__} with a {type(head).__name__} is more than a MultiresClassifier"
+        tensors = parts.tensors._replace(pooling="mean", head=(head.weight, head.bias))
+        return StreamParts(tensors, pooled="total")
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...

@@ -1,6 +1,5 @@
 """`MultiresNet`: an encoder and a stack of blocks, what every model here is built on."""
 
-from collections.abc import Sequence
 from typing import Any, Unpack, cast, overload
 
 import torch
@@ -12,11 +11,12 @@ from multiresconv.layers import (
     Norm,
     check_lengths,
     refuse_lengths,
-    step_blocks,
     valid_steps,
 )
+from multiresconv.layers.stream import Stream, StreamParts
 from multiresconv.ops import State, multires_conv_init
-from multiresconv.ops.streaming import check_state, refuse_gradients, writable
+from multiresconv.ops.cpu.network import NetworkTensors
+from multiresconv.ops.streaming import check_state
 
 
 class MultiresNet(nn.Module):
@@ -97,16 +97,30 @@ class MultiresNet(nn.Module):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Features of the next step: x (B, d_input) or tokens (B,) -> (B, d_model), and the state after it.
 
-        The memory of the state that is given is used again: clone it first to keep it. For inference: no gradients.
+        A chunk of one, see `forward`.
         """
         self._check_input(x, time=())
-        check_state(state, (len(x), len(self.blocks), *self._lines_shape), self.encoder.weight)
-        refuse_gradients(x, state)
-        with torch.no_grad():
-            x = self._encode(x)
-        lines, position = writable(state["lines"]), state["position"]
-        blocks = cast(Sequence[MultiresBlock], self.blocks)
-        return step_blocks(blocks, x, lines, position), {"lines": lines, "position": position + 1}
+        features, state = self(x.unsqueeze(1), state=state)
+        return features.squeeze(1), state
+
+    def stream(self, batch_size: int | None = None, *, state: State | None = None) -> Stream:
+        """A `Stream` of `batch_size` sequences from their start, by default 1, or from a state on."""
+        return Stream(self, batch_size, state)
+
+    def stream_parts(self) -> StreamParts | str:
+        """What a step computes with, or why the kernel cannot serve; see `Streamable`."""
+        encoder, blocks = self.encoder, []
+        if type(self) is not MultiresNet:
+            return f"the net is a {type(self).__name__}"
+        if type(encoder) not in (nn.Linear, nn.Embedding) or (type(encoder) is nn.Linear and encoder.bias is None):
+            return f"encoder is a {type(encoder).__name__} that the kernel has no place for"
+        for number, block in enumerate(self.blocks):
+            parts = block.stream_parts() if isinstance(block, MultiresBlock) else f"it is a {type(block).__name__}"
+            if isinstance(parts, str):
+                return f"blocks.{number}: {parts}"
+            blocks += parts.tensors.blocks
+        bias = encoder.bias if isinstance(encoder, nn.Linear) else None
+        return StreamParts(NetworkTensors(blocks, encoder=(encoder.weight, bias)))
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...

@@ -75,36 +75,15 @@ def multires_conv_init(
 def multires_conv_step(
     x: Tensor, state: State, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], *, backend: Backend = "auto"
 ) -> tuple[Tensor, State]:
-    """One step of `multires_conv`: O(J*K) per channel for a fading memory, whatever came before.
+    """One step of `multires_conv`: `multires_conv_chunk` of x (B, D) -> y (B, D).
 
-    For inference: no gradient passes through it, `multires_conv_chunk` has them.
-
-    Args:
-        x: (B, D) the sample after those that `state` has seen.
-        state: of `multires_conv_init`, a step or a chunk. Its memory is used again: clone it first to keep it.
-        h0, h1, w, memory, backend: see `multires_conv`; "triton" streams as "reference" does.
-
-    Returns:
-        y (B, D) of the dtype of x, and the state after the step.
-
-    Raises:
-        ValueError: a state or an argument that does not fit the others.
-        RuntimeError: x or the state asks for gradients; a device that the named backend does not serve.
+    Copies the state, which takes longer than the step itself, O(J*K) per channel for a fading memory;
+    `MultiresLayer.stream` does not.
     """
     if x.ndim != 2:
         raise ValueError(f"x: expected shape (batch, channels), got {tuple(x.shape)}")
-    memory = check_arguments(x.unsqueeze(2), h0, h1, w, memory)
-    _check_backend(backend, x)
-    check_state(state, (len(x), state_size(h0.shape[1], memory), x.shape[1]), x)
-    refuse_gradients(x, state)
-    lines, position = writable(state["lines"]), state["position"]
-    wide, h0, h1, w = (t.to(lines.dtype) for t in (x, h0, h1, w))
-    if _fused(backend, x):
-        y = advance_cpu(wide.unsqueeze(1), lines, position, h0, h1, w, memory).squeeze(1)
-    else:
-        with torch.no_grad(), _without_autocast(x.device.type):
-            y = step_reference(wide, lines, position, h0, h1, w, memory)
-    return y.to(x.dtype), {"lines": lines, "position": position + 1}
+    y, state = multires_conv_chunk(x.unsqueeze(2), state, h0, h1, w, memory, backend=backend)
+    return y.squeeze(2), state
 
 
 def multires_conv_chunk(
@@ -115,8 +94,8 @@ def multires_conv_chunk(
     Args:
         x: (B, D, L) the steps after those that `state` has seen, L >= 1.
         state: of `multires_conv_init`, a step or a chunk; it is left as it is.
-        h0, h1, w, memory, backend: see `multires_conv`. Gradients, the state's too, are those of "reference", which
-            "auto" takes where they are asked for.
+        h0, h1, w, memory, backend: see `multires_conv`; "triton" streams as "reference" does. Gradients, the state's
+            too, are those of "reference", which "auto" takes where they are asked for.
 
     Returns:
         y (B, D, L) of the dtype of x, and the state after the chunk.
@@ -138,6 +117,10 @@ def multires_conv_chunk(
     if _fused(backend, x) and not tracked:
         lines = state["lines"].detach().clone(memory_format=torch.contiguous_format)
         y = advance_cpu(wide.transpose(1, 2), lines, position, h0, h1, w, memory).transpose(1, 2)
+    elif x.shape[2] == 1 and not tracked and not torch.compiler.is_compiling():
+        with torch.no_grad(), _without_autocast(x.device.type):
+            lines = state["lines"].clone(memory_format=torch.contiguous_format)
+            y = step_reference(wide[:, :, 0], lines, position, h0, h1, w, memory).unsqueeze(2)
     else:
         with _without_autocast(x.device.type):
             y, lines = chunk_reference(wide, state["lines"], position, h0, h1, w, memory)
@@ -167,22 +150,6 @@ def check_state_tensor(
             f"state: {name}: expected shape {shape}, with the batch of the input first, {dtype} on {device}, "
             f"got {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}"
         )
-
-
-def refuse_gradients(x: Tensor, state: State) -> None:
-    """Raise where a step is asked for gradients, which it does not give."""
-    if torch.is_grad_enabled() and (x.requires_grad or state["lines"].requires_grad):
-        raise RuntimeError(
-            "step: gives no gradients, but its input or state asks for them; "
-            "detach it, or take chunks: forward(x, state=state)"
-        )
-
-
-def writable(lines: Tensor) -> Tensor:
-    """Delay lines (B, ...) that a step may write into: these, or a copy where rows overlap or autograd looks on."""
-    dense = lines.is_contiguous() or (lines[0].is_contiguous() and lines.stride(0) >= lines[0].numel())
-    frozen = lines.requires_grad or (lines.is_inference() and not torch.is_inference_mode_enabled())
-    return lines if dense and not frozen else lines.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _check_backend(backend: Backend, x: Tensor) -> None:

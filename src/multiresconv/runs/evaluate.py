@@ -110,10 +110,9 @@ def predict_stream(task: Labelling, model: Any, lines: Iterable[str]) -> Iterato
 
     `model` is in eval mode on the CPU.
     """
-    state = model.init_state(1)
+    stream = model.stream()
     for x in task.read_steps(lines):
-        logits, state = model.step(x, state)
-        yield ranked(task, task.probabilities(logits)[0])
+        yield ranked(task, task.probabilities(stream(x))[0])
 
 
 def ranked(task: Labelling, probabilities: Tensor) -> dict[str, float]:

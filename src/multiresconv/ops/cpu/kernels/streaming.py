@@ -1,8 +1,9 @@
-"""Numba kernels of streaming: the operator step by step on delay lines, and a step of whole blocks in one call.
+"""Numba kernels of streaming: steps of the operator on delay lines, and steps of a whole network in one call.
 
-Delay lines as in `streaming`. Neighbours in memory are channels, so every loop over channels is a vector loop, with
-unsigned indices as in `cpu_kernels`; taps are turned round for it, to (K, D) and *newest first*, and weights to (W, D).
-A position may be any integer: Numba's remainder is Python's, never negative, so that no state leads out of its lines.
+`ops.streaming` describes the delay lines. Neighbours in memory are channels, so every loop over channels is a vector
+loop, with unsigned indices as in `kernels.operator`; for it the taps are transposed to (K, D), *newest first*, and the
+weights to (W, D). A position may be any integer: Numba's remainder is Python's, never negative, so that no state leads
+out of its lines.
 """
 
 # Numba's intrinsics take one argument less than their definition, which type checkers read.
@@ -11,10 +12,35 @@ A position may be any integer: Numba's remainder is Python's, never negative, so
 import math
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, types, uintp
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+from multiresconv.ops.cpu.kernels.elementary import normal, sigmoid
 from multiresconv.ops.cpu.kernels.operator import _inline, _kernel
+from multiresconv.ops.cpu.network import (
+    ENCODER,
+    ENCODER_BIAS,
+    H0,
+    H1,
+    HEAD,
+    HEAD_BIAS,
+    INPUT_MEAN,
+    INPUT_STD,
+    MAX_POOLING,
+    MEAN,
+    MEAN_POOLING,
+    MIX,
+    MIX_BIAS,
+    NO_POOLING,
+    NORM,
+    NORM_BIAS,
+    PROJECTION,
+    PROJECTION_BIAS,
+    VARIANCE,
+    W,
+)
 
 # Channels that a thread takes on together: the delay lines of a block stay in the nearest caches.
 BLOCK = 128
@@ -87,43 +113,147 @@ def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
 
 
 @_kernel
-def step_blocks(x, y, lines, position, addresses, eps, kernel_size, memory, projection, batch_norm):
-    """One step through whole blocks, x -> y, both (B, D), with lines (B, blocks, S, D) and position (B,).
+def advance_network(network, x, y, length, rows, count, batch, lines, position, pooled, groups, start, stop):
+    """Take the steps x -> y of a whole network, and bring the state up to date, for the units start..stop.
 
-    addresses (blocks, n): where the contiguous tensors of each block begin, in the order of `BlockTensors`; as arrays
-    they would take longer to pass, a microsecond each, than the step itself. eps (blocks,): of the norms.
+    A unit is one of `groups` parts of the rows. What is not in the `Network` comes as integers, which are quicker to
+    pass than arrays: the addresses of x (count, length, inputs), or int64 tokens (count, length), of y (count, length,
+    outputs), of rows (count,) int64, the rows of the state that x belongs to, and of the state: lines (B, n, S, D),
+    position (B,), pooled (B, D).
     """
-    batch, channels = x.shape
-    width, dtype = memory.sum() + 2, x.dtype
-    lo, hi = np.empty((kernel_size, channels), dtype), np.empty((kernel_size, channels), dtype)
-    w, scratch = np.empty((width, channels), dtype), np.empty((3, channels), dtype)
-    branch, mixed = np.empty((batch, channels), dtype), np.empty((batch, 2 * channels), dtype)
-    y[:] = x
-    for block in range(len(addresses)):
-        at = addresses[block]
-        _transpose(lo, carray(_pointer(at[0]), (channels, kernel_size), dtype), True)
-        _transpose(hi, carray(_pointer(at[1]), (channels, kernel_size), dtype), True)
-        _transpose(w, carray(_pointer(at[2]), (channels, width), dtype), False)
-        for row in range(batch):
-            _step(y[row], branch[row], lines[row, block], position[row], lo, hi, w, memory, scratch, 0, channels)
-            _gelu(branch[row])
-        weight = carray(_pointer(at[3]), (2 * channels, channels), dtype)
-        _linear(mixed, branch, weight, carray(_pointer(at[4]), 2 * channels, dtype))
-        for row in range(batch):
-            _glu(branch[row], mixed[row])
-        if projection:
-            weight = carray(_pointer(at[7]), (channels, channels), dtype)
-            _linear(mixed, branch, weight, carray(_pointer(at[8]), channels, dtype))
-            branch[:] = mixed[:, :channels]
-        weight, bias = carray(_pointer(at[5]), channels, dtype), carray(_pointer(at[6]), channels, dtype)
-        for row in range(batch):
+    like, inputs = network.eps, network.inputs
+    index = carray(_pointer(rows), count, np.int64)
+    samples, tokens = _array(x, (count, length, inputs), like), carray(_pointer(x), (count, length), np.int64)
+    outputs = _array(y, (count, length, network.outputs), like)
+    for group in range(start, stop):
+        begin, end = group * count // groups, (group + 1) * count // groups
+        memory = working_memory(network, end - begin)
+        x_rows, y_rows, features = memory[0], memory[1], memory[2]
+        for t in range(length):
+            for i in range(begin, end):
+                if inputs:
+                    _copy(x_rows[i - begin], samples[i, t])
+                else:
+                    table = _array(network.ends[ENCODER], (tokens[i, t] + 1, network.channels), like)
+                    _copy(features[i - begin], table[tokens[i, t]])
+            advance_rows(index[begin:end], batch, lines, position, pooled, network, memory)
+            for i in range(begin, end):
+                _copy(outputs[i, t], y_rows[i - begin])
+
+
+@_inline
+def working_memory(network, rows):
+    """What `advance_rows` needs beside the state: input, features and output of so many rows, and the taps transposed.
+
+    Arrays one by one: views of a common one would not be known to be contiguous.
+    """
+    channels, blocks, like = network.channels, network.blocks, network.eps
+    width, kernel_size = network.width, network.kernel_size
+    lo = np.empty((len(blocks), kernel_size, channels), like.dtype)
+    hi = np.empty((len(blocks), kernel_size, channels), like.dtype)
+    w = np.empty((len(blocks), width, channels), like.dtype)
+    for b in range(len(blocks)):
+        _transpose(lo[b], _array(blocks[b, H0], (channels, kernel_size), like), True)
+        _transpose(hi[b], _array(blocks[b, H1], (channels, kernel_size), like), True)
+        _transpose(w[b], _array(blocks[b, W], (channels, width), like), False)
+    features, branch = np.empty((rows, channels), like.dtype), np.empty((rows, channels), like.dtype)
+    x, mixed = np.empty((rows, network.inputs), like.dtype), np.empty((rows, 2 * channels), like.dtype)
+    y, scratch = np.empty((rows, network.outputs), like.dtype), np.empty((3, channels), like.dtype)
+    return x, y, features, branch, mixed, scratch, lo, hi, w
+
+
+@_inline
+def advance_rows(rows, batch, lines, position, pooled, network, memory):
+    """One step of the whole network for these rows of the state, from x to y in `memory`."""
+    x, y, features, branch, mixed, scratch, lo, hi, w = memory
+    channels, blocks, ends, like = network.channels, network.blocks, network.ends, network.eps
+    all_lines = _array(lines, (batch, len(blocks), network.slots, channels), like)
+    positions = carray(_pointer(position), batch, np.int64)
+    if network.inputs:
+        _encode(features, x, network)
+    for b in range(len(blocks)):
+        at = blocks[b]
+        for i in range(len(rows)):
+            line, n = all_lines[rows[i], b], positions[rows[i]]
+            _step(features[i], branch[i], line, n, lo[b], hi[b], w[b], network.memory, scratch, 0, channels)
+        if b + 1 < len(blocks):
+            for i in range(len(rows)):
+                _fetch(all_lines[rows[i], b + 1], positions[rows[i]], len(lo[b]) - 1, network.memory)
+        if at[MIX]:
+            _finish_block(features, branch, mixed, at, network.eps[b], like)
+        else:
+            _copy_rows(features, branch)
+    for i in range(len(rows)):
+        positions[rows[i]] += 1
+    if network.pooling != NO_POOLING:
+        _pool(features, rows, positions, pooled, network.pooling)
+    if ends[HEAD]:
+        weight = _array(ends[HEAD], (network.outputs, channels), like)
+        _linear(y, features, weight, _array(ends[HEAD_BIAS], network.outputs, like))
+    else:
+        _copy_rows(y, features)
+
+
+@_inline
+def _encode(features, x, network):
+    """Standardise, in place, and encode samples x (rows, inputs)."""
+    ends, inputs, like = network.ends, network.inputs, network.eps
+    if ends[INPUT_MEAN]:
+        mean, std = _array(ends[INPUT_MEAN], inputs, like), _array(ends[INPUT_STD], inputs, like)
+        for i in range(len(x)):
+            for c in range(uintp(inputs)):
+                x[i, c] = (x[i, c] - mean[c]) / std[c]
+    if ends[ENCODER]:
+        weight = _array(ends[ENCODER], (network.channels, inputs), like)
+        _linear(features, x, weight, _array(ends[ENCODER_BIAS], network.channels, like))
+    else:
+        _copy_rows(features, x)
+
+
+@_inline
+def _finish_block(features, branch, mixed, at, eps, like):
+    """What a block does after the convolution `branch` of the features, which become its output; both (rows, D)."""
+    channels = features.shape[1]
+    weight, bias = _array(at[MIX], (2 * channels, channels), like), _array(at[MIX_BIAS], 2 * channels, like)
+    for i in range(len(features)):
+        for c in range(uintp(channels)):
+            branch[i, c] *= normal(branch[i, c])[0]  # GELU
+    _linear(mixed, branch, weight, bias)
+    for i in range(len(features)):
+        for c in range(uintp(channels)):
+            branch[i, c] = mixed[i, c] * sigmoid(mixed[i, uintp(channels) + c])
+    if at[PROJECTION]:
+        weight, bias = _array(at[PROJECTION], (channels, channels), like), _array(at[PROJECTION_BIAS], channels, like)
+        _linear(mixed, branch, weight, bias)
+        _copy_rows(branch, mixed)
+    weight, bias = _array(at[NORM], channels, like), _array(at[NORM_BIAS], channels, like)
+    for i in range(len(features)):
+        for c in range(uintp(channels)):
+            features[i, c] += branch[i, c]
+        if at[MEAN]:
+            mean, variance = _array(at[MEAN], channels, like), _array(at[VARIANCE], channels, like)
+            _batch_norm(features[i], weight, bias, mean, variance, eps)
+        else:
+            _layer_norm(features[i], weight, bias, eps)
+
+
+@_inline
+def _pool(features, rows, positions, pooled, pooling):
+    """Features (rows, D) become the mean or the maximum of all steps so far; positions count this one already."""
+    channels = features.shape[1]
+    totals = carray(_pointer(pooled), (len(positions), channels), np.float64)
+    maxima = _array(pooled, (len(positions), channels), features)
+    for i in range(len(rows)):
+        total, maximum, count = totals[rows[i]], maxima[rows[i]], positions[rows[i]]
+        if pooling == MEAN_POOLING:
             for c in range(uintp(channels)):
-                y[row, c] += branch[row, c]
-            if batch_norm:
-                mean, variance = carray(_pointer(at[-2]), channels, dtype), carray(_pointer(at[-1]), channels, dtype)
-                _batch_norm(y[row], weight, bias, mean, variance, eps[block])
-            else:
-                _layer_norm(y[row], weight, bias, eps[block])
+                total[c] += features[i, c]
+                features[i, c] = total[c] / count
+        elif pooling == MAX_POOLING:
+            for c in range(uintp(channels)):
+                if not features[i, c] <= maximum[c]:  # NaN stays, as in PyTorch
+                    maximum[c] = features[i, c]
+                features[i, c] = maximum[c]
 
 
 @intrinsic
@@ -136,9 +266,55 @@ def _pointer(context, address):
     return types.voidptr(types.int64), generate
 
 
+@intrinsic
+def _prefetch(context, address):
+    """Have a cache line loaded into the second-level cache."""
+
+    def generate(context, builder, signature, args):
+        integer, pointer = ir.IntType(32), context.get_value_type(types.voidptr)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer]), "llvm.prefetch.p0"
+        )
+        builder.call(function, [builder.inttoptr(args[0], pointer), integer(0), integer(2), integer(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@_inline
+def _fetch(lines, n, reach, memory):
+    """Have the slots loaded that `_step` is going to take from the scaling coefficients' lines (S, D)."""
+    start, size, row_size = 0, reach, lines.shape[1] * lines.itemsize
+    for _ in range(len(memory)):
+        at = lines.ctypes.data + (start + n % size) * row_size
+        for offset in range(0, row_size, 64):
+            _prefetch(at + offset)
+        start += size
+        size *= 2
+
+
+@_inline
+def _array(address, shape, like):
+    """The array of this shape at an address, of the dtype of `like`."""
+    return carray(_pointer(address), shape, like.dtype)
+
+
+@_inline
+def _copy(out, row):
+    """out[:] = row; with slices Numba would compile what checks and reports their shapes, for seconds."""
+    for c in range(uintp(len(out))):
+        out[c] = row[c]
+
+
+@_inline
+def _copy_rows(out, rows):
+    for i in range(len(out)):
+        _copy(out[i], rows[i])
+
+
 @_inline
 def _transpose(out, taps, newest_first):
-    """out (K, D) from taps (D, K), turned round where the newest is to come first."""
+    """out (K, D) from taps (D, K), in reversed order where the newest is to come first."""
     count = len(out)
     for i in range(count):
         source = count - 1 - i if newest_first else i
@@ -148,13 +324,55 @@ def _transpose(out, taps, newest_first):
 
 @_inline
 def _linear(out, x, weight, bias):
-    """out[:, :N] = x weight^T + bias for x (B, D) and weight (N, D), four rows of it at a time."""
+    """out[:, :N] = x[:, :D] weight^T + bias for x (rows, >= D) and weight (N, D).
+
+    In tiles of 4 rows by 4 outputs, which keep 16 sums in registers; rows that are left over one by one.
+    """
+    tiled = uintp(len(x) // 4 * 4)
+    for row in range(uintp(0), tiled, uintp(4)):
+        _linear_four(out, x, row, weight, bias)
+    if tiled < uintp(len(x)):
+        _linear_each(out[tiled:], x[tiled:], weight, bias)
+
+
+@_inline
+def _linear_four(out, x, row, weight, bias):
+    """`_linear` of the four rows that begin at `row`."""
+    zero, one, two, three = x.dtype.type(0), uintp(1), uintp(2), uintp(3)
+    x0, x1, x2, x3 = x[row], x[row + one], x[row + two], x[row + three]
+    grouped = uintp(len(weight) // 4 * 4)
+    for o in range(uintp(0), grouped, uintp(4)):
+        w0, w1, w2, w3 = weight[o], weight[o + one], weight[o + two], weight[o + three]
+        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
+        for c in range(uintp(weight.shape[1])):
+            a0, a1, a2, a3 = a0 + w0[c] * x0[c], a1 + w1[c] * x0[c], a2 + w2[c] * x0[c], a3 + w3[c] * x0[c]
+            b0, b1, b2, b3 = b0 + w0[c] * x1[c], b1 + w1[c] * x1[c], b2 + w2[c] * x1[c], b3 + w3[c] * x1[c]
+            c0, c1, c2, c3 = c0 + w0[c] * x2[c], c1 + w1[c] * x2[c], c2 + w2[c] * x2[c], c3 + w3[c] * x2[c]
+            d0, d1, d2, d3 = d0 + w0[c] * x3[c], d1 + w1[c] * x3[c], d2 + w2[c] * x3[c], d3 + w3[c] * x3[c]
+        sums = (a0, a1, a2, a3), (b0, b1, b2, b3), (c0, c1, c2, c3), (d0, d1, d2, d3)
+        for r, four in enumerate(sums):
+            for i, s in enumerate(four):
+                out[row + uintp(r), o + uintp(i)] = s + bias[o + uintp(i)]
+    for o in range(grouped, uintp(len(weight))):
+        a0, b0, c0, d0 = zero, zero, zero, zero
+        for c in range(uintp(weight.shape[1])):
+            a0 += weight[o, c] * x0[c]
+            b0 += weight[o, c] * x1[c]
+            c0 += weight[o, c] * x2[c]
+            d0 += weight[o, c] * x3[c]
+        for r, s in enumerate((a0, b0, c0, d0)):
+            out[row + uintp(r), o] = s + bias[o]
+
+
+@_inline
+def _linear_each(out, x, weight, bias):
+    """`_linear` row by row, for four outputs at a time."""
     zero, grouped = x.dtype.type(0), uintp(len(weight) // 4 * 4)
     for o in range(uintp(0), grouped, uintp(4)):
         w0, w1, w2, w3 = weight[o], weight[o + uintp(1)], weight[o + uintp(2)], weight[o + uintp(3)]
         for row in range(len(x)):
             s0, s1, s2, s3 = zero, zero, zero, zero
-            for c in range(uintp(x.shape[1])):
+            for c in range(uintp(weight.shape[1])):
                 s0 += w0[c] * x[row, c]
                 s1 += w1[c] * x[row, c]
                 s2 += w2[c] * x[row, c]
@@ -164,24 +382,9 @@ def _linear(out, x, weight, bias):
     for o in range(grouped, uintp(len(weight))):
         for row in range(len(x)):
             s0 = zero
-            for c in range(uintp(x.shape[1])):
+            for c in range(uintp(weight.shape[1])):
                 s0 += weight[o, c] * x[row, c]
             out[row, o] = s0 + bias[o]
-
-
-@_inline
-def _gelu(x):
-    one, half, root = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
-    for c in range(uintp(len(x))):
-        x[c] = half * x[c] * (one + math.erf(x[c] * root))
-
-
-@_inline
-def _glu(out, x):
-    """First half of x times the sigmoid of the second."""
-    one, count = x.dtype.type(1), uintp(len(out))
-    for c in range(count):
-        out[c] = x[c] / (one + math.exp(-x[count + c]))
 
 
 @_inline
