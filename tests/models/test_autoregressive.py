@@ -76,12 +76,11 @@ def test_whole_is_chunks_is_steps(data, n_channels, norm, dtype):
                 upcoming = state["params"].clone()
                 params, state = model.step(pixels[:, t], state)
                 assert torch.equal(params, upcoming)
-                assert not params.requires_grad
-                parts.append(params[:, None])
+                parts.append(params.detach()[:, None])
         else:
             params, state = model(pixels[:, start:stop], state=state)
             parts.append(params.detach())
-            state = {name: tensor.detach() for name, tensor in state.items()}
+        state = {name: tensor.detach() for name, tensor in state.items()}
     tolerance = 1e-5 if dtype == torch.float32 else 1e-10
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=tolerance, rtol=tolerance)
     # The state knows the pixel to come: what the whole network would say of one more.
