@@ -12,8 +12,8 @@ from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_n
 from multiresconv.ops.cpu.threads import share
 from multiresconv.ops.streaming import State, check_state_names, check_state_tensor
 
-# Multiply-adds below which a second thread costs more than it brings: about 50 microseconds.
-_SERIAL_WORK = 1 << 20
+# Multiply-adds that a thread gets at least, about 200 microseconds: starting a second one takes 30.
+_SERIAL_WORK = 3 << 20
 
 
 class StreamParts(NamedTuple):

@@ -66,12 +66,16 @@ def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start
         last = min(first + BLOCK, channels)
         lines = carray(_pointer(first_row + row * row_size), (slots, channels), dtype)
         for n in range(x.shape[1]):
-            _step(x[row, n], y[row, n], lines, position[row] + n, lo, hi, weights, memory, scratch, first, last)
+            _step(x[row, n], y[row, n], lines, lines, position[row] + n, lo, hi, weights, memory, scratch, first, last)
 
 
 @_inline
-def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
-    """Step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D)."""
+def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
+    """Step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D).
+
+    What a step reads of the delay lines of the scaling coefficients is prefetched from `ahead`, the lines that come
+    next: those of many rows do not stay in the caches from one step to the next.
+    """
     a, low, high = scratch[0], scratch[1], scratch[2]
     depth, reach, stop = len(memory), len(lo) - 1, len(w) - 1
     start, wavelet_start = 0, reach * ((1 << depth) - 1)
@@ -81,21 +85,27 @@ def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
     for j in range(1, depth + 1):
         kept, dilation = memory[depth - j], 1 << (j - 1)
         size = reach * dilation
+        slot = start + n % size
+        line = lines[slot]  # holds step n - size, the oldest that the filters see, until this step takes its place
         for c in range(uintp(first), uintp(last)):
-            low[c] = lo[0, c] * a[c]
-            high[c] = hi[0, c] * a[c]
-        for i in range(1, reach + 1):
+            low[c] = lo[0, c] * a[c] + lo[reach, c] * line[c]
+        for i in range(1, reach):
             past = lines[start + (n - i * dilation) % size]
             for c in range(uintp(first), uintp(last)):
                 low[c] += lo[i, c] * past[c]
-                high[c] += hi[i, c] * past[c]
-        newest = lines[start + n % size]
-        for c in range(uintp(first), uintp(last)):
-            newest[c] = a[c]
-        start += size
         if kept > 0:
             for c in range(uintp(first), uintp(last)):
+                high[c] = hi[0, c] * a[c] + hi[reach, c] * line[c]
+            for i in range(1, reach):
+                past = lines[start + (n - i * dilation) % size]
+                for c in range(uintp(first), uintp(last)):
+                    high[c] += hi[i, c] * past[c]
+            for c in range(uintp(first), uintp(last)):
                 y[c] += w[stop - kept, c] * high[c]
+        for c in range(uintp(first), uintp(last)):
+            line[c] = a[c]
+        _prefetch_row(ahead[slot], first, last)
+        start += size
         if kept > 1:
             size = (kept - 1) * 2 * dilation
             for t in range(1, kept):
@@ -172,13 +182,10 @@ def advance_rows(rows, batch, lines, position, pooled, network, memory):
     if network.inputs:
         _encode(features, x, network)
     for b in range(len(blocks)):
-        at = blocks[b]
+        at, following = blocks[b], min(b + 1, len(blocks) - 1)
         for i in range(len(rows)):
-            line, n = all_lines[rows[i], b], positions[rows[i]]
-            _step(features[i], branch[i], line, n, lo[b], hi[b], w[b], network.memory, scratch, 0, channels)
-        if b + 1 < len(blocks):
-            for i in range(len(rows)):
-                _fetch(all_lines[rows[i], b + 1], positions[rows[i]], len(lo[b]) - 1, network.memory)
+            line, ahead, n = all_lines[rows[i], b], all_lines[rows[i], following], positions[rows[i]]
+            _step(features[i], branch[i], line, ahead, n, lo[b], hi[b], w[b], network.memory, scratch, 0, channels)
         if at[MIX]:
             _finish_block(features, branch, mixed, at, network.eps[b], like)
         else:
@@ -282,15 +289,11 @@ def _prefetch(context, address):
 
 
 @_inline
-def _fetch(lines, n, reach, memory):
-    """Have the slots loaded that `_step` is going to take from the scaling coefficients' lines (S, D)."""
-    start, size, row_size = 0, reach, lines.shape[1] * lines.itemsize
-    for _ in range(len(memory)):
-        at = lines.ctypes.data + (start + n % size) * row_size
-        for offset in range(0, row_size, 64):
-            _prefetch(at + offset)
-        start += size
-        size *= 2
+def _prefetch_row(row, first, last):
+    """Have the channels first..last of a row (D,) loaded, a cache line of 64 bytes at a time."""
+    address, size = row.ctypes.data, row.itemsize
+    for offset in range(first * size, last * size, 64):
+        _prefetch(address + offset)
 
 
 @_inline
