@@ -82,6 +82,18 @@ def feed(model: Any, x: Tensor, state: State, plan: list[int]) -> tuple[Tensor, 
     return torch.cat(outputs, dim=1), state
 
 
+def follow(stream: Any, x: Tensor, plan: list[int], rows: list[int] | None = None) -> Tensor:
+    """What a stream gives for x in the pieces of the plan, taken again and again."""
+    done, outputs = 0, []
+    while done < x.shape[1]:
+        for length in plan:
+            if done < x.shape[1]:
+                y = stream(x[:, done : done + length], rows) if length else stream(x[:, done], rows)[:, None]
+                outputs.append(y)
+                done += y.shape[1]
+    return torch.cat(outputs, dim=1)
+
+
 def assert_streams(model: Any, x: Tensor, plan: list[int] | None = None) -> None:
     y, _ = feed(model, x, model.init_state(len(x)), plan or [0])
     assert_close(y, whole(model, x))

@@ -145,8 +145,16 @@ def test_a_training_step_changes_every_parameter_and_leaves_no_gradient(name: st
 def test_a_burst_goes_on(name: str) -> None:
     layer: Any = CONTENDERS[name].build(4, 33).eval()
     seen: list[Tensor] = []
-    step = layer.step
-    layer.step = lambda x, state: seen.append(x) or step(x, state)
+    if hasattr(layer, "stream"):
+
+        def watched(batch_size: int) -> Any:
+            stream = type(layer).stream(layer, batch_size)
+            return lambda x: seen.append(x) or stream(x)
+
+        layer.stream = watched
+    else:
+        step = layer.step
+        layer.step = lambda x, state: seen.append(x) or step(x, state)
     x = torch.randn(1, 33, 4)
     run = burst(layer, x)
     assert not seen

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.bench.attention import CausalAttention
+from multiresconv.layers import MultiresBlock, MultiresLayer
 
 # Of consecutive steps; one by itself is hardly longer than looking at the clock.
 BURST = 20
@@ -22,11 +23,19 @@ class Streams(Protocol):
 
 def burst(layer: nn.Module, x: Tensor) -> Callable[[], None]:
     """A function that goes `BURST` steps on in a stream whose past is x (B, L, D)."""
+    last = x[:, -1].contiguous()
+    if isinstance(layer, MultiresLayer | MultiresBlock):
+        stream = layer.stream(len(x))
+
+        def follow() -> None:
+            for _ in range(BURST):
+                stream(last)
+
+        return follow
     with torch.inference_mode():
         # What a step of the others costs does not depend on the past.
         attention = isinstance(layer, CausalAttention)
-        state = layer.prefill(x) if attention else cast(Streams, layer).init_state(x.shape[0])
-    last = x[:, -1].contiguous()
+        state = layer.prefill(x) if attention else cast(Streams, layer).init_state(len(x))
 
     def run() -> None:
         nonlocal state

@@ -9,21 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
 from multiresconv.layers.channel_dropout import ChannelDropout
+from multiresconv.layers.hooks import global_hook_tables, why_changed
 from multiresconv.layers.multires_layer import MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 
-_HOOKS = {
-    "_forward_hooks": "forward hook",
-    "_forward_pre_hooks": "forward pre-hook",
-    "_backward_hooks": "backward hook",
-    "_backward_pre_hooks": "backward pre-hook",
-}
-_GLOBAL_HOOKS = tuple(hooks for name in _HOOKS if (hooks := getattr(torch_module, f"_global{name}", None)) is not None)
 _NORMS = (nn.LayerNorm, MaskedBatchNorm)
-_FORWARDS = {kind: kind.forward for kind in (MultiresLayer, nn.Linear, ChannelDropout, *_NORMS)}
+_FORWARDS = {kind: kind.forward for kind in (MultiresLayer, ChannelDropout, MaskedBatchNorm)}
 
 
 def why_not_fused(block: nn.Module, x: Tensor | None = None) -> str | None:
@@ -66,27 +59,18 @@ def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
         part: Any = parts.get(name)
         if type(part) not in kinds:
             return f"{name} is a {type(part).__name__}"
-        if type(part).forward is not _FORWARDS[type(part)] or "forward" in part.__dict__:
+        if reason := why_changed(part):
+            return f"{name} {reason}"
+        if _FORWARDS.get(type(part), type(part).forward) is not type(part).forward:
             return f"{name} has a forward of its own"
-        if reason := _hook_of(part):
-            return f"{name} has a {reason}"
-    if "forward" in block.__dict__:
-        return "the block has a forward of its own"
-    if reason := _hook_of(block):
-        return f"the block has a {reason}"
-    if any(_GLOBAL_HOOKS):
+    if reason := why_changed(block):
+        return f"the block {reason}"
+    if any(global_hook_tables()):
         return "there is a hook for all modules"
     if not block.gated:
         return "mix takes the place of linear map and GLU"
     if block.conv.backend not in ("auto", "cpu"):
         return f"the backend is {block.conv.backend!r}"
-    return None
-
-
-def _hook_of(part: nn.Module) -> str | None:
-    for attribute, name in _HOOKS.items():
-        if part.__dict__.get(attribute):
-            return name
     return None
 
 

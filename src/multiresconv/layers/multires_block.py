@@ -11,11 +11,13 @@ from multiresconv.layers.fusion import why_not_fused
 from multiresconv.layers.lengths import refuse_lengths
 from multiresconv.layers.multires_layer import MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm
+from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.ops import State
 from multiresconv.ops.block import BlockParameters, multires_block
+from multiresconv.ops.cpu.network import NetworkTensors
 
 
-class MultiresBlock(nn.Module):
+class MultiresBlock(Streamable):
     """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout [-> linear] -> + input -> norm.
 
     (B, L, d_model) -> (B, L, d_model). Causal unless bidirectional, but for what batch norm shares between steps while
@@ -62,17 +64,33 @@ class MultiresBlock(nn.Module):
         """Return the state before the first step of `batch_size` sequences: that of the block's `MultiresLayer`."""
         return self.conv.init_state(batch_size)
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step: x (B, d_model) -> y (B, d_model), and the state after it; the state given stays as it is.
+    def check_step(self, x: Tensor) -> None:
+        """Raise ValueError unless x is one step, (batch, d_model)."""
+        self.conv.check_step(x)
 
-        Raises:
-            RuntimeError: dropout or batch norm in training mode.
-            ValueError: a state that does not fit.
-        """
-        if x.ndim != 2 or x.shape[1] != self.conv.d_model:
-            raise ValueError(f"x: expected shape (batch, {self.conv.d_model}), got {tuple(x.shape)}")
-        y, state = self(x.unsqueeze(1), state=state)
-        return y.squeeze(1), state
+    def stream_parts(self) -> StreamParts | str:
+        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        self._check_streams()
+        of_conv = self.conv.stream_parts()
+        if reason := why_not_fused(self):
+            return reason
+        if isinstance(of_conv, str):
+            return of_conv
+        mix: Any = self.mix
+        norm: Any = self.norm
+        batch_norm, projection = isinstance(norm, MaskedBatchNorm), self.projection
+        block = of_conv.tensors.blocks[0]._replace(
+            mix=mix.weight,
+            mix_bias=mix.bias,
+            norm=norm.weight,
+            norm_bias=norm.bias,
+            projection=None if projection is None else projection.weight,
+            projection_bias=None if projection is None else projection.bias,
+            running_mean=norm.running_mean if batch_norm else None,
+            running_var=norm.running_var if batch_norm else None,
+            eps=norm.eps,
+        )
+        return StreamParts(NetworkTensors([block]))
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...

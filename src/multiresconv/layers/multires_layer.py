@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers.lengths import refuse_lengths, reverse_steps
+from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.ops import (
     Backend,
     State,
@@ -26,12 +27,13 @@ from multiresconv.ops import (
     weight_size,
 )
 from multiresconv.ops.conv import check_backend
+from multiresconv.ops.cpu.network import BlockTensors, NetworkTensors
 from multiresconv.ops.streaming import state_size
 
 Memory = Literal["fading"] | int | Sequence[int]
 
 
-class MultiresLayer(nn.Module):
+class MultiresLayer(Streamable):
     """Multiresolution convolution over time (Shi et al. 2023): linear, one filter pair per channel, causal by default.
 
     (B, L, d_model) -> (B, L, d_model); see `multires_conv` for the equations.
@@ -169,12 +171,20 @@ class MultiresLayer(nn.Module):
             batch_size, self.d_model, self.kernel_size, self.memory, device=self.h0.device, dtype=self.h0.dtype
         )
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step: x (B, d_model) -> y (B, d_model), and the state after it; the state given stays as it is."""
+    def check_step(self, x: Tensor) -> None:
+        """Raise ValueError unless x is one step, (batch, d_model)."""
         if x.ndim != 2 or x.shape[1] != self.d_model:
             raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
-        y, state = self(x.unsqueeze(1), state)
-        return y.squeeze(1), state
+
+    def stream_parts(self) -> StreamParts | str:
+        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        self.check_streams()
+        if type(self) is not MultiresLayer or len(self._parameters) != 3:
+            return f"{type(self).__name__} is more than a MultiresLayer"
+        if self.backend not in ("auto", "cpu"):
+            return f"the backend is {self.backend!r}"
+        block = BlockTensors(self.h0, self.h1, self.w, *[None] * 8, eps=0.0, memory=self.memory)
+        return StreamParts(NetworkTensors([block]))
 
     @overload
     def forward(self, x: Tensor, state: None = None, *, lengths: Tensor | None = None) -> Tensor: ...

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from multiresconv.layers.stream import StreamParts
 from multiresconv.models.description import Input, Output
 from multiresconv.models.logistic_mixture import HALF_RANGE, mixture_log_prob, mixture_size
 from multiresconv.models.net import MultiresNet
@@ -80,6 +81,12 @@ class MultiresAR(SequenceModel):
         nothing = self._nothing(batch_size)
         features, state = self.net(nothing, state=self.net.init_state(batch_size))
         return {**state, "params": self.head(features[:, 0])}
+
+    def stream_parts(self) -> StreamParts | str:
+        parts = super().stream_parts()
+        if isinstance(parts, str) or type(self) is not MultiresAR:
+            return parts if isinstance(parts, str) else f"the model is a {type(self).__name__}"
+        return parts._replace(late="params", input_dtype=torch.uint8)
 
     def log_prob(self, pixels: Tensor) -> Tensor:
         """Log-probability of whole images in nats: (B, L, C) uint8 -> (B,)."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from multiresconv.layers import Pooling, check_pooling, pool, pool_chunk, pooled_before
+from multiresconv.layers.stream import StreamParts
 from multiresconv.models.description import Input, Output, numbered
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.sequence_model import SequenceModel
@@ -72,6 +73,13 @@ class MultiresClassifier(SequenceModel):
         net = self.net.config
         del net["projection"]
         return {"d_output": self.head.out_features, "pooling": self.pooling, **net}
+
+    def stream_parts(self) -> StreamParts | str:
+        parts = super().stream_parts()
+        if isinstance(parts, str) or type(self) is not MultiresClassifier:
+            return parts if isinstance(parts, str) else f"the model is a {type(self).__name__}"
+        pooled = None if self.pooling == "last" else "pooled"
+        return parts._replace(tensors=parts.tensors._replace(pooling=self.pooling), pooled=pooled)
 
     def _start(self, batch_size: int) -> State:
         return pooled_before(self.pooling, batch_size, self.head.weight)

@@ -16,12 +16,14 @@ from multiresconv.layers import (
     refuse_lengths,
     valid_steps,
 )
+from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.config import NetConfig
 from multiresconv.ops import Backend, State, multires_conv_init
+from multiresconv.ops.cpu.network import NetworkTensors
 from multiresconv.ops.streaming import check_state
 
 
-class MultiresNet(nn.Module):
+class MultiresNet(Streamable):
     """From a sequence of samples or tokens to one feature vector per step.
 
     Args:
@@ -118,14 +120,30 @@ class MultiresNet(nn.Module):
             batch_size, conv.d_model, conv.kernel_size, conv.memory, layers=layers, device=h0.device, dtype=h0.dtype
         )
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step: x (B, d_input) or tokens (B,) -> features (B, d_model), and the state after it.
-
-        The state given stays as it is.
-        """
+    def check_step(self, x: Tensor) -> None:
+        """Raise unless x is one step, (batch, d_input) or tokens (batch,)."""
         self.check_input(x, time=())
-        y, state = self(x.unsqueeze(1), state=state)
-        return y.squeeze(1), state
+
+    def stream_parts(self) -> StreamParts | str:
+        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        encoder, blocks = self.encoder, []
+        if type(self) is not MultiresNet:
+            return f"the net is a {type(self).__name__}"
+        for number, block in enumerate(self.blocks):
+            parts = block.stream_parts() if isinstance(block, MultiresBlock) else f"it is a {type(block).__name__}"
+            if isinstance(parts, str):
+                return f"block {number}: {parts}"
+            blocks += parts.tensors.blocks
+        if self.standardise is None:
+            if type(encoder) is not nn.Embedding:
+                return f"encoder is a {type(encoder).__name__}"
+            return StreamParts(NetworkTensors(blocks, encoder=(encoder.weight, None)))
+        if type(self.standardise) is not Standardise:
+            return f"standardise is a {type(self.standardise).__name__}"
+        if type(encoder) is not nn.Linear or encoder.bias is None:
+            return f"encoder is a {type(encoder).__name__}, not a Linear with a bias"
+        standardise = (self.standardise.mean, self.standardise.std)
+        return StreamParts(NetworkTensors(blocks, standardise, (encoder.weight, encoder.bias)))
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...

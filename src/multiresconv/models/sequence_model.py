@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers import refuse_lengths
+from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.description import Input, Output
 from multiresconv.models.net import MultiresNet
 from multiresconv.ops import State
 from multiresconv.ops.streaming import check_state_names
 
 
-class SequenceModel(nn.Module):
+class SequenceModel(Streamable):
     """A `MultiresNet`, and a linear map from its features to outputs.
 
     A model of some kind says what it makes of features (B, L, d_model), of whole sequences in `_whole` and of a chunk
@@ -56,14 +57,18 @@ class SequenceModel(nn.Module):
         """Return the state before the first step of `batch_size` sequences: that of the net, and the head's part."""
         return {**self.net.init_state(batch_size), **self._start(batch_size)}
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step: x (B, d_input) or tokens (B,) -> outputs (B, n_outputs), and the state after it.
-
-        The state given stays as it is. For the same at the least time see `stream`.
-        """
+    def check_step(self, x: Tensor) -> None:
+        """Raise unless x is one step of this model's input."""
         self._check(x, time=())
-        y, state = self(x.unsqueeze(1), state=state)
-        return y.squeeze(1), state
+
+    def stream_parts(self) -> StreamParts | str:
+        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        parts, head = self.net.stream_parts(), self.head
+        if isinstance(parts, str):
+            return f"net: {parts}"
+        if type(head) is not nn.Linear or head.bias is None:
+            return f"head is a {type(head).__name__}, not a Linear with a bias"
+        return parts._replace(tensors=parts.tensors._replace(head=(head.weight, head.bias)))
 
     @overload
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...

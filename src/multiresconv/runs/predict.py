@@ -36,10 +36,9 @@ def predict(model: SequenceModel, rows: Iterable[Tensor], *, batch_size: int) ->
 @torch.inference_mode()
 def predict_stream(model: SequenceModel, steps: Iterable[Tensor]) -> Iterator[dict[str, float]]:
     """After each time step (1, channels), or token (1,), give the probability of every name for all steps so far."""
-    state = model.init_state(1)
+    stream = model.stream()
     for x in steps:
-        logits, state = model.step(x, state)
-        yield ranked(model, logits[0])
+        yield ranked(model, stream(x)[0])
 
 
 def ranked(model: SequenceModel, logits: Tensor) -> dict[str, float]:

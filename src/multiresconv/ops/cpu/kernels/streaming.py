@@ -1,8 +1,9 @@
-"""Numba kernels of streaming: the operator step by step on delay lines, and a step of whole blocks in one call.
+"""Numba kernels of streaming: steps of the operator on delay lines, and steps of a whole network in one call.
 
-Delay lines as in `streaming`. Neighbours in memory are channels, so every loop over channels is a vector loop, with
-unsigned indices as in `cpu_kernels`; taps are turned round for it, to (K, D) and *newest first*, and weights to (W, D).
-A position may be any integer: Numba's remainder is Python's, never negative, so that no state leads out of its lines.
+`ops.streaming` describes the delay lines. Neighbours in memory are channels, so every loop over channels is a vector
+loop, with unsigned indices as in `kernels.operator`; for it the taps are transposed to (K, D), *newest first*, and the
+weights to (W, D). A position may be any integer: Numba's remainder is Python's, never negative, so that no state leads
+out of its lines.
 """
 
 # Numba's intrinsics take one argument less than their definition, which type checkers read.
@@ -11,10 +12,36 @@ A position may be any integer: Numba's remainder is Python's, never negative, so
 import math
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, types, uintp
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+from multiresconv.ops.cpu.kernels.elementary import normal, sigmoid
 from multiresconv.ops.cpu.kernels.jit import inline, kernel
+from multiresconv.ops.cpu.kernels.linear import linear
+from multiresconv.ops.cpu.network import (
+    ENCODER,
+    ENCODER_BIAS,
+    H0,
+    H1,
+    HEAD,
+    HEAD_BIAS,
+    INPUT_MEAN,
+    INPUT_STD,
+    MAX_POOLING,
+    MEAN,
+    MEAN_POOLING,
+    MIX,
+    MIX_BIAS,
+    NO_POOLING,
+    NORM,
+    NORM_BIAS,
+    PROJECTION,
+    PROJECTION_BIAS,
+    VARIANCE,
+    W,
+)
 
 # Channels that a thread takes on together: the delay lines of a block stay in the nearest caches.
 BLOCK = 128
@@ -40,12 +67,16 @@ def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start
         last = min(first + BLOCK, channels)
         lines = carray(_pointer(first_row + row * row_size), (slots, channels), dtype)
         for n in range(x.shape[1]):
-            _step(x[row, n], y[row, n], lines, position[row] + n, lo, hi, weights, memory, scratch, first, last)
+            _step(x[row, n], y[row, n], lines, lines, position[row] + n, lo, hi, weights, memory, scratch, first, last)
 
 
 @inline
-def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
-    """Step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D)."""
+def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
+    """Step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D).
+
+    What a step reads of the delay lines of the scaling coefficients is prefetched from `ahead`, the lines that come
+    next: those of many rows do not stay in the caches from one step to the next.
+    """
     a, low, high = scratch[0], scratch[1], scratch[2]
     depth, reach, stop = len(memory), len(lo) - 1, len(w) - 1
     start, wavelet_start = 0, reach * ((1 << depth) - 1)
@@ -55,21 +86,27 @@ def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
     for j in range(1, depth + 1):
         kept, dilation = memory[depth - j], 1 << (j - 1)
         size = reach * dilation
+        slot = start + n % size
+        line = lines[slot]  # holds step n - size, the oldest that the filters see, until this step takes its place
         for c in range(uintp(first), uintp(last)):
-            low[c] = lo[0, c] * a[c]
-            high[c] = hi[0, c] * a[c]
-        for i in range(1, reach + 1):
+            low[c] = lo[0, c] * a[c] + lo[reach, c] * line[c]
+        for i in range(1, reach):
             past = lines[start + (n - i * dilation) % size]
             for c in range(uintp(first), uintp(last)):
                 low[c] += lo[i, c] * past[c]
-                high[c] += hi[i, c] * past[c]
-        newest = lines[start + n % size]
-        for c in range(uintp(first), uintp(last)):
-            newest[c] = a[c]
-        start += size
         if kept > 0:
             for c in range(uintp(first), uintp(last)):
+                high[c] = hi[0, c] * a[c] + hi[reach, c] * line[c]
+            for i in range(1, reach):
+                past = lines[start + (n - i * dilation) % size]
+                for c in range(uintp(first), uintp(last)):
+                    high[c] += hi[i, c] * past[c]
+            for c in range(uintp(first), uintp(last)):
                 y[c] += w[stop - kept, c] * high[c]
+        for c in range(uintp(first), uintp(last)):
+            line[c] = a[c]
+        _prefetch_row(ahead[slot], first, last)
+        start += size
         if kept > 1:
             size = (kept - 1) * 2 * dilation
             for t in range(1, kept):
@@ -87,43 +124,144 @@ def _step(x, y, lines, n, lo, hi, w, memory, scratch, first, last):
 
 
 @kernel
-def step_blocks(x, y, lines, position, addresses, eps, kernel_size, memory, projection, batch_norm):
-    """One step through whole blocks, x -> y, both (B, D), with lines (B, blocks, S, D) and position (B,).
+def advance_network(network, x, y, length, rows, count, batch, lines, position, pooled, groups, start, stop):
+    """Take the steps x -> y of a whole network, and bring the state up to date, for the units start..stop.
 
-    addresses (blocks, n): where the contiguous tensors of each block begin, in the order of `BlockTensors`; as arrays
-    they would take longer to pass, a microsecond each, than the step itself. eps (blocks,): of the norms.
+    A unit is one of `groups` parts of the rows. What is not in the `Network` comes as integers, which are quicker to
+    pass than arrays: the addresses of x (count, length, inputs), or int64 tokens (count, length), of y (count, length,
+    outputs), of rows (count,) int64, the rows of the state that x belongs to, and of the state: lines (B, n, S, D),
+    position (B,), pooled (B, D).
     """
-    batch, channels = x.shape
-    width, dtype = memory.sum() + 2, x.dtype
-    lo, hi = np.empty((kernel_size, channels), dtype), np.empty((kernel_size, channels), dtype)
-    w, scratch = np.empty((width, channels), dtype), np.empty((3, channels), dtype)
-    branch, mixed = np.empty((batch, channels), dtype), np.empty((batch, 2 * channels), dtype)
-    y[:] = x
-    for block in range(len(addresses)):
-        at = addresses[block]
-        _transpose(lo, carray(_pointer(at[0]), (channels, kernel_size), dtype), True)
-        _transpose(hi, carray(_pointer(at[1]), (channels, kernel_size), dtype), True)
-        _transpose(w, carray(_pointer(at[2]), (channels, width), dtype), False)
-        for row in range(batch):
-            _step(y[row], branch[row], lines[row, block], position[row], lo, hi, w, memory, scratch, 0, channels)
-            _gelu(branch[row])
-        weight = carray(_pointer(at[3]), (2 * channels, channels), dtype)
-        _linear(mixed, branch, weight, carray(_pointer(at[4]), 2 * channels, dtype))
-        for row in range(batch):
-            _glu(branch[row], mixed[row])
-        if projection:
-            weight = carray(_pointer(at[7]), (channels, channels), dtype)
-            _linear(mixed, branch, weight, carray(_pointer(at[8]), channels, dtype))
-            branch[:] = mixed[:, :channels]
-        weight, bias = carray(_pointer(at[5]), channels, dtype), carray(_pointer(at[6]), channels, dtype)
-        for row in range(batch):
+    like, inputs = network.eps, network.inputs
+    index = carray(_pointer(rows), count, np.int64)
+    samples, tokens = _array(x, (count, length, inputs), like), carray(_pointer(x), (count, length), np.int64)
+    outputs = _array(y, (count, length, network.outputs), like)
+    for group in range(start, stop):
+        begin, end = group * count // groups, (group + 1) * count // groups
+        memory = working_memory(network, end - begin)
+        x_rows, y_rows, features = memory[0], memory[1], memory[2]
+        for t in range(length):
+            for i in range(begin, end):
+                if inputs:
+                    _copy(x_rows[i - begin], samples[i, t])
+                else:
+                    table = _array(network.ends[ENCODER], (tokens[i, t] + 1, network.channels), like)
+                    _copy(features[i - begin], table[tokens[i, t]])
+            advance_rows(index[begin:end], batch, lines, position, pooled, network, memory)
+            for i in range(begin, end):
+                _copy(outputs[i, t], y_rows[i - begin])
+
+
+@inline
+def working_memory(network, rows):
+    """What `advance_rows` needs beside the state: input, features and output of so many rows, and the taps transposed.
+
+    Arrays one by one: views of a common one would not be known to be contiguous.
+    """
+    channels, blocks, like = network.channels, network.blocks, network.eps
+    width, kernel_size = network.width, network.kernel_size
+    lo = np.empty((len(blocks), kernel_size, channels), like.dtype)
+    hi = np.empty((len(blocks), kernel_size, channels), like.dtype)
+    w = np.empty((len(blocks), width, channels), like.dtype)
+    for b in range(len(blocks)):
+        _transpose(lo[b], _array(blocks[b, H0], (channels, kernel_size), like), True)
+        _transpose(hi[b], _array(blocks[b, H1], (channels, kernel_size), like), True)
+        _transpose(w[b], _array(blocks[b, W], (channels, width), like), False)
+    features, branch = np.empty((rows, channels), like.dtype), np.empty((rows, channels), like.dtype)
+    x, mixed = np.empty((rows, network.inputs), like.dtype), np.empty((rows, 2 * channels), like.dtype)
+    y, scratch = np.empty((rows, network.outputs), like.dtype), np.empty((3, channels), like.dtype)
+    return x, y, features, branch, mixed, scratch, lo, hi, w
+
+
+@inline
+def advance_rows(rows, batch, lines, position, pooled, network, memory):
+    """One step of the whole network for these rows of the state, from x to y in `memory`."""
+    x, y, features, branch, mixed, scratch, lo, hi, w = memory
+    channels, blocks, ends, like = network.channels, network.blocks, network.ends, network.eps
+    all_lines = _array(lines, (batch, len(blocks), network.slots, channels), like)
+    positions = carray(_pointer(position), batch, np.int64)
+    if network.inputs:
+        _encode(features, x, network)
+    for b in range(len(blocks)):
+        at, following = blocks[b], min(b + 1, len(blocks) - 1)
+        for i in range(len(rows)):
+            line, ahead, n = all_lines[rows[i], b], all_lines[rows[i], following], positions[rows[i]]
+            _step(features[i], branch[i], line, ahead, n, lo[b], hi[b], w[b], network.memory, scratch, 0, channels)
+        if at[MIX]:
+            _finish_block(features, branch, mixed, at, network.eps[b], like)
+        else:
+            _copy_rows(features, branch)
+    for i in range(len(rows)):
+        positions[rows[i]] += 1
+    if network.pooling != NO_POOLING:
+        _pool(features, rows, positions, pooled, network.pooling)
+    if ends[HEAD]:
+        weight = _array(ends[HEAD], (network.outputs, channels), like)
+        linear(y, features, weight, _array(ends[HEAD_BIAS], network.outputs, like))
+    else:
+        _copy_rows(y, features)
+
+
+@inline
+def _encode(features, x, network):
+    """Standardise, in place, and encode samples x (rows, inputs)."""
+    ends, inputs, like = network.ends, network.inputs, network.eps
+    if ends[INPUT_MEAN]:
+        mean, std = _array(ends[INPUT_MEAN], inputs, like), _array(ends[INPUT_STD], inputs, like)
+        for i in range(len(x)):
+            for c in range(uintp(inputs)):
+                x[i, c] = (x[i, c] - mean[c]) / std[c]
+    if ends[ENCODER]:
+        weight = _array(ends[ENCODER], (network.channels, inputs), like)
+        linear(features, x, weight, _array(ends[ENCODER_BIAS], network.channels, like))
+    else:
+        _copy_rows(features, x)
+
+
+@inline
+def _finish_block(features, branch, mixed, at, eps, like):
+    """What a block does after the convolution `branch` of the features, which become its output; both (rows, D)."""
+    channels = features.shape[1]
+    weight, bias = _array(at[MIX], (2 * channels, channels), like), _array(at[MIX_BIAS], 2 * channels, like)
+    for i in range(len(features)):
+        for c in range(uintp(channels)):
+            branch[i, c] *= normal(branch[i, c])[0]  # GELU
+    linear(mixed, branch, weight, bias)
+    for i in range(len(features)):
+        for c in range(uintp(channels)):
+            branch[i, c] = mixed[i, c] * sigmoid(mixed[i, uintp(channels) + c])
+    if at[PROJECTION]:
+        weight, bias = _array(at[PROJECTION], (channels, channels), like), _array(at[PROJECTION_BIAS], channels, like)
+        linear(mixed, branch, weight, bias)
+        _copy_rows(branch, mixed)
+    weight, bias = _array(at[NORM], channels, like), _array(at[NORM_BIAS], channels, like)
+    for i in range(len(features)):
+        for c in range(uintp(channels)):
+            features[i, c] += branch[i, c]
+        if at[MEAN]:
+            mean, variance = _array(at[MEAN], channels, like), _array(at[VARIANCE], channels, like)
+            _batch_norm(features[i], weight, bias, mean, variance, eps)
+        else:
+            _layer_norm(features[i], weight, bias, eps)
+
+
+@inline
+def _pool(features, rows, positions, pooled, pooling):
+    """Features (rows, D) become the mean or the maximum of all steps so far; positions count this one already."""
+    channels = features.shape[1]
+    totals = carray(_pointer(pooled), (len(positions), channels), np.float64)
+    maxima = _array(pooled, (len(positions), channels), features)
+    for i in range(len(rows)):
+        total, maximum, count = totals[rows[i]], maxima[rows[i]], positions[rows[i]]
+        if pooling == MEAN_POOLING:
             for c in range(uintp(channels)):
-                y[row, c] += branch[row, c]
-            if batch_norm:
-                mean, variance = carray(_pointer(at[-2]), channels, dtype), carray(_pointer(at[-1]), channels, dtype)
-                _batch_norm(y[row], weight, bias, mean, variance, eps[block])
-            else:
-                _layer_norm(y[row], weight, bias, eps[block])
+                total[c] += features[i, c]
+                features[i, c] = total[c] / count
+        elif pooling == MAX_POOLING:
+            for c in range(uintp(channels)):
+                if not features[i, c] <= maximum[c]:  # NaN stays, as in PyTorch
+                    maximum[c] = features[i, c]
+                features[i, c] = maximum[c]
 
 
 @intrinsic
@@ -136,52 +274,56 @@ def _pointer(context, address):
     return types.voidptr(types.int64), generate
 
 
+@intrinsic
+def _prefetch(context, address):
+    """Have a cache line loaded into the second-level cache."""
+
+    def generate(context, builder, signature, args):
+        integer, pointer = ir.IntType(32), context.get_value_type(types.voidptr)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer]), "llvm.prefetch.p0"
+        )
+        builder.call(function, [builder.inttoptr(args[0], pointer), integer(0), integer(2), integer(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@inline
+def _prefetch_row(row, first, last):
+    """Have the channels first..last of a row (D,) loaded, a cache line of 64 bytes at a time."""
+    address, size = row.ctypes.data, row.itemsize
+    for offset in range(first * size, last * size, 64):
+        _prefetch(address + offset)
+
+
+@inline
+def _array(address, shape, like):
+    """The array of this shape at an address, of the dtype of `like`."""
+    return carray(_pointer(address), shape, like.dtype)
+
+
+@inline
+def _copy(out, row):
+    """out[:] = row; with slices Numba would compile what checks and reports their shapes, for seconds."""
+    for c in range(uintp(len(out))):
+        out[c] = row[c]
+
+
+@inline
+def _copy_rows(out, rows):
+    for i in range(len(out)):
+        _copy(out[i], rows[i])
+
+
 @inline
 def _transpose(out, taps, newest_first):
-    """out (K, D) from taps (D, K), turned round where the newest is to come first."""
+    """out (K, D) from taps (D, K), in reversed order where the newest is to come first."""
     count = len(out)
     for i in range(count):
         source = count - 1 - i if newest_first else i
         for c in range(uintp(out.shape[1])):
             out[i, c] = taps[c, source]
-
-
-@inline
-def _linear(out, x, weight, bias):
-    """out[:, :N] = x weight^T + bias for x (B, D) and weight (N, D), four rows of it at a time."""
-    zero, grouped = x.dtype.type(0), uintp(len(weight) // 4 * 4)
-    for o in range(uintp(0), grouped, uintp(4)):
-        w0, w1, w2, w3 = weight[o], weight[o + uintp(1)], weight[o + uintp(2)], weight[o + uintp(3)]
-        for row in range(len(x)):
-            s0, s1, s2, s3 = zero, zero, zero, zero
-            for c in range(uintp(x.shape[1])):
-                s0 += w0[c] * x[row, c]
-                s1 += w1[c] * x[row, c]
-                s2 += w2[c] * x[row, c]
-                s3 += w3[c] * x[row, c]
-            for i, s in enumerate((s0, s1, s2, s3)):
-                out[row, o + uintp(i)] = s + bias[o + uintp(i)]
-    for o in range(grouped, uintp(len(weight))):
-        for row in range(len(x)):
-            s0 = zero
-            for c in range(uintp(x.shape[1])):
-                s0 += weight[o, c] * x[row, c]
-            out[row, o] = s0 + bias[o]
-
-
-@inline
-def _gelu(x):
-    one, half, root = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
-    for c in range(uintp(len(x))):
-        x[c] = half * x[c] * (one + math.erf(x[c] * root))
-
-
-@inline
-def _glu(out, x):
-    """First half of x times the sigmoid of the second."""
-    one, count = x.dtype.type(1), uintp(len(out))
-    for c in range(count):
-        out[c] = x[c] / (one + math.exp(-x[count + c]))
 
 
 @inline

@@ -1,0 +1,47 @@
+"""What makes calling a module more than the `forward` of its class: hooks, and a `forward` that somebody patched."""
+
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+_HOOKS = {
+    "_forward_hooks": "forward hook",
+    "_forward_pre_hooks": "forward pre-hook",
+    "_backward_hooks": "backward hook",
+    "_backward_pre_hooks": "backward pre-hook",
+}
+_GLOBAL_HOOKS: list[dict[Any, Any]] = [getattr(torch_module, f"_global{name}", {}) for name in _HOOKS]
+_FORWARDS: dict[type, Any] = {kind: kind.forward for kind in (nn.Linear, nn.Embedding, nn.LayerNorm)}
+
+
+def hook_tables(module: nn.Module) -> list[dict[Any, Any]]:
+    """The tables of hooks of one module; all are empty where it has none."""
+    return [module.__dict__[name] for name in _HOOKS]
+
+
+def global_hook_tables() -> list[dict[Any, Any]]:
+    """The tables of hooks that PyTorch calls for every module."""
+    return _GLOBAL_HOOKS
+
+
+def why_changed(module: nn.Module) -> str | None:
+    """Say what one module does beside the `forward` of its class, such as "has a forward hook"; None for nothing."""
+    own = module.__dict__
+    for attribute, name in _HOOKS.items():
+        if own[attribute]:
+            return f"has a {name}"
+    kind = type(module)
+    if "forward" in own or _FORWARDS.get(kind, kind.forward) is not kind.forward:
+        return "has a forward of its own"
+    return None
+
+
+def why_any_changed(module: nn.Module) -> str | None:
+    """Say which part of a module does something beside the `forward` of its class, or return None."""
+    if any(_GLOBAL_HOOKS):
+        return "there is a hook for all modules"
+    for name, part in module.named_modules():
+        if reason := why_changed(part):
+            return f"{name or 'the module'} {reason}"
+    return None

@@ -1,0 +1,183 @@
+"""`Network`: a whole network as the streaming kernels take it, with the parameters by their addresses."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from multiresconv.ops.streaming_reference import line_sizes
+from multiresconv.ops.tree import weight_size
+
+Pooling = Literal["mean", "last", "max"]
+
+# Columns of `Network.blocks`, in the order of `BlockTensors`.
+H0, H1, W, MIX, MIX_BIAS, NORM, NORM_BIAS, PROJECTION, PROJECTION_BIAS, MEAN, VARIANCE = range(11)
+# Entries of `Network.ends`.
+INPUT_MEAN, INPUT_STD, ENCODER, ENCODER_BIAS, HEAD, HEAD_BIAS = range(6)
+# Values of `Network.pooling`.
+NO_POOLING, MEAN_POOLING, MAX_POOLING = range(3)
+
+
+class BlockTensors(NamedTuple):
+    """The tensors and options of a block; without `mix` it is the operator alone."""
+
+    h0: Tensor
+    h1: Tensor
+    w: Tensor
+    mix: Tensor | None
+    mix_bias: Tensor | None
+    norm: Tensor | None
+    norm_bias: Tensor | None
+    projection: Tensor | None
+    projection_bias: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    eps: float
+    memory: tuple[int, ...]
+
+
+class NetworkTensors(NamedTuple):
+    """The tensors of a network. What stands before and behind the blocks may be absent.
+
+    Attributes:
+        blocks: at least one.
+        standardise: mean and standard deviation, both (d_input,), of real-valued input.
+        encoder: weight and bias of a linear map, or the table of an embedding and None.
+        pooling: of all features so far.
+        head: weight and bias of the last linear map.
+    """
+
+    blocks: Sequence[BlockTensors]
+    standardise: tuple[Tensor, Tensor] | None = None
+    encoder: tuple[Tensor, Tensor | None] | None = None
+    pooling: Pooling | None = None
+    head: tuple[Tensor, Tensor] | None = None
+
+    def flat(self) -> list[Tensor]:
+        """All tensors that there are."""
+        tensors = [t for block in self.blocks for t in block[:11]]
+        for pair in (self.standardise, self.encoder, self.head):
+            tensors += pair or ()
+        return [t for t in tensors if t is not None]
+
+
+class Network(NamedTuple):
+    """Addresses, sizes and options of a network; kernels read the parameters where they lie, so that changes show.
+
+    An address of 0 stands for a tensor that is absent.
+
+    Attributes:
+        blocks: (n_layers, 11) addresses, by the column numbers above.
+        ends: (6,) addresses of what stands before and behind the blocks, by the numbers above.
+        eps: (n_layers,) of the norms, in the dtype of the network.
+        memory: (J,) int64, see `multires_conv`.
+        channels: D, the width of the blocks.
+        slots: S, of the delay lines of a block.
+        kernel_size: K.
+        width: of w, see `multires_conv`.
+        inputs: channels of real-valued input; 0 for tokens.
+        outputs: size of the head's output; D without a head.
+        pooling: one of the three values above.
+    """
+
+    blocks: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    eps: NDArray[np.floating]
+    memory: NDArray[np.int64]
+    channels: int
+    slots: int
+    kernel_size: int
+    width: int
+    inputs: int
+    outputs: int
+    pooling: int
+
+    def work(self) -> int:
+        """Multiply-adds of one step of one row, about."""
+        linear = 2 + (self.blocks[0, PROJECTION] != 0)
+        per_block = self.channels * (linear * self.channels + self.kernel_size * self.width)
+        return len(self.blocks) * int(per_block) + self.channels * (self.inputs + self.outputs)
+
+
+def why_not_network(tensors: NetworkTensors) -> str | None:
+    """The reason why the kernels cannot take these tensors, or None where they can.
+
+    They can where the blocks are alike, and all tensors plain, contiguous, on the CPU, of one dtype, float32 or
+    float64, and of the shapes that their places ask for.
+    """
+    dtype = tensors.blocks[0].h0.dtype
+    if dtype not in (torch.float32, torch.float64):
+        return f"the parameters are {dtype}; kernels compute in float32 and float64"
+    for tensor in tensors.flat():
+        if type(tensor) not in (Tensor, nn.Parameter):
+            return f"a parameter is a {type(tensor).__name__}"
+        if not tensor.is_cpu:
+            return f"a parameter is on {tensor.device}"
+        if tensor.dtype != dtype:
+            return f"parameters are {dtype} and {tensor.dtype}"
+        if not tensor.is_contiguous():
+            return "a parameter is not contiguous"
+    if len({(block.memory, *(t is None for t in block[:11])) for block in tensors.blocks}) > 1:
+        return "the blocks are not alike"
+    return None if _shapes(tensors) == _wanted_shapes(tensors) else "parameters have unexpected shapes"
+
+
+def _shapes(tensors: NetworkTensors) -> list[tuple[int, ...]]:
+    return [tuple(t.shape) for t in tensors.flat()]
+
+
+def _wanted_shapes(tensors: NetworkTensors) -> list[tuple[int, ...]]:
+    """The shapes of `tensors.flat()` that follow from h0, the memory, and the sizes of input and output."""
+    first = tensors.blocks[0]
+    channels, kernel_size = first.h0.shape
+    one, taps = (channels,), (channels, kernel_size)
+    of_block = [taps, taps, (channels, weight_size(first.memory)), (2 * channels, channels), (2 * channels,), one, one]
+    of_block += [(channels, channels), one, one, one]
+    shapes: list[tuple[int, ...]] = []
+    for block in tensors.blocks:
+        shapes += [shape for shape, t in zip(of_block, block[:11], strict=True) if t is not None]
+    if tensors.standardise is not None:
+        shapes += [(_inputs(tensors),)] * 2
+    if tensors.encoder is not None:
+        weight, bias = tensors.encoder
+        shapes += [(weight.shape[0], channels)] if bias is None else [(channels, weight.shape[-1]), one]
+    if tensors.head is not None:
+        outputs = tensors.head[0].shape[0]
+        shapes += [(outputs, channels), (outputs,)]
+    return shapes
+
+
+def _inputs(tensors: NetworkTensors) -> int:
+    """Channels of real-valued input, 0 for tokens."""
+    if tensors.encoder is None:
+        return tensors.blocks[0].h0.shape[0]
+    weight, bias = tensors.encoder
+    return 0 if bias is None else weight.shape[1]
+
+
+def describe_network(tensors: NetworkTensors) -> Network:
+    """The network of tensors with which `why_not_network` finds nothing wrong; valid as long as they live."""
+    first = tensors.blocks[0]
+    (channels, kernel_size), dtype = first.h0.shape, first.h0.dtype
+    ends = [t for pair in (tensors.standardise, tensors.encoder, tensors.head) for t in pair or (None, None)]
+    eps = torch.tensor([block.eps for block in tensors.blocks], dtype=dtype)
+    return Network(
+        blocks=np.array([[_address(t) for t in block[:11]] for block in tensors.blocks]),
+        ends=np.array([_address(t) for t in ends]),
+        eps=eps.numpy(),
+        memory=np.array(first.memory, np.int64),
+        channels=channels,
+        slots=sum(line_sizes(kernel_size, first.memory)),
+        kernel_size=kernel_size,
+        width=weight_size(first.memory),
+        inputs=_inputs(tensors),
+        outputs=channels if tensors.head is None else tensors.head[0].shape[0],
+        pooling={None: NO_POOLING, "last": NO_POOLING, "mean": MEAN_POOLING, "max": MAX_POOLING}[tensors.pooling],
+    )
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
