@@ -99,8 +99,13 @@ class MultiresAR(nn.Module):
     @torch.no_grad()
     def init_state(self, batch_size: int) -> State:
         """The state before the first pixel. `state["params"]` (B, P) are always those of the pixel to come."""
-        net_state = self.net.init_state(batch_size)
-        return self._next(self.output.weight.new_zeros(batch_size, self.n_channels), net_state)
+        state = self.net.init_state(batch_size)
+        # The network has seen zeros in place of a pixel before the first: one step, the same for all rows.
+        zeros = self.output.weight.new_zeros(1, self.n_channels)
+        first = self._next(zeros, self.net.init_state(1))
+        for name, tensor in state.items():
+            tensor.copy_(first[name])
+        return {**state, "params": first["params"].repeat(batch_size, 1)}
 
     def step(self, pixel: Tensor, state: State) -> tuple[Tensor, State]:
         """The next pixel (B, C) uint8 and the state before it -> its parameters (B, P), the state after it.
