@@ -17,10 +17,8 @@ from stream_cases import (
     sample,
     whole,
 )
-from torch import Tensor
 
 from multiresconv import MultiresAR
-from multiresconv.ops.cpu.network import describe_network
 
 law = settings(deadline=None, max_examples=40)
 plans = st.lists(st.one_of(st.just(0), st.integers(1, 12)), min_size=1)  # 0 is a step, n > 0 a chunk of n
@@ -87,24 +85,19 @@ def test_a_stream_of_pixels(seed: int, n_channels: int, plan: list[int], dtype: 
     assert_close(stream(pixels[1:2, 7:], rows=[1]), wanted[1:2, 7:])
 
 
-@pytest.mark.parametrize(("pooling", "pooled"), [("last", None), ("max", torch.full((2, 6), -torch.inf))])
-def test_the_kernel_pools_by_last_and_max(pooling: Any, pooled: Tensor | None) -> None:
-    from multiresconv.ops.cpu.kernels.streaming import advance_network
-
-    model = classifier(dtype=torch.float32)
-    parts = model.stream_parts()
-    assert not isinstance(parts, str)
-    network = describe_network(parts.tensors._replace(pooling=pooling))
-    x, y, rows, state = sample(model, 2, 9), torch.empty(2, 9, 3), torch.arange(2), model.init_state(2)
-    advance_network(
-        network, x.data_ptr(), y.data_ptr(), 9, rows.data_ptr(), 2, 2, state["lines"].data_ptr(),
-        state["position"].data_ptr(), 0 if pooled is None else pooled.data_ptr(), 1, 0, 1,
-    )  # fmt: skip
-    features = model.net(x).detach()
-    features = features if pooled is None else features.cummax(1).values
-    assert_close(y, model.output(features).detach())
-    if pooled is not None:
-        assert_close(pooled, features[:, -1])
+@law
+@given(st.sampled_from(["mean", "last", "max"]), plans, st.sampled_from([torch.float32, DOUBLE]))
+def test_the_kernel_pools_and_standardises(pooling: Any, plan: list[int], dtype: torch.dtype) -> None:
+    model = classifier(dtype=dtype, pooling=pooling)
+    assert model.net.standardise is not None
+    model.net.standardise.set(torch.tensor([1.0, -2.0, 0.0, 0.5]), torch.tensor([2.0, 0.5, 1.0, 3.0]))
+    stream, x = model.stream(2), sample(model, 2, 9)
+    assert stream.why_not_fused is None
+    assert_close(follow(stream, x, plan), whole(model, x))
+    expected = model.init_state(2)
+    _, expected = model(x, state=expected)
+    for name, tensor in stream.state().items():
+        assert_close(tensor.double(), expected[name].detach().double())
 
 
 @pytest.mark.parametrize("options", [{"dropout": 0.1}, {"norm": "batch"}])
@@ -125,9 +118,8 @@ def test_what_does_not_fit_is_refused_and_changes_nothing() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             stream(wrong)
-    for wrong in (x.float(), x.to("meta")):
-        with pytest.raises(TypeError, match=r"x: expected torch.float64 on the CPU, got torch.float\d+ on \w+"):
-            stream(wrong)
+    with pytest.raises(TypeError, match=r"x: expected numbers on the CPU, got torch.float64 on meta"):
+        stream(x.to("meta"))
     for rows in ([0, 0, 1], [0, 1, 3], [-1, 0, 1]):
         with pytest.raises(ValueError, match=r"rows: expected different numbers in 0\.\.2, got \["):
             stream(x, rows=rows)
@@ -142,7 +134,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing() -> None:
         model.stream(3, state=before)
     with pytest.raises(ValueError, match=r"state: lines: expected shape"):
         model.stream(state={**before, "lines": before["lines"][:, :1]})
-    with pytest.raises(ValueError, match=r"state: expected a dict of lines, position, total, got lines"):
+    with pytest.raises(ValueError, match=r"state: expected a dict of lines, position, pooled, got lines"):
         model.stream(state={"lines": before["lines"]})
 
 

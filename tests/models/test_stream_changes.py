@@ -73,7 +73,7 @@ def another_module(model: MultiresClassifier) -> None:
 
 
 def another_head(model: MultiresClassifier) -> None:
-    model.output = nn.Linear(6, 3, dtype=DOUBLE)
+    model.head = nn.Linear(6, 3, dtype=DOUBLE)
 
 
 def fewer_blocks(model: MultiresClassifier) -> None:
@@ -101,7 +101,7 @@ def pre_hook(model: MultiresClassifier) -> None:
 
 
 def forward_of_its_own(model: MultiresClassifier) -> None:
-    head: Any = model.output
+    head: Any = model.head
     head.forward = torch.neg
 
 
@@ -131,7 +131,7 @@ def pruned(model: MultiresClassifier) -> None:
 
 
 def without_bias(model: MultiresClassifier) -> None:
-    model.output.bias = None  # pyright: ignore[reportAttributeAccessIssue]
+    model.head.bias = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_hook_for_all_modules_is_an_error() -> None:
     try:
         with pytest.raises(RuntimeError, match=CHANGED):
             stream(x)
-        assert model.stream(2).why_not_fused == "hooks are registered for all modules"
+        assert model.stream(2).why_not_fused == "net: block 0: there is a hook for all modules"
     finally:
         handle.remove()
     assert_close(stream(x), whole(model, x))
@@ -198,18 +198,18 @@ def tensor_of_another_class(model: MultiresClassifier) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (hook, r"net.blocks.0.mix has a hook"),
-        (pre_hook, r"net has a hook"),
-        (forward_of_its_own, r"output has a forward of its own"),
-        (another_class, r"blocks.0: block is a Derived"),
-        (parametrize, r"blocks.0: mix is a ParametrizedLinear"),
-        (pruned, r"net.blocks.0.mix has a hook"),
-        (another_norm, r"blocks.0: norm is a Identity"),
-        (no_bias, r"blocks.0: mix or norm has no weight or no bias"),
+        (hook, r"net: block 0: mix has a forward hook"),
+        (pre_hook, r"net has a forward pre-hook"),
+        (forward_of_its_own, r"head has a forward of its own"),
+        (another_class, r"net: block 0: the block is a Derived"),
+        (parametrize, r"net: block 0: mix is a ParametrizedLinear"),
+        (pruned, r"net: block 0: mix has a forward pre-hook"),
+        (another_norm, r"net: block 0: norm is a Identity"),
+        (no_bias, r"net: block 0: mix has no bias"),
         (unlike_blocks, r"the blocks are not alike"),
         (strided, r"a parameter is not contiguous"),
-        (tensor_of_another_class, r"a parameter is a Special"),
-        (half, r"parameters are torch.bfloat16"),
+        (tensor_of_another_class, r"net: block 0: mix.weight is a Special"),
+        (half, r"net: block 0: conv.h0 is torch.bfloat16"),
     ],
 )  # fmt: skip
 def test_where_the_kernel_cannot_serve_the_model_itself_runs(

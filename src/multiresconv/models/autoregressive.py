@@ -78,9 +78,12 @@ class MultiresAR(SequenceModel):
     @torch.no_grad()
     def init_state(self, batch_size: int) -> State:
         """Return the state before the first pixel."""
-        nothing = self._nothing(batch_size)
-        features, state = self.net(nothing, state=self.net.init_state(batch_size))
-        return {**state, "params": self.head(features[:, 0])}
+        state = self.net.init_state(batch_size)
+        # The network has seen one step of nothing, the same for all rows. It left marks in a few slots only.
+        features, first = self.net(self._nothing(1), state=self.net.init_state(1))
+        slots = first["lines"].ne(0).any(3).any(1).squeeze(0)
+        state["lines"][:, :, slots] = first["lines"][:, :, slots]
+        return {**state, "position": state["position"] + 1, "params": self.head(features[:, 0]).repeat(batch_size, 1)}
 
     def stream_parts(self) -> StreamParts | str:
         parts = super().stream_parts()

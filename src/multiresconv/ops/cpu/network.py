@@ -1,7 +1,7 @@
 """`Network`: a whole network as the streaming kernels take it, with the parameters by their addresses."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from multiresconv.ops.streaming_reference import line_sizes
 from multiresconv.ops.tree import weight_size
-
-Pooling = Literal["mean", "last", "max"]
 
 # Columns of `Network.blocks`, in the order of `BlockTensors`.
 H0, H1, W, MIX, MIX_BIAS, NORM, NORM_BIAS, PROJECTION, PROJECTION_BIAS, MEAN, VARIANCE = range(11)
@@ -46,14 +44,14 @@ class NetworkTensors(NamedTuple):
         blocks: at least one.
         standardise: mean and standard deviation, both (d_input,), of real-valued input.
         encoder: weight and bias of a linear map, or the table of an embedding and None.
-        pooling: of all features so far.
+        pooling: of all features so far, "mean", "last" or "max".
         head: weight and bias of the last linear map.
     """
 
     blocks: Sequence[BlockTensors]
     standardise: tuple[Tensor, Tensor] | None = None
     encoder: tuple[Tensor, Tensor | None] | None = None
-    pooling: Pooling | None = None
+    pooling: str | None = None
     head: tuple[Tensor, Tensor] | None = None
 
     def flat(self) -> list[Tensor]:
