@@ -97,7 +97,7 @@ def test_the_kernel_pools_and_standardises(pooling: Any, plan: list[int], dtype:
     expected = model.init_state(2)
     _, expected = model(x, state=expected)
     for name, tensor in stream.state().items():
-        assert_close(tensor.double(), expected[name].detach().double())
+        assert_close(tensor.to(dtype), expected[name].detach().to(dtype))
 
 
 @pytest.mark.parametrize("options", [{"dropout": 0.1}, {"norm": "batch"}])

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from torch import Tensor
 from multiresconv import multires_conv
 from multiresconv.ops import weight_size
 from multiresconv.ops.block import BlockParameters, multires_block
+from multiresconv.ops.cpu import threads as threads_of
 
 
 class Case(NamedTuple):
@@ -88,6 +90,32 @@ def test_equals_plain_pytorch(case: Case) -> None:
     for got, value in zip([y, *gradients(y, case)], [wanted, *gradients(wanted, case)], strict=True):
         tolerance = 1e-10 * max(float(value.detach().abs().max()), 1.0)
         torch.testing.assert_close(got, value, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(("batch", "length"), [(1, 300), (40, 50), (5, 300)])
+def test_any_number_of_threads_in_both_directions(
+    batch: int, length: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shared elements, packs of short ones, and one left over."""
+    monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
+    torch.manual_seed(0)
+    lengths = torch.randint(1, length + 1, (batch,))
+    taps = [[torch.randn(6, n, dtype=torch.float64).requires_grad_() for n in (2, 2, 8)] for _ in range(2)]
+    mix = [torch.randn(12, 6, dtype=torch.float64).requires_grad_(), torch.randn(12, dtype=torch.float64)]
+    parameters = BlockParameters(tuple(taps[0]), (1,) * 6, tuple(mix), reverse=tuple(taps[1]))
+    x = torch.randn(batch, length, 6, dtype=torch.float64)
+    case = Case(x.requires_grad_(), parameters, (torch.ones(batch, 6).double(), torch.ones(batch, 6).double()), lengths)
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        y, wanted = multires_block(*case), reference(case)
+        leaves = [case.x, *taps[0], *taps[1], mix[0]]
+        grads = torch.autograd.grad(y.square().sum(), leaves), torch.autograd.grad(wanted.square().sum(), leaves)
+    finally:
+        torch.set_num_threads(before)
+    for got, value in zip([y, *grads[0]], [wanted, *grads[1]], strict=True):
+        torch.testing.assert_close(got, value, rtol=0, atol=1e-10 * max(float(value.detach().abs().max()), 1.0))
 
 
 @settings(deadline=None, max_examples=20)

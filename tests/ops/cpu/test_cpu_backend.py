@@ -219,7 +219,8 @@ from numba.core.caching import CacheImpl
 CacheImpl._locator_classes = []
 import torch
 from multiresconv import fading, multires_conv
-x, taps, w = torch.randn(2, 3, 40), torch.randn(3, 2), torch.randn(3, 7)
+torch.manual_seed(0)
+x, taps, w = (torch.randn(shape, dtype=torch.float64) for shape in ((2, 3, 40), (3, 2), (3, 7)))
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     y = multires_conv(x, taps, taps, w, fading(5))

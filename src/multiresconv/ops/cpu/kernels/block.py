@@ -75,7 +75,7 @@ def residual_norm(m, m_bias, x, out, scale, weight, bias, eps, elements, offsets
     """
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
-    units = _units(_longest(offsets))
+    units = _units(most_steps(offsets))
     for unit in range(start, stop):
         i, at, length, begin, end = _unit(unit, units, elements, offsets)
         if begin >= end:
@@ -99,7 +99,7 @@ def residual_norm_backward(
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     along_one, along_z = np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     per_channel = x.dtype.type(1) / x.dtype.type(channels)
-    units = _units(_longest(offsets))
+    units = _units(most_steps(offsets))
     for unit in range(start, stop):
         i, at, length, begin, end = _unit(unit, units, elements, offsets)
         if begin >= end:
@@ -135,7 +135,7 @@ def residual_norm_backward(
 
 
 @inline
-def _longest(offsets):
+def most_steps(offsets):
     """Steps of the longest element."""
     longest = offsets[1] - offsets[0]
     for k in range(1, len(offsets) - 1):

@@ -1,14 +1,14 @@
 """Numba kernels of a block before its linear map: the operator, GELU and the channels' dropout in one pass.
 
-Sequences, packs, `elements`, `offsets` and `scale` as in `block_kernels`. Backward computes again what forward did not
-keep. Short elements are joined, step by step side by side, so that the operator's loops are long and its shifts whole
-vectors: with m of them, a filter of dilation d is one of dilation m*d on the joined row.
+`block.py` says what sequences, packs, `elements`, `offsets` and `scale` are. Backward computes again what forward did
+not keep. Short elements are joined, step by step side by side, so that the operator's loops are long and its shifts
+whole vectors: with m of them, a filter of dilation d is one of dilation m*d on the joined row.
 """
 
 import numpy as np
 from numba import uintp
 
-from multiresconv.ops.cpu.kernels.block import _longest
+from multiresconv.ops.cpu.kernels.block import most_steps
 from multiresconv.ops.cpu.kernels.elementary import narrow, normal, widen
 from multiresconv.ops.cpu.kernels.jit import inline, kernel
 from multiresconv.ops.cpu.kernels.operator import BLOCK, backward_row, forward_row, gather, scatter
@@ -21,10 +21,10 @@ SHORT = 128
 def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets, start, stop):
     """out = scale * GELU(y) for units start..stop, a unit being a channel of `joined` elements.
 
-    y is multires_conv(x). Where there are 2D filters, y has a second part: that of x read from its end with the later D
-    of them, turned back.
+    y is multires_conv(x). With 2D filters, a second part is added to y: the last D filters applied to x read from the
+    end of each element, turned back.
     """
-    channels, longest, joined = x.shape[1], _longest(offsets), _joined(offsets)
+    channels, longest, joined = x.shape[1], most_steps(offsets), _joined(offsets)
     x_memory, y_memory = np.empty(joined * longest, x.dtype), np.empty(joined * longest, x.dtype)
     a_memory, b = np.empty(2 * joined * longest, x.dtype), np.empty(joined * longest, x.dtype)
     y, block = _rows(joined, longest, x), _rows(joined, longest, x)
@@ -49,7 +49,7 @@ def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, 
 
     Those of joined elements are the first one's.
     """
-    channels, longest, joined, scales = x.shape[1], _longest(offsets), _joined(offsets), max(len(memory), 2)
+    channels, longest, joined, scales = x.shape[1], most_steps(offsets), _joined(offsets), max(len(memory), 2)
     directions = len(lo) // channels
     x_memory = np.empty((directions, joined * longest), x.dtype)
     a_memory = np.empty((directions, scales * joined * longest), x.dtype)
@@ -106,7 +106,7 @@ def _rows(joined, longest, like):
 
 @inline
 def _forward(first, group, x_row, y, y_memory, block, filters, a, b, offsets, backwards):
-    """Rows of y, one an element, from the joined x_row; or, where this one is read backwards, added to them."""
+    """Convolve the joined x_row and write the result to the rows of y, one per element; backwards, add it turned."""
     lo, hi, w, memory = filters
     count, length, rows = len(offsets) - 1, len(x_row) // (len(offsets) - 1), block if backwards else y
     y_row = rows[0][:length] if count == 1 else y_memory[: len(x_row)]
@@ -130,7 +130,7 @@ def _add_turned(out, row):
 @inline
 def _joined(offsets):
     """How many elements of a pack the operator takes side by side: short ones fill no vector by themselves."""
-    return BLOCK if _longest(offsets) <= SHORT else 1
+    return BLOCK if most_steps(offsets) <= SHORT else 1
 
 
 @inline
@@ -138,15 +138,15 @@ def _group(unit, channels, joined, offsets):
     """First element in the pack, channel, number of elements, longest of them, and numbers in all."""
     k, c = unit // channels * joined, unit % channels
     count = min(joined, len(offsets) - 1 - k)
-    length = _longest(offsets[k : k + count + 1])
+    length = most_steps(offsets[k : k + count + 1])
     return k, c, count, length, count * length
 
 
 @inline
 def _joined_rows(joined, block, x, c, elements, offsets, length, backwards):
-    """Channel c of these elements, ended with zeros, side by side: step n of the e-th at n * len(elements) + e.
+    """Channel c of these elements, padded with zeros, side by side: step n of the e-th at n * len(elements) + e.
 
-    Read backwards, each begins with its last step.
+    Backwards, each element begins with its last step.
     """
     count = len(elements)
     if count == 1 and not backwards:
