@@ -49,14 +49,39 @@ def test_the_commands_of_the_readme_run_in_their_order(
 def test_what_make_does_in_the_readme_is_there() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     named = re.findall(r"make (\w+)", README)
-    assert {"demo", "test", "bench"} <= set(named) <= set(targets)
+    assert {"demo", "test"} <= set(named) <= set(targets)
 
 
-def test_the_file_tree_and_the_links_are_true() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-    tree = README.split("## Where things are")[1].split("\n## ")[0]
-    for name in re.findall(r"^      (\w+/)", tree, re.MULTILINE):
-        assert (ROOT / "src" / "multiresconv" / name).is_dir(), name
-    for name in re.findall(r"[\w/]+\.(?:py|yaml)", tree):
-        assert any((ROOT / "src" / "multiresconv").rglob(name)), name
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/performance.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+        assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_the_folders_of_the_contributing_guide_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.split("    src/multiresconv/\n")[1].split("\n\n")[0]
+    package = ROOT / "src" / "multiresconv"
+    named = set(re.findall(r"^      ([\w/]+)/ ", tree, re.MULTILINE))
+    assert named == {"ops", "ops/cpu", "ops/triton"} | {p.name for p in package.iterdir() if p.is_dir()} - {
+        "__pycache__",
+        "ops",
+    }
+    for name in set(re.findall(r"[\w/]+\.py", text)) - {"utils.py"}:  # of which there is none
+        assert any(package.rglob(name)) or (ROOT / name).is_file(), name
+
+
+def test_the_speed_table_is_what_the_benchmark_printed() -> None:
+    printed = (ROOT / "benchmarks" / "results" / "step.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| ")]
+    times = {row[0]: row for row in rows if len(row) == 5 and "x]" in row[3] and "," in row[1]}
+    memory = {row[0]: row[4] for row in rows if len(row) == 5 and row[4].startswith("1 :")}
+    shown = [line.strip("| ").split(" | ") for line in README.splitlines() if line.startswith("| ") and "x]" in line]
+    assert {row[0] for row in shown} == set(times) == set(memory)
+
+    def median(cell: str) -> str:
+        """A cell without its quartiles."""
+        return re.sub(r" \([^)]*\)", "", cell)
+
+    for name, size, *cells, ratio in shown:
+        assert [size, *cells, ratio] == [times[name][1], *map(median, times[name][2:]), memory[name]]

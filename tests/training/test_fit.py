@@ -8,7 +8,7 @@ import torch
 from tiny_run import BATCH, STEPS_PER_EPOCH, metrics, train, write_data
 
 from multiresconv.models import load
-from multiresconv.tasks import ListOps, ListOpsData, NetworkOptions
+from multiresconv.tasks import ListOps, ListOpsData, PooledModelOptions
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.recorder import MemoryRecorder
@@ -27,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def task(data: Path) -> ListOps:
     """That of the tiny run."""
-    network = NetworkOptions(
+    network = PooledModelOptions(
         n_layers=2, d_model=8, depth=3, kernel_size=4, dropout=0.1, norm="batch", own_skip_init=True
     )
     return ListOps(ListOpsData(folder=data), network)
@@ -79,11 +79,11 @@ def test_what_is_kept_does_not_change_while_training_goes_on(task: ListOps) -> N
     class Recorder(MemoryRecorder):
         def save_last(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
             super().save_last(network, optimizer, state)
-            kept.append((self.last, state.step, network.state_dict()["output.weight"].clone()))
+            kept.append((self.last, state.step, network.state_dict()["head.weight"].clone()))
 
     fit(task, OPTIMIZER, TRAINER, recorder=Recorder())
     assert [step for _, step, _ in kept] == [0, *range(STEPS_PER_EPOCH, 3 * STEPS_PER_EPOCH + 1, STEPS_PER_EPOCH)]
     for checkpoint, step, weight in kept:
         assert checkpoint.state.step == step
-        assert torch.equal(checkpoint.model["output.weight"], weight)
+        assert torch.equal(checkpoint.model["head.weight"], weight)
     assert not torch.equal(kept[0][2], kept[1][2])

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# ListOps by a curriculum, free: as many generated rows as wanted, none of which is a validation or test row.
+# Calling it again goes on where it stopped: a stage that is finished is passed over, one that is there is resumed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+multiresconv=.venv/bin/multiresconv
+runs=runs/listops-curriculum-free
+
+[ -f data/listops/basic_train.tsv ] || "$multiresconv" data listops --folder data/listops
+
+# rows FOLDER MIN MAX ROWS SEED: generated expressions of more than MIN and fewer than MAX tokens
+rows() {
+  [ -f "data/$1/basic_test.tsv" ] ||
+    "$multiresconv" data listops --folder "data/$1" --min_length "$2" --max_length "$3" --n_train "$4" --seed "$5"
+  local common
+  common=$(comm -12 <(cut -f1 "data/$1/basic_train.tsv" | LC_ALL=C sort) \
+    <(cut -f1 data/listops/basic_val.tsv data/listops/basic_test.tsv | LC_ALL=C sort) | grep -cvx Source || true)
+  [ "$common" = 0 ] || { echo "data/$1: $common rows are validation or test rows of data/listops" >&2; exit 1; }
+}
+
+# stage NAME FOLDER LR EPOCHS TOKENS [OPTION...]
+stage() {
+  local run=$runs/$1
+  if [ -f "$run/run.json" ]; then
+    "$multiresconv" train listops --resume "$run"
+  else
+    "$multiresconv" train listops --run "$run" --data.folder "data/$2" --optimizer.lr "$3" --trainer.epochs "$4" \
+      --trainer.batch_size null --trainer.batch_tokens "$5" --model.norm layer --model.pooling last \
+      --model.dropout 0 --optimizer.clip 1 --optimizer.warmup_epochs 0.05 --trainer.eval_batch_size 100 "${@:6}"
+  fi
+}
+
+rows listops-free-100 20 100 600000 1
+rows listops-free-500 100 500 200000 2
+rows listops-free-1000 300 1000 100000 3
+rows listops-free-2000 500 2000 192000 4
+stage 1-to-100 listops-free-100 0.003 2 8192
+stage 2-to-500 listops-free-500 0.002 2 16384 --model.init "$runs/1-to-100/model"
+stage 3-to-1000 listops-free-1000 0.0015 2 16384 --model.init "$runs/2-to-500/model"
+stage 4-full listops-free-2000 0.001 4 32768 --model.init "$runs/3-to-1000/model"
