@@ -3,7 +3,7 @@
 # Calling it again goes on where it stopped: a stage that is finished is passed over, one that is there is resumed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-multiresconv=.venv/bin/multiresconv
+multiresconv=${MULTIRESCONV:-.venv/bin/multiresconv}
 runs=runs/listops-curriculum
 
 [ -f data/listops/basic_train.tsv ] || "$multiresconv" data listops --folder data/listops
