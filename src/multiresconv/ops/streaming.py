@@ -55,7 +55,7 @@ def multires_conv_init(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    dtype = _wide(dtype or torch.get_default_dtype())
+    dtype = _state_dtype(dtype or torch.get_default_dtype())
     slots = state_size(kernel_size, tuple(memory))
     shape = (batch_size, slots, channels) if layers is None else (batch_size, layers, slots, channels)
     size = batch_size * (layers or 1) * slots * channels * dtype.itemsize
@@ -124,7 +124,7 @@ def multires_conv_chunk(
         )
     position = state["position"]
     wide, h0, h1, w = (t.to(state["lines"].dtype) for t in (x, h0, h1, w))
-    if _fused(backend, x) and not tracked:
+    if _use_kernel(backend, x) and not tracked:
         lines = state["lines"].detach().clone(memory_format=torch.contiguous_format)
         y = advance_cpu(wide.transpose(1, 2), lines, position, h0, h1, w, memory).transpose(1, 2)
     else:
@@ -136,7 +136,7 @@ def multires_conv_chunk(
 def check_state(state: State, lines: tuple[int, ...], x: Tensor) -> None:
     """Raise unless the state has delay lines of shape `lines`, batch first, and the dtype and device that x needs."""
     check_state_names(state, "lines", "position")
-    check_state_tensor("lines", state["lines"], lines, _wide(x.dtype), x.device)
+    check_state_tensor("lines", state["lines"], lines, _state_dtype(x.dtype), x.device)
     check_state_tensor("position", state["position"], lines[:1], torch.int64, x.device)
 
 
@@ -166,10 +166,10 @@ def _check_backend(backend: Backend, x: Tensor) -> None:
         )
 
 
-def _fused(backend: Backend, x: Tensor) -> bool:
+def _use_kernel(backend: Backend, x: Tensor) -> bool:
     return backend == "cpu" or (backend == "auto" and x.device.type == "cpu" and not torch.compiler.is_compiling())
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def _state_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the dtype in which the operator computes and keeps its state, given arguments of `dtype`."""
     return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype

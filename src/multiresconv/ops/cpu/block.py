@@ -80,7 +80,7 @@ def forward(
         units = _units(pack) if norm else rows
         call(tail, units, 96 * work_each, [branch, branch_bias, x_, out_, scale, *norm, *layout])
 
-    _each(shares, run)
+    _run_packs(shares, run)
     kept = Kept(g, m, r, torch.tensor(threads))
     return out, kept if keep else Kept(x.new_empty(0), x.new_empty(0), x.new_empty(0), kept.threads)
 
@@ -152,7 +152,7 @@ def backward(
         inputs = [*conv.patterns, x_, columns(grad_g_, channels), grad_x_, *conv.filters, s_1, conv_sums, *layout]
         call(conv_gelu_kernels.conv_gelu_backward, _groups(pack) * channels, 4 * conv.work * work_each, inputs)
 
-    _each(shares, run)
+    _run_packs(shares, run)
     of_branch, *of_norm = np.split(sums.reshape(-1, sums.shape[-1]).sum(axis=0), [2 * channels, 3 * channels])
     of_mix = of_branch if projection is None else gate_sums.sum(axis=0)
     directions = conv.gradients(conv_sums, x.dtype)
@@ -225,7 +225,7 @@ def _groups(pack: Pack) -> int:
     return -(-len(pack.elements) // BLOCK) if pack.longest <= SHORT else len(pack.elements)
 
 
-def _each(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:
+def _run_packs(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:
     """Call `run(pack, slot, call)` for every pack of every share; `slot` is the index of the share."""
 
     def call_here(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
