@@ -1,4 +1,4 @@
-"""Pure functions on tensors: the operator, its backends, streaming, a look inside, tree arithmetic, wavelet taps."""
+"""Pure functions on tensors: the operator, its backends, streaming, analysis, tree arithmetic, wavelet taps."""
 
 from multiresconv.ops.analysis import (
     coefficients,

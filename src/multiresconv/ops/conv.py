@@ -1,4 +1,4 @@
-"""`multires_conv`: the one entry to the operator. It owns the contract, checks it once and chooses the backend."""
+"""`multires_conv`, the operator's entry point: it checks the arguments once and chooses the backend."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -29,26 +29,26 @@ def multires_conv(
         y[n]   = w_a*a_J[n] + sum_j sum_{t<m_j} w_{j,t} * b_j[n - t*2^j] + w_x*x[n]
 
     Args:
-        x: (B, D, L) input, L >= 1. Also fast where it is a (B, L, D) tensor transposed; y then has the same layout.
+        x: (B, D, L) input, L >= 1. A transposed (B, L, D) tensor is fast too; y then has the layout of x.
         h0: (D, K) low-pass taps, K >= 2; the last tap multiplies the current sample.
         h1: (D, K) high-pass taps.
-        w: (D, 1 + sum(memory) + 1) weights [w_a | w_J,0.. | ... | w_1,0.. | w_x], newest coefficient first in a scale.
-        memory: (m_J, ..., m_1), how many coefficients of each scale are kept, coarsest first; see `fading`, `uniform`.
-        backend: "reference" (plain PyTorch, any device, twice differentiable, exportable), "cpu" (Numba kernels fused
-            over the scales, reverse-mode derivatives of first order; backward keeps x and the parameters only),
-            "triton" (the same on a GPU, half precision widened in registers only) or "auto": "cpu" on a CPU, "triton"
-            on CUDA where it is installed, else "reference". A backend that is named runs or raises.
+        w: (D, 1 + sum(memory) + 1) weights [w_a | w_J,0.. | ... | w_1,0.. | w_x], newest coefficient of a scale first.
+        memory: (m_J, ..., m_1), the number of coefficients kept at each scale, coarsest first; see `fading`, `uniform`.
+        backend: "reference" (plain PyTorch: any device, twice differentiable, exportable), "cpu" (Numba kernels fused
+            over the scales: first-order reverse-mode gradients; backward keeps only x and the parameters), "triton"
+            (fused GPU kernels with the limits of "cpu"; half precision is widened in registers only) or "auto" ("cpu"
+            on a CPU, "triton" on CUDA if it is installed, else "reference"). A named backend runs or raises.
 
     All tensors have one device and one dtype: float32, float64, or bfloat16/float16, which are computed in float32.
-    Autocast changes nothing here. For second derivatives and `torch.func` name the backend "reference".
+    Autocast has no effect. Second derivatives and `torch.func` need the backend "reference".
 
     Returns:
         y: (B, D, L), dtype of x.
 
     Raises:
-        TypeError: a dtype that is not floating point or differs between arguments; `memory` not made of integers.
-        ValueError: a shape or a memory that disagrees; a backend of another name.
-        RuntimeError: tensors on different devices, or on a device that the named backend does not serve.
+        TypeError: a dtype that is not floating point or differs between arguments; a `memory` of non-integers.
+        ValueError: a shape or a memory that does not fit; an unknown backend.
+        RuntimeError: tensors on different devices, or on a device that the named backend does not support.
         ImportError: "triton" without Triton.
     """
     memory = check_arguments(x, h0, h1, w, memory)
@@ -64,7 +64,7 @@ def multires_conv(
 
 
 def _triton_serves(x: Tensor) -> bool:
-    """Whether "auto" takes Triton. PyTorch before 2.8 comes with a Triton that is too old."""
+    """Return True if "auto" chooses Triton. PyTorch before 2.8 comes with a Triton that is too old."""
     if x.device.type != "cuda" or torch.__version__ < "2.8":
         return False
     try:
@@ -86,14 +86,14 @@ def _triton() -> Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, ...]], Ten
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:
-    """The coarse scales multiply many taps: their precision is that of the arguments, never autocast's."""
+    """Return a context without autocast: coarse scales multiply many taps and need the precision of the arguments."""
     if device_type != "meta" and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
 
 
 def check_backend(backend: Backend, x: Tensor | None = None) -> None:
-    """Raise unless there is such a backend and, given x, "cpu" is only named where x is on the CPU."""
+    """Raise if the backend is unknown, or if it is "cpu" and x is on another device."""
     if backend not in _BACKENDS:
         raise ValueError(f"backend: expected one of {', '.join(_BACKENDS)}, got {backend!r}")
     if backend == "cpu" and x is not None and not x.is_cpu:
@@ -101,7 +101,7 @@ def check_backend(backend: Backend, x: Tensor | None = None) -> None:
 
 
 def check_arguments(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> tuple[int, ...]:
-    """The memory as a tuple, once everything is known to fit; the errors are those of `multires_conv`."""
+    """Check the arguments of `multires_conv`, with the errors stated there, and return the memory as a tuple."""
     for name, t in (("x", x), ("h0", h0), ("h1", h1), ("w", w)):
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}: expected a tensor, got {type(t).__name__}")

@@ -1,4 +1,4 @@
-"""The definition of the operator in plain PyTorch; every other backend is held to it."""
+"""The definition of the operator in plain PyTorch; every other backend is tested against it."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def multires_conv_reference(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
-    """y of `multires_conv`, one dilated causal `conv1d` per scale (Shi, Wang & Fox 2023).
+    """Compute `multires_conv` with dilated causal `conv1d` calls, scale by scale (Shi, Wang & Fox 2023).
 
-    Shapes: x (B, D, L), h0 and h1 (D, K), w (D, 1 + sum(memory) + 1), memory (m_J, ..., m_1); returns (B, D, L).
+    Shapes: x (B, D, L), h0 and h1 (D, K), w (D, 1 + sum(memory) + 1), memory (m_J, ..., m_1); returns y (B, D, L).
     """
     y = w[:, -1:] * x
     a, stop = x, w.shape[1] - 1
@@ -25,10 +25,10 @@ def multires_conv_reference(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory
 
 
 def causal_conv(a: Tensor, taps: Tensor, dilation: int) -> Tensor:
-    """Per channel sum_i taps[K-1-i] * a[n - i*dilation], zero before the start.
+    """Return sum_i taps[K-1-i] * a[n - i*dilation] for each channel; a is zero before the start.
 
     Shapes: a (B, D, L), taps (D, K); returns (B, D, L).
     """
-    step: Any = torch.sym_min(dilation, a.shape[2])  # taps that reach beyond the start meet zeros only
+    step: Any = torch.sym_min(dilation, a.shape[2])  # taps that reach beyond the start only see zeros
     past = step * (taps.shape[1] - 1)
     return F.conv1d(F.pad(a, (past, 0)), taps[:, None], dilation=step, groups=a.shape[1])

@@ -1,13 +1,13 @@
-"""Streaming: the operator on a sequence that comes in pieces, its past kept in a state that is a plain value.
+"""Streaming: the operator on a sequence that arrives in chunks. The past is kept in a state that is a plain value.
 
-Between pieces each scale has to remember what its filters will still look at: of a_{j-1} the last (K-1)*2^(j-1) steps
-and, where the memory keeps m_j > 1 coefficients, of b_j the last (m_j-1)*2^j. Each of these *delay lines* is a ring:
-the value of step n lies in slot n mod (size of the line), which step n is the last to read. The lines of a_0..a_{J-1}
-come first, then those of the b_j, finest scale first.
+Between chunks each scale stores the past values that its filters still need: the last (K-1)*2^(j-1) steps of a_{j-1}
+and, if the memory keeps m_j > 1 coefficients, the last (m_j-1)*2^j steps of b_j. Each of these *delay lines* is a ring
+buffer: step n reads slot n mod (size of the line) for the last time, then overwrites it with its own value. The lines
+of a_0..a_{J-1} come first, then those of the b_j, both finest scale first.
 
-A `State` is a dict of tensors with the batch first: "lines" (B, S, D), all delay lines, and "position" (B,), how many
-steps each row has behind it. Clone it, save it with safetensors, move it, pick rows from it with `v[rows]`, join the
-rows of different streams with `torch.cat`.
+A `State` is a dict of tensors, batch first: "lines" (B, S, D) holds all delay lines, and "position" (B,) counts the
+steps that each row has seen. You can clone a state, save it with safetensors, move it to a device, select rows with
+`v[rows]` and join the rows of different streams with `torch.cat`.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from multiresconv.ops.streaming_reference import chunk_reference, line_sizes
 
 State = dict[str, Tensor]
 
-# A state of more bytes is a mistake in the depth, not a wish.
+# Bytes. A larger state can only come from a depth given by mistake.
 _LARGEST_STATE = 1 << 40
 
 
 def state_size(kernel_size: int, memory: tuple[int, ...]) -> int:
-    """S, the slots of all delay lines: (K-1)(2^J - 1), and (m_j-1)*2^j for each m_j > 1."""
+    """Return S, the total number of slots: (K-1)(2^J - 1), plus (m_j-1)*2^j for each m_j > 1."""
     return sum(line_sizes(kernel_size, memory))
 
 
@@ -40,31 +40,32 @@ def multires_conv_init(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> State:
-    """The state before the first step: everything is zero.
+    """Return the state before the first step, all zeros.
 
     Args:
         batch_size, channels: B and D.
         kernel_size, memory: K and (m_J, ..., m_1), see `multires_conv`.
-        layers: with it, "lines" is (B, layers, S, D): the delay lines of that many equal layers in one tensor.
-        dtype: of the operator's arguments; default `torch.get_default_dtype()`. The state of one in half precision is
-            float32, as the operator computes then.
+        layers: number of equal layers that share one tensor of delay lines; "lines" is then (B, layers, S, D).
+        device: device of the state.
+        dtype: dtype of the operator's arguments; default `torch.get_default_dtype()`. For half precision the state is
+            float32, because the operator computes in float32.
 
     Raises:
         ValueError: batch_size below 1, or delay lines that do not fit into memory.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    dtype = _wide(dtype or torch.get_default_dtype())
+    dtype = _state_dtype(dtype or torch.get_default_dtype())
     slots = state_size(kernel_size, tuple(memory))
     shape = (batch_size, slots, channels) if layers is None else (batch_size, layers, slots, channels)
     size = batch_size * (layers or 1) * slots * channels * dtype.itemsize
     too_large = (
         f"depth: the state of {len(memory)} scales with {kernel_size} taps takes over 2^{size.bit_length() - 1} bytes "
-        f"for a batch of {batch_size}, which is more than there is; stream fewer scales or smaller batches"
+        f"for a batch of {batch_size}, which does not fit into memory; stream fewer scales or smaller batches"
     )
     if size > _LARGEST_STATE:
         raise ValueError(too_large)
-    # First, so that what is wrong with the device has shown itself when the large tensor is asked for.
+    # Allocated first, so that a bad device raises here and is not reported as a lack of memory below.
     position = torch.zeros(batch_size, dtype=torch.int64, device=device)
     try:
         return {"lines": torch.zeros(shape, dtype=dtype, device=device), "position": position}
@@ -75,19 +76,19 @@ def multires_conv_init(
 def multires_conv_step(
     x: Tensor, state: State, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], *, backend: Backend = "auto"
 ) -> tuple[Tensor, State]:
-    """One step of `multires_conv`: `multires_conv_chunk` of length 1.
+    """Compute one step of `multires_conv`, as `multires_conv_chunk` does for a chunk of length 1.
 
     Args:
-        x: (B, D) the sample after those that `state` has seen.
-        state: of `multires_conv_init`, a step or a chunk; it is left as it is.
+        x: (B, D) the next sample of each row.
+        state: from `multires_conv_init` or from the previous step or chunk; it is not modified.
         h0, h1, w, memory, backend: see `multires_conv_chunk`.
 
     Returns:
-        y (B, D) of the dtype of x, and the state after the step.
+        y (B, D) in the dtype of x, and the state after the step.
 
     Raises:
         ValueError: a state or an argument that does not fit the others.
-        RuntimeError: gradients asked of "cpu"; a device that the named backend does not serve.
+        RuntimeError: gradients required with backend "cpu"; a device that the named backend does not support.
     """
     if x.ndim != 2:
         raise ValueError(f"x: expected shape (batch, channels), got {tuple(x.shape)}")
@@ -98,20 +99,20 @@ def multires_conv_step(
 def multires_conv_chunk(
     x: Tensor, state: State, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], *, backend: Backend = "auto"
 ) -> tuple[Tensor, State]:
-    """`multires_conv` of the next steps of a sequence: chunks laid end to end give what the whole sequence would.
+    """Compute `multires_conv` for the next steps; the chunks of a sequence together give the result of one call.
 
     Args:
-        x: (B, D, L) the steps after those that `state` has seen, L >= 1.
-        state: of `multires_conv_init`, a step or a chunk; it is left as it is.
-        h0, h1, w, memory, backend: see `multires_conv`. Gradients, the state's too, are those of "reference", which
-            "auto" takes where they are asked for.
+        x: (B, D, L) the next steps of each row, L >= 1.
+        state: from `multires_conv_init` or from the previous step or chunk; it is not modified.
+        h0, h1, w, memory, backend: see `multires_conv`. If any argument or the state requires a gradient, "auto"
+            chooses "reference", the only backend that streams with gradients.
 
     Returns:
-        y (B, D, L) of the dtype of x, and the state after the chunk.
+        y (B, D, L) in the dtype of x, and the state after the chunk.
 
     Raises:
         ValueError: a state or an argument that does not fit the others.
-        RuntimeError: gradients asked of "cpu"; a device that the named backend does not serve.
+        RuntimeError: gradients required with backend "cpu"; a device that the named backend does not support.
     """
     memory = check_arguments(x, h0, h1, w, memory)
     _check_backend(backend, x)
@@ -123,7 +124,7 @@ def multires_conv_chunk(
         )
     position = state["position"]
     wide, h0, h1, w = (t.to(state["lines"].dtype) for t in (x, h0, h1, w))
-    if _fused(backend, x) and not tracked:
+    if _use_kernel(backend, x) and not tracked:
         lines = state["lines"].detach().clone(memory_format=torch.contiguous_format)
         y = advance_cpu(wide.transpose(1, 2), lines, position, h0, h1, w, memory).transpose(1, 2)
     else:
@@ -133,14 +134,14 @@ def multires_conv_chunk(
 
 
 def check_state(state: State, lines: tuple[int, ...], x: Tensor) -> None:
-    """Raise unless the state's delay lines have this shape, batch first, and fit an operator on tensors like x."""
+    """Raise unless the state has delay lines of shape `lines`, batch first, and the dtype and device that x needs."""
     check_state_names(state, "lines", "position")
-    check_state_tensor("lines", state["lines"], lines, _wide(x.dtype), x.device)
+    check_state_tensor("lines", state["lines"], lines, _state_dtype(x.dtype), x.device)
     check_state_tensor("position", state["position"], lines[:1], torch.int64, x.device)
 
 
 def check_state_names(state: State, *names: str) -> None:
-    """Raise unless a state is a dict with these names and no others."""
+    """Raise unless `state` is a dict with exactly these keys."""
     if not isinstance(state, dict) or state.keys() != set(names):
         found = ", ".join(state) if isinstance(state, dict) else type(state).__name__
         raise ValueError(f"state: expected a dict of {', '.join(names)}, got {found}; begin with init_state")
@@ -149,7 +150,7 @@ def check_state_names(state: State, *names: str) -> None:
 def check_state_tensor(
     name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> None:
-    """Raise unless a state's tensor has this shape, dtype and device."""
+    """Raise unless a tensor of a state has this shape, dtype and device."""
     if tensor.shape != shape or tensor.dtype != dtype or tensor.device != device:
         raise ValueError(
             f"state: {name}: expected shape {shape}, with the batch of the input first, {dtype} on {device}, "
@@ -165,10 +166,10 @@ def _check_backend(backend: Backend, x: Tensor) -> None:
         )
 
 
-def _fused(backend: Backend, x: Tensor) -> bool:
+def _use_kernel(backend: Backend, x: Tensor) -> bool:
     return backend == "cpu" or (backend == "auto" and x.device.type == "cpu" and not torch.compiler.is_compiling())
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    """The precision in which the operator computes on `dtype`, and streams."""
+def _state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype in which the operator computes and keeps its state, given arguments of `dtype`."""
     return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype

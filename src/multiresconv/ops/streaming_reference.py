@@ -1,4 +1,4 @@
-"""Streaming in plain PyTorch, on any device: what the kernels are held to. Delay lines as in `streaming`."""
+"""Streaming in plain PyTorch, on any device; the kernels are tested against it. `streaming` explains delay lines."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def line_sizes(kernel_size: int, memory: Sequence[int]) -> list[int]:
-    """Slots of the delay lines, in their order in a state; together they are its S."""
+    """Return the number of slots of each delay line, in the order of a state; their sum is S."""
     scales = range(1, len(memory) + 1)
     wavelet = [(kept - 1) * 2**j for j, kept in zip(scales, reversed(memory), strict=True) if kept > 1]
     return [(kernel_size - 1) * 2 ** (j - 1) for j in scales] + wavelet
@@ -17,7 +17,7 @@ def line_sizes(kernel_size: int, memory: Sequence[int]) -> list[int]:
 def chunk_reference(
     x: Tensor, lines: Tensor, position: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """y (B, D, L) and the new delay lines (B, S, D) in plain PyTorch: the operator with a past that is not zero."""
+    """Apply the operator to x (B, D, L), with its past in `lines`; return y (B, D, L) and new lines (B, S, D)."""
     sizes = line_sizes(h0.shape[1], memory)
     slots = [position[:, None] + torch.arange(size, device=x.device) for size in sizes]  # oldest first
     past = _reorder(lines, slots, sizes).transpose(1, 2).split(sizes, dim=2)
@@ -42,7 +42,7 @@ def chunk_reference(
 
 
 def _reorder(lines: Tensor, slots: list[Tensor], sizes: list[int]) -> Tensor:
-    """lines (B, S, D), each line at its slots (B, size), taken modulo its size."""
+    """Return lines (B, S, D) with the slots of each line reordered: slots (B, size), modulo the size of the line."""
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     index = torch.cat([start + slot % size for start, slot, size in zip(starts, slots, sizes, strict=True)], dim=1)
     return lines.gather(1, index[:, :, None].expand_as(lines))

@@ -1,8 +1,8 @@
-"""Arithmetic of the multiresolution tree: which coefficients a memory keeps, how deep and how far it reaches.
+"""Arithmetic of the multiresolution tree: the coefficients that a memory keeps, its depth and its receptive field.
 
-A memory is one tuple, coarsest scale first, `memory = (m_J, ..., m_1)`: of the wavelet coefficients b_j it keeps
-the `m_j` newest, 2^j steps apart, and always the newest scaling coefficient a_J. The paper (Shi, Wang & Fox 2023) calls
-the choice *TreeSelect*.
+A memory is one tuple, coarsest scale first: `memory = (m_J, ..., m_1)`. It keeps the `m_j` newest wavelet coefficients
+b_j, 2^j steps apart, and always the newest scaling coefficient a_J. The paper (Shi, Wang & Fox 2023) calls this
+selection *TreeSelect*.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from operator import index
 
 
 def default_depth(length: int, kernel_size: int) -> int:
-    """Smallest depth J >= 1 whose receptive field covers `length` steps: ceil(log2((length-1)/(kernel_size-1) + 1)).
+    """Return the smallest depth J >= 1 whose receptive field covers `length` steps.
 
-    In integers, since a logarithm in floating point is off by one at some powers of two.
+    This is ceil(log2((length-1)/(kernel_size-1) + 1)), computed in integers because a floating-point logarithm is off
+    by one at some powers of two.
     """
     _check(length >= 1, f"length: expected at least 1, got {length}")
     _check_kernel_size(kernel_size)
@@ -23,25 +24,25 @@ def default_depth(length: int, kernel_size: int) -> int:
 
 
 def receptive_field(depth: int, kernel_size: int) -> int:
-    """Number of newest steps, the current one included, that a_J depends on: (K-1)(2^J - 1) + 1."""
+    """Return how many of the newest steps a_J depends on, including the current one: (K-1)(2^J - 1) + 1."""
     _check_kernel_size(kernel_size)
     return (kernel_size - 1) * (2**depth - 1) + 1
 
 
 def fading(depth: int) -> tuple[int, ...]:
-    """Memory whose resolution fades with time: the newest coefficient of each scale (the paper's default)."""
+    """Return a memory whose resolution fades with time: the newest coefficient of each scale (the paper's default)."""
     _check(depth >= 1, f"depth: expected at least 1, got {depth}")
     return (1,) * depth
 
 
 def uniform(depth: int, kernel_size: int, size: int) -> tuple[int, ...]:
-    """Memory of `size` coefficients that resolves the whole past alike.
+    """Return a memory of `size` coefficients that resolves the whole past uniformly.
 
-    Walks from the coarsest scale to the finest taking 1, K, 3K-2, ... coefficients (next = 2(previous-1) + K) until
-    the total, a_J included, is `size`; the last scale taken from is cut and finer ones get 0.
+    It takes 1, K, 3K-2, ... coefficients (next = 2(previous-1) + K) from the coarsest scale to the finest until the
+    total, including a_J, is `size`. The last of these scales may get fewer; finer scales get 0.
 
     Raises:
-        ValueError: depth < 1, kernel_size < 2, size < 1, or size larger than a walk down to the finest scale takes.
+        ValueError: depth < 1, kernel_size < 2, size < 1, or size larger than the coefficients of all scales.
     """
     _check(depth >= 1, f"depth: expected at least 1, got {depth}")
     _check_kernel_size(kernel_size)
@@ -56,7 +57,7 @@ def uniform(depth: int, kernel_size: int, size: int) -> tuple[int, ...]:
 
 
 def weight_size(memory: Sequence[int]) -> int:
-    """Width of `w`, `1 + sum(memory) + 1`: [w_a | w_J,0.. | ... | w_1,0.. | w_x]."""
+    """Return the width of `w`, `1 + sum(memory) + 1`: [w_a | w_J,0.. | ... | w_1,0.. | w_x]."""
     return sum(memory) + 2
 
 

@@ -5,19 +5,22 @@ from torch import Tensor
 
 
 def wavelet_taps(name: str, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
-    """Decomposition filters (h0, h1), each (K,), of a discrete wavelet, in the order that `multires_conv` takes.
+    """Return the decomposition filters of a discrete wavelet, with the taps ordered as `multires_conv` expects.
 
-    With them the operator's a_j and b_j are, away from the borders, the stationary wavelet transform of `pywt.swt`,
-    which looks ahead, delayed by K/2 * (2^j - 1) steps.
+    With these filters, a_j and b_j equal the stationary wavelet transform `pywt.swt` away from the borders. `pywt.swt`
+    looks ahead; a_j and b_j lag it by K/2 * (2^j - 1) steps.
 
     Args:
-        name: any name of `pywt.wavelist(kind="discrete")`, such as "haar", "db2", "sym4".
-        dtype: of the taps; default `torch.get_default_dtype()`.
+        name: any name from `pywt.wavelist(kind="discrete")`, such as "haar", "db2", "sym4".
+        dtype: dtype of the taps; default `torch.get_default_dtype()`.
+
+    Returns:
+        h0, h1: low-pass and high-pass taps, each (K,).
 
     Raises:
         ValueError: no discrete wavelet has that name.
     """
-    import pywt  # here, not above: only those who ask for a wavelet wait for this import
+    import pywt  # imported here because it is slow and most users need no wavelet
 
     names = pywt.wavelist(kind="discrete")  # pyright: ignore[reportAttributeAccessIssue]
     if name not in names:

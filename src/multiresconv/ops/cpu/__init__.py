@@ -1,1 +1,1 @@
-"""The CPU backend: drivers of Numba kernels, threads, packs and buffers."""
+"""The CPU backend: drivers of the Numba kernels, threads, packs and buffers."""

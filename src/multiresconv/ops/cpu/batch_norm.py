@@ -1,4 +1,4 @@
-"""Batch norm over the valid steps by Numba kernels: two passes over memory forward, two backward."""
+"""Batch norm over the valid steps with Numba kernels: two passes over memory forward, two backward."""
 
 from typing import Any
 

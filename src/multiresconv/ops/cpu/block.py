@@ -1,8 +1,7 @@
-"""Forward and backward of a block, pack by pack; `multires_block` says what is computed.
+"""Forward and backward of a block, pack by pack; `multires_block` gives the formula.
 
-The elements of a batch go through all of it one by one, short ones in packs, each thread with its own, so that what is
-between two steps stays in the cache: of a whole batch it would go to memory and back. Linear maps are PyTorch's matrix
-products.
+Each thread takes one pack of elements at a time through the whole block, so that intermediate results stay in its
+cache. Those of a whole batch would go to main memory and back. Linear maps use PyTorch's matrix products.
 """
 
 from collections.abc import Callable
@@ -18,14 +17,18 @@ from multiresconv.ops.cpu.buffers import empty
 from multiresconv.ops.cpu.packing import Pack, packs
 from multiresconv.ops.cpu.threads import parallel, share, threads_for
 
-# Calls a kernel with its arguments on `units` of `work` multiply-adds in all: here, or on several threads.
+# call(kernel, units, work, args) runs a kernel over range(units), on this thread or on several; see `parallel`.
 Call = Callable[[Callable[..., None], int, int, list[Any]], None]
 
 
 class Kept(NamedTuple):
-    """What backward needs beside the arguments, all in packs, or nothing of it.
+    """Intermediate results that backward needs beside the arguments of forward; empty if backward is not needed.
 
-    The linear map's input `g` and output `m`, the projection's output `r`, and the number of threads the packs are for.
+    Attributes:
+        g: inputs of the first linear map, D rows for each pack.
+        m: outputs of the first linear map, 2D rows for each pack.
+        r: outputs of the projection, D rows for each pack; empty without a projection.
+        threads: () the number of threads that the packs were made for.
     """
 
     g: Tensor
@@ -42,7 +45,7 @@ def forward(
     dtype: torch.dtype,
     keep: bool,
 ) -> tuple[Tensor, Kept]:
-    """The output of `multires_block`, (B, D, L) as x, and what backward needs if `keep`."""
+    """Return the output of `multires_block` as (B, D, L), like x here, and what backward needs if `keep`."""
     from multiresconv.ops.cpu.kernels import block as kernels
     from multiresconv.ops.cpu.kernels import conv_gelu as conv_gelu_kernels
 
@@ -77,7 +80,7 @@ def forward(
         units = _units(pack) if norm else rows
         call(tail, units, 96 * work_each, [branch, branch_bias, x_, out_, scale, *norm, *layout])
 
-    _each(shares, run)
+    _run_packs(shares, run)
     kept = Kept(g, m, r, torch.tensor(threads))
     return out, kept if keep else Kept(x.new_empty(0), x.new_empty(0), x.new_empty(0), kept.threads)
 
@@ -90,7 +93,7 @@ def backward(
     scales: tuple[Tensor, Tensor],
     lengths: Tensor | None,
 ) -> tuple[Tensor, BlockParameters]:
-    """Gradients of x and, in the places of the parameters, of these."""
+    """Return the gradient of x and a `BlockParameters` of the parameters' gradients."""
     from multiresconv.ops.cpu.kernels import block as kernels
     from multiresconv.ops.cpu.kernels import conv_gelu as conv_gelu_kernels
 
@@ -110,7 +113,7 @@ def backward(
     x_, grad_, grad_x_, m_, r_, grad_m_, grad_g_ = (bits(t) for t in (x, grad, grad_x, m, r, grad_m, grad_g))
     p_, grad_p_, grad_r_, s_1, s_2 = (bits(t) for t in (p, grad_p, grad_r, *scales))
     branch_bias = mix_bias if projection is None else array(projection[1])
-    # Sums of each (element, channel) or (element, unit), added up below in a fixed order.
+    # Parameter gradients of each (element, channel) or (element, unit), summed below in a fixed order.
     conv_sums = conv.sums(batch)
     gate_sums = np.zeros((batch, 2 * channels))
     if parameters.norm is None:
@@ -126,7 +129,7 @@ def backward(
         def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
             if m.dtype == x.dtype:
                 total.addmm_(left, right.t())
-            else:  # sums of bfloat16 products are kept in float32
+            else:  # bfloat16 products are summed in float32
                 total.add_(torch.mm(left, right.t()))
 
         rows, layout, work_each = len(pack.elements) * channels, [pack.elements, pack.offsets], channels * pack.steps
@@ -149,7 +152,7 @@ def backward(
         inputs = [*conv.patterns, x_, columns(grad_g_, channels), grad_x_, *conv.filters, s_1, conv_sums, *layout]
         call(conv_gelu_kernels.conv_gelu_backward, _groups(pack) * channels, 4 * conv.work * work_each, inputs)
 
-    _each(shares, run)
+    _run_packs(shares, run)
     of_branch, *of_norm = np.split(sums.reshape(-1, sums.shape[-1]).sum(axis=0), [2 * channels, 3 * channels])
     of_mix = of_branch if projection is None else gate_sums.sum(axis=0)
     directions = conv.gradients(conv_sums, x.dtype)
@@ -164,9 +167,9 @@ def backward(
 
 
 class _Convolutions:
-    """The block's convolutions as the kernels take them: one, or two, their filters one behind the other.
+    """The block's one or two convolutions as the kernels take them: filters concatenated along the channels.
 
-    `work` is the number of multiply-adds for each number of x.
+    `work` is the number of multiply-adds per number of x.
     """
 
     def __init__(self, x: Tensor, parameters: BlockParameters) -> None:
@@ -180,11 +183,11 @@ class _Convolutions:
         self.work = len(directions) * 2 * self.taps * self.width
 
     def sums(self, batch: int) -> np.ndarray:
-        """Zeros for the sums of lo, hi and w of each row of an element."""
+        """Return zeros for the gradients of lo, hi and w: (B, number of filters, 2K + width of w)."""
         return np.zeros((batch, len(self.filters[0]), 2 * self.taps + self.width))
 
     def gradients(self, sums: np.ndarray, dtype: torch.dtype) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Gradients of h0, h1 and w of each direction."""
+        """Return the gradients of h0, h1 and w for each direction."""
         total = sums.sum(axis=0)
         return [
             parameter_gradients(total[first : first + self.channels], self.taps, dtype)
@@ -193,7 +196,7 @@ class _Convolutions:
 
 
 def _tensor(values: np.ndarray, dtype: torch.dtype) -> Tensor:
-    # A clone, because what an operator returns must share no memory.
+    # A clone, because the outputs of an operator must not share memory.
     return torch.from_numpy(values).to(dtype).clone()
 
 
@@ -203,33 +206,33 @@ def _shares(x: Tensor, lengths: Tensor | None, threads: int) -> list[list[Pack]]
 
 
 def _columns(flat: Any, rows: int, start: int, steps: int) -> Any:
-    """(rows, steps) of a tensor or an array of such packs one after the other, behind `start` steps."""
+    """Return the pack (rows, steps) that follows `start` steps in a flat tensor or array of concatenated packs."""
     return flat[rows * start : rows * (start + steps)].reshape(rows, steps)
 
 
 def _units(pack: Pack) -> int:
-    """Into how many units the kernels of a layer norm divide a pack."""
+    """Return the number of units of a pack for the layer norm kernels."""
     from multiresconv.ops.cpu.kernels.block import STEPS
 
     return len(pack.elements) * -(-pack.longest // STEPS)
 
 
 def _groups(pack: Pack) -> int:
-    """How many groups of elements the kernels of the operator make of a pack."""
+    """Return the number of groups of elements that `conv_gelu` makes of a pack."""
     from multiresconv.ops.cpu.kernels.conv_gelu import SHORT
     from multiresconv.ops.cpu.kernels.operator import BLOCK
 
     return -(-len(pack.elements) // BLOCK) if pack.longest <= SHORT else len(pack.elements)
 
 
-def _each(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:
-    """`run(pack, slot, call)` for every pack of every share, slot being the number of the share."""
+def _run_packs(shares: list[list[Pack]], run: Callable[[Pack, int, Call], None]) -> None:
+    """Call `run(pack, slot, call)` for every pack of every share; `slot` is the index of the share."""
 
     def call_here(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
         kernel(*args, 0, units)
 
     def run_all(slot: int, call: Call) -> None:
-        # Autocast and what autograd keeps are settings of a thread, and none of them is for what happens here.
+        # Autograd and autocast are per-thread settings; both must be off here.
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
             for pack in shares[slot]:
                 run(pack, slot, call)

@@ -1,8 +1,8 @@
-"""Memory for large tensors that is used again, step after step.
+"""Memory for large tensors that is reused from step to step.
 
-The C library gives the activations of a training step back to the system and takes them again in the next one, page by
-page, each of which the system fills with zeros: up to a sixth of a step. What is taken here stays with the process
-instead, as what PyTorch takes on a GPU does.
+The C library returns the activations of a training step to the system and requests them again in the next step. The
+system then zeroes every page, which takes up to a sixth of a step. Buffers from this module stay with the process, as
+in PyTorch's caching allocator for GPUs.
 """
 
 import threading
@@ -14,19 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SMALL = 1 << 20  # bytes: below, the C library does well
+SMALL = 1 << 20  # bytes; smaller tensors come from the C library, which handles them well
 _ALIGNMENT = 64  # a cache line
 
-_lock = threading.RLock()  # a buffer may come back while another is being taken, in the same thread
+_lock = threading.RLock()  # reentrant: a thread may return a buffer while it is taking another
 _idle: list[np.ndarray] = []
 _taken = 0  # bytes
 _most_taken = 0
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """As `torch.empty`, on the CPU; the memory comes back here when the last tensor that shares it is gone.
+    """Return an uninitialised CPU tensor, as `torch.empty` does, in memory that is reused.
 
-    Idle memory is kept, all in all up to a quarter more than was ever in use at once.
+    The memory becomes idle when the last tensor that shares it is gone. Used and idle memory together stay within 1.25
+    times the most that was ever in use at once.
     """
     size = prod(shape) * dtype.itemsize
     if size < SMALL:
@@ -39,7 +40,7 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 
 def _take(size: int) -> np.ndarray:
-    """Idle memory of at most a quarter more bytes, or new."""
+    """Return idle memory of at least `size` and at most 1.25 * `size` bytes, or new memory."""
     global _taken, _most_taken
     with _lock:
         fitting = [i for i, memory in enumerate(_idle) if size <= len(memory) <= size + size // 4]
@@ -48,7 +49,7 @@ def _take(size: int) -> np.ndarray:
         _taken += len(memory)
         _most_taken = max(_most_taken, _taken)
         while _idle and _taken + sum(map(len, _idle)) > _most_taken + _most_taken // 4:
-            _idle.pop(0)  # what has been idle longest
+            _idle.pop(0)  # idle for the longest time
         return memory
 
 
@@ -60,6 +61,6 @@ def _give_back(memory: np.ndarray) -> None:
 
 
 def release() -> None:
-    """Give all idle memory back to the system."""
+    """Return all idle memory to the system."""
     with _lock:
         _idle.clear()

@@ -1,4 +1,4 @@
-"""`Network`: a whole network as the streaming kernels take it, with the parameters by their addresses."""
+"""`Network`: a whole network as the streaming kernels take it, with its parameters given by their addresses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ NO_POOLING, MEAN_POOLING, MAX_POOLING = range(3)
 
 
 class BlockTensors(NamedTuple):
-    """The tensors and options of a block; without `mix` it is the operator alone."""
+    """The tensors and options of a block; without `mix` the block is the operator alone."""
 
     h0: Tensor
     h1: Tensor
@@ -38,13 +38,13 @@ class BlockTensors(NamedTuple):
 
 
 class NetworkTensors(NamedTuple):
-    """The tensors of a network. What stands before and behind the blocks may be absent.
+    """The tensors of a network. Everything but the blocks may be absent.
 
     Attributes:
         blocks: at least one.
         standardise: mean and standard deviation, both (d_input,), of real-valued input.
         encoder: weight and bias of a linear map, or the table of an embedding and None.
-        pooling: of all features so far, "mean", "last" or "max".
+        pooling: "mean", "last" or "max", over all features so far.
         head: weight and bias of the last linear map.
     """
 
@@ -55,7 +55,7 @@ class NetworkTensors(NamedTuple):
     head: tuple[Tensor, Tensor] | None = None
 
     def flat(self) -> list[Tensor]:
-        """All tensors that there are."""
+        """Return all tensors that are not None."""
         tensors = [t for block in self.blocks for t in block[:11]]
         for pair in (self.standardise, self.encoder, self.head):
             tensors += pair or ()
@@ -63,22 +63,22 @@ class NetworkTensors(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Addresses, sizes and options of a network; kernels read the parameters where they lie, so that changes show.
+    """Addresses, sizes and options of a network.
 
-    An address of 0 stands for a tensor that is absent.
+    Kernels read the parameters in place, so that in-place changes take effect. An absent tensor has the address 0.
 
     Attributes:
-        blocks: (n_layers, 11) addresses, by the column numbers above.
-        ends: (6,) addresses of what stands before and behind the blocks, by the numbers above.
-        eps: (n_layers,) of the norms, in the dtype of the network.
+        blocks: (n_layers, 11) addresses; the columns are H0..VARIANCE above.
+        ends: (6,) addresses of the tensors before and after the blocks, INPUT_MEAN..HEAD_BIAS above.
+        eps: (n_layers,) epsilons of the norms, in the dtype of the network.
         memory: (J,) int64, see `multires_conv`.
         channels: D, the width of the blocks.
-        slots: S, of the delay lines of a block.
+        slots: S, the number of slots of a block's delay lines.
         kernel_size: K.
-        width: of w, see `multires_conv`.
-        inputs: channels of real-valued input; 0 for tokens.
+        width: width of w, see `multires_conv`.
+        inputs: number of channels of real-valued input; 0 for tokens.
         outputs: size of the head's output; D without a head.
-        pooling: one of the three values above.
+        pooling: NO_POOLING, MEAN_POOLING or MAX_POOLING.
     """
 
     blocks: NDArray[np.int64]
@@ -94,17 +94,17 @@ class Network(NamedTuple):
     pooling: int
 
     def work(self) -> int:
-        """Multiply-adds of one step of one row, about."""
+        """Return the approximate number of multiply-adds of one step of one row."""
         linear = 2 + (self.blocks[0, PROJECTION] != 0)
         per_block = self.channels * (linear * self.channels + self.kernel_size * self.width)
         return len(self.blocks) * int(per_block) + self.channels * (self.inputs + self.outputs)
 
 
 def why_not_network(tensors: NetworkTensors) -> str | None:
-    """The reason why the kernels cannot take these tensors, or None where they can.
+    """Return the reason why the kernels cannot take these tensors, or None if they can.
 
-    They can where the blocks are alike, and all tensors plain, contiguous, on the CPU, of one dtype, float32 or
-    float64, and of the shapes that their places ask for.
+    The blocks must be alike. All tensors must be plain and contiguous, on the CPU, all float32 or all float64, and have
+    the expected shapes.
     """
     dtype = tensors.blocks[0].h0.dtype
     if dtype not in (torch.float32, torch.float64):
@@ -128,7 +128,7 @@ def _shapes(tensors: NetworkTensors) -> list[tuple[int, ...]]:
 
 
 def _wanted_shapes(tensors: NetworkTensors) -> list[tuple[int, ...]]:
-    """The shapes of `tensors.flat()` that follow from h0, the memory, and the sizes of input and output."""
+    """Return the shapes that `tensors.flat()` must have, given h0, the memory, and the sizes of input and output."""
     first = tensors.blocks[0]
     channels, kernel_size = first.h0.shape
     one, taps = (channels,), (channels, kernel_size)
@@ -149,7 +149,7 @@ def _wanted_shapes(tensors: NetworkTensors) -> list[tuple[int, ...]]:
 
 
 def _inputs(tensors: NetworkTensors) -> int:
-    """Channels of real-valued input, 0 for tokens."""
+    """Return the number of channels of real-valued input; 0 for tokens."""
     if tensors.encoder is None:
         return tensors.blocks[0].h0.shape[0]
     weight, bias = tensors.encoder
@@ -157,7 +157,7 @@ def _inputs(tensors: NetworkTensors) -> int:
 
 
 def describe_network(tensors: NetworkTensors) -> Network:
-    """The network of tensors with which `why_not_network` finds nothing wrong; valid as long as they live."""
+    """Return the `Network` of tensors that `why_not_network` accepts; it is valid as long as the tensors live."""
     first = tensors.blocks[0]
     (channels, kernel_size), dtype = first.h0.shape, first.h0.dtype
     ends = [t for pair in (tensors.standardise, tensors.encoder, tensors.head) for t in pair or (None, None)]

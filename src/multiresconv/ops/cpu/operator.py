@@ -1,7 +1,6 @@
-"""The operator by Numba kernels, spread over threads.
+"""The operator with Numba kernels on several threads.
 
-The kernels are compiled on their first use and cached on disk; importing this module compiles nothing and does not
-import Numba.
+The kernels are compiled on first use and cached on disk. Importing this module does not import Numba.
 """
 
 from collections.abc import Sequence
@@ -15,12 +14,12 @@ from multiresconv.ops.cpu.arrays import array, filters, parameter_gradients, pat
 from multiresconv.ops.cpu.threads import parallel
 from multiresconv.ops.layout import channels_last, empty_like
 
-# Steps up to which a row and all its scales stay in the caches; beyond, it is worked on in parts.
+# Longest row, in steps, that stays in the caches with all its scales; longer rows are computed in parts.
 LONG = 1 << 17
 
 
 def forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
-    """y of `multires_conv`; shapes as in `multires_conv_reference`."""
+    """Compute y of `multires_conv`; shapes as in `multires_conv_reference`."""
     from multiresconv.ops.cpu.kernels import operator as kernels
 
     if x.shape[2] > LONG and (parts := _parts(h0, h1, w, memory, x.shape[2])):
@@ -38,14 +37,15 @@ def forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int])
 def backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of x, h0, h1 and w."""
+    """Return the gradients of x, h0, h1 and w, shaped like them."""
     from multiresconv.ops.cpu.kernels import operator as kernels
 
     if x.shape[2] > LONG and (parts := _parts(h0, h1, w, memory, x.shape[2])):
         return _backward_long(grad_y, x, h0, w, memory, parts)
     grad_x = empty_like(x)
     batch, channels = x.shape[:2]
-    # One row of sums for each (element, channel), added up below in a fixed order: the same bits for any threads.
+    # Parameter gradients of each (element, channel), summed below in a fixed order: any number of threads gives the
+    # same bits.
     grads = np.empty((batch, channels, 2 * h0.shape[1] + w.shape[1]))
     if channels_last(x):
         kernel, units = kernels.backward_channels_last, batch * -(-channels // kernels.BLOCK)
@@ -58,19 +58,19 @@ def backward(
 
 
 def _dense(tensors: Sequence[Tensor], *, like: Tensor) -> list[np.ndarray]:
-    """Tensors (B, D, L) as C-contiguous arrays, (B, L, D) where `like` has its channels last; copied only if needed."""
+    """Return tensors (B, D, L) as C-contiguous arrays, (B, L, D) if `like` is channels last; copied only if needed."""
     if channels_last(like):
         return [array(t.transpose(1, 2)) for t in tensors]
     return [array(t) for t in tensors]
 
 
 def _forward_long(x: Tensor, h0: Tensor, w: Tensor, memory: Sequence[int], parts: list[Any]) -> Tensor:
-    """As `forward`, in the parts that `_parts` tells."""
+    """Compute `forward` with the fine and coarse scales of `_parts`."""
     from multiresconv.ops.cpu.kernels import long_rows as long_kernels
     from multiresconv.ops.cpu.kernels import operator as kernels
 
     (x_,) = _sequences([x], like=x)
-    y = np.empty_like(x_)  # in large pages, unlike PyTorch's: to take small ones lasts as long as a few scales
+    y = np.empty_like(x_)  # NumPy allocates huge pages, unlike PyTorch; small pages would cost as much as a few scales
     units = x_.shape[0] * -(-x_.shape[2] // kernels.BLOCK)
     args = [*patterns(x.dtype, h0.shape[1], memory, kernels.GROUP), x_, y, *parts]
     parallel(long_kernels.forward_long, units, work(x, h0, w), args)
@@ -90,16 +90,16 @@ def _backward_long(
     units = x_.shape[0] * -(-x_.shape[2] // kernels.BLOCK)
     args = [*patterns(x.dtype, h0.shape[1], memory, kernels.GROUP), x_, grad_y_, grad_x, *parts, fine, coarse]
     parallel(long_kernels.backward_long, units, 3 * work(x, h0, w), args)
-    # both parts have the taps, one has w_a and the coarse scales' weights, the other the fine scales' weights and w_x
+    # both parts have gradients of the taps; coarse has those of w_a and its weights, fine those of its weights and w_x
     grads = np.hstack([fine[:, :taps] + coarse[:, :taps], coarse[:, taps:-1], fine[:, taps + 1 :]])
     sums = grads.reshape(batch, channels, -1).sum(axis=0)
     return _tensor(grad_x, like=x), *parameter_gradients(sums, h0.shape[1], x.dtype)
 
 
 def _parts(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], length: int) -> list[Any]:
-    """What kernels of long rows take beside sequences: filters and memory, fine and coarse, and the sizes of tiles.
+    """Return the arguments of the long-row kernels: filters, fine and coarse weights and memories, tile and halo size.
 
-    Empty where a row is better worked on as a whole.
+    Empty if a row is better computed as a whole.
     """
     from multiresconv.ops.cpu.kernels import long_rows as long_kernels
 
@@ -113,12 +113,12 @@ def _parts(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int], length: int
 
 
 def _sequences(tensors: Sequence[Tensor], *, like: Tensor) -> list[np.ndarray]:
-    """Tensors (B, D, L) as the kernels of long rows take them: (B * D, L, 1), or, as `_dense`, (B, L, D)."""
+    """Return tensors (B, D, L) as the long-row kernels take them: (B * D, L, 1), or (B, L, D) if channels last."""
     arrays = _dense(tensors, like=like)
     return arrays if channels_last(like) else [array.reshape(-1, array.shape[2], 1) for array in arrays]
 
 
 def _tensor(sequences: np.ndarray, *, like: Tensor) -> Tensor:
-    """The inverse of `_sequences`."""
+    """Return the array of a sequence as a tensor (B, D, L); the inverse of `_sequences`."""
     t = torch.from_numpy(sequences)
     return t.transpose(1, 2) if channels_last(like) else t.view(like.shape)

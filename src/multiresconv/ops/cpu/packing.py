@@ -1,7 +1,7 @@
-"""Which elements of a batch a thread works on, and which of them at once: short ones in packs, one behind the other.
+"""Division of a batch among threads, and of each thread's elements into packs.
 
-A pack is (channels, steps), the valid steps of its elements side by side, so that a linear map of all of them is one
-matrix product and every kernel is called once.
+A pack is (channels, steps): the valid steps of its elements, concatenated. A linear map of a whole pack is one matrix
+product, and every kernel is called once per pack.
 """
 
 import functools
@@ -9,14 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Numbers of a pack, beyond which it would leave a core's cache between two kernels. A longer element is its own pack.
+# Largest size of a pack in numbers, so that it stays in a core's cache between two kernels. A longer element is a pack
+# by itself.
 _PACK = 1 << 16
 
 
 class Pack(NamedTuple):
-    """`elements` of a batch, of which k has the steps offsets[k]..offsets[k + 1] of `steps` in all.
+    """Elements of a batch that are computed together.
 
-    `longest` is the number of steps of the longest, `start` that of the packs before this one.
+    Attributes:
+        elements: (n,) indices of the elements in the batch.
+        offsets: (n + 1,) element k has the columns offsets[k]..offsets[k + 1] of the pack.
+        steps: total number of steps.
+        longest: number of steps of the longest element.
+        start: total number of steps of all packs before this one.
     """
 
     elements: np.ndarray
@@ -26,14 +32,15 @@ class Pack(NamedTuple):
     start: int
 
 
-@functools.lru_cache(maxsize=64)  # backward asks for forward's, one block for those of the one before
+@functools.lru_cache(maxsize=64)  # backward and the next block ask for the same packs
 def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pack]]:
-    """The packs of elements of so many steps each, as threads take them; last those for all threads together.
+    """Return one list of packs for each thread, then a list of packs that all threads work on together.
 
-    The same for the same number of threads, and with it the order of sums.
+    `lengths` are the numbers of steps of the elements. The result depends on the arguments alone, and so does the order
+    of sums.
     """
     longest_first = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    # Elements that do not go round are shared; of many short ones, one thread takes one more.
+    # Long elements are spread evenly and all threads share the remainder. Short ones each go to one thread.
     shared = len(lengths) < threads or channels * max(lengths) > _PACK
     alone = len(lengths) // threads * threads if shared else len(lengths)
     shares: list[list[int]] = [[] for _ in range(threads)]
@@ -55,7 +62,7 @@ def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pa
 
 
 def _cut(share: list[int], lengths: tuple[int, ...], most: int) -> list[list[int]]:
-    """Runs of a share of at most `most` steps, or one element."""
+    """Cut a thread's elements into runs of at most `most` steps; a longer element is a run by itself."""
     runs: list[list[int]] = []
     room = 0
     for i in share:

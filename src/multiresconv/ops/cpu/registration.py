@@ -1,7 +1,7 @@
-"""The CPU backend's operators as PyTorch knows them: schema, implementation, shapes, gradients; and the way past it.
+"""Registration of the CPU operators with PyTorch: schema, implementation, shapes, gradients; and a direct call.
 
-PyTorch's dispatcher takes about 0.2 ms to get to an operator that is written in Python and has a gradient. Where nobody
-wants to see operators, they are called directly, as the `autograd.Function`s below.
+PyTorch's dispatcher needs about 0.2 ms to reach an operator that is written in Python and has a gradient. If no
+compiler, dispatch mode or transform has to see the operators, the `autograd.Function`s below are called instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from multiresconv.ops.layout import empty_like
 
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
-    """y of `multires_conv`; shapes as in `multires_conv_reference`. Differentiable once."""
+    """Compute `multires_conv` on the CPU; shapes as in `multires_conv_reference`. Differentiable once."""
     run = _Convolution.apply if direct(x, h0, h1, w) else torch.ops.multiresconv.cpu_forward.default
     return run(x, h0, h1, w, memory)
 
@@ -27,7 +27,7 @@ def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tupl
 def block_cpu(
     x: Tensor, parameters: BlockParameters, scales: tuple[Tensor, Tensor], lengths: Tensor | None, dtype: torch.dtype
 ) -> Tensor:
-    """See `multires_block`. Inside, sequences are (B, D, L), which suits every step; blocks hand them on transposed."""
+    """Compute `multires_block`. The kernels take (B, D, L); both transpositions are views."""
     tensors = (x.transpose(1, 2), *parameters.flatten())
     run = _Block.apply if direct(*tensors, *scales, lengths) else torch.ops.multiresconv.block.default
     half, keep = dtype == torch.bfloat16, torch.is_grad_enabled()
@@ -36,9 +36,16 @@ def block_cpu(
 
 
 def moments(x: Tensor, lengths: Tensor) -> Tensor:
-    """Of every element of x (B, D, L): sum and sum of squares about its mean, over lengths (B,) steps, (B, D, 2).
+    """Return the sum and the sum of squared deviations from the mean of every channel of every element.
 
-    In float64, without a gradient: that of `normalise` takes into account what mean and variance owe to x.
+    The gradient of `normalise` already includes how mean and variance depend on x, so this result has none.
+
+    Args:
+        x: (B, D, L), float32 or float64.
+        lengths: (B,) integers in 1..L, the number of valid steps of each element; only these are summed.
+
+    Returns:
+        (B, D, 2) float64.
     """
     return torch.ops.multiresconv.moments.default(x.detach(), lengths)
 
@@ -46,22 +53,29 @@ def moments(x: Tensor, lengths: Tensor) -> Tensor:
 def normalise(
     x: Tensor, lengths: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, share: Tensor, shared: bool
 ) -> Tensor:
-    """(x - mean) * scale * weight + bias at the valid steps of x (B, D, L), 0 at the others; differentiable once.
+    """Compute (x - mean) * scale * weight + bias at the valid steps and 0 in the padding. Differentiable once.
 
     Args:
-        x: (B, D, L), float32 or float64; weight and bias (D,) of its dtype.
-        lengths: (B,) integers in 1..L.
-        mean: (D,) float64, of x.
+        x: (B, D, L), float32 or float64.
+        lengths: (B,) integers in 1..L, the number of valid steps of each element.
+        weight, bias: (D,) in the dtype of x.
+        mean: (D,) float64, mean of x.
         scale: (D,) float64, reciprocal standard deviation of x.
-        share: () float64, the part of mean and variance that one step of x makes, 1 / (number of valid steps); 0 where
-            they are constants.
-        shared: whether they are those of the batches of all processes of `torch.distributed`.
+        share: () float64, the share of one step in mean and variance, 1 / (number of valid steps); 0 if mean and
+            variance are constants.
+        shared: True if mean and variance are taken over the batches of all `torch.distributed` processes.
+
+    Returns:
+        (B, D, L) in the dtype of x.
     """
     return torch.ops.multiresconv.normalise.default(x, lengths, weight, bias, mean, scale, share, shared)
 
 
 def find_observers() -> tuple[Callable[[], bool], ...] | None:
-    """Functions that say whether anyone wants to see operators; None where this PyTorch lacks one, which is private."""
+    """Return functions that detect a compiler, a dispatch mode or a functorch transform.
+
+    None if this PyTorch lacks one of them: two are private.
+    """
     try:
         from torch._C import _are_functorch_transforms_active
         from torch.utils._python_dispatch import is_in_torch_dispatch_mode
@@ -74,13 +88,13 @@ OBSERVERS = find_observers()
 
 
 def direct(*tensors: Tensor | None) -> bool:
-    """True if all tensors are plain, and no compiler, dispatch mode or functorch transform wants to see operators."""
+    """Return True if all tensors are plain and no compiler, dispatch mode or functorch transform is active."""
     if OBSERVERS is None or any(wants_to_see() for wants_to_see in OBSERVERS):
         return False
     return all(t is None or type(t) in (Tensor, nn.Parameter) for t in tensors)
 
 
-# `torch.library.custom_op` would say this in less, but its first call imports torch._dynamo, for a second.
+# `torch.library.custom_op` would be shorter, but its first call imports torch._dynamo, which takes a second.
 def _register(
     name: str,
     schema: str,
@@ -96,12 +110,12 @@ def _register(
 
 
 def _no_second_derivative(ctx: Any, *grads: Tensor) -> None:
-    # Without this, PyTorch would take second derivatives for zero.
+    # Without this, PyTorch would silently treat second derivatives as zero.
     raise RuntimeError("backend: 'cpu' is differentiable once; name 'reference' for second derivatives")
 
 
 def _once(grads: Sequence[Tensor], saved: Sequence[Tensor | None]) -> bool:
-    """True if gradients may be computed directly: nobody asks for gradients of them."""
+    """Return True if gradients may be computed directly, because no second derivative is requested."""
     return direct(*grads, *saved) and not torch.is_grad_enabled()
 
 
@@ -117,7 +131,7 @@ def _convolution_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...
 
 
 class _Convolution(torch.autograd.Function):
-    """`multiresconv::cpu_forward`, directly."""
+    """Direct call of `multiresconv::cpu_forward`, without the dispatcher."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
@@ -145,7 +159,7 @@ _register(
 
 
 def _block(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    """The output, and what backward needs: `blocks.Kept`."""
+    """Return the output and the four tensors of `blocks.Kept`, which backward needs."""
     *tensors, memory, eps, scale_1, scale_2, lengths, half, keep = args
     parameters = BlockParameters.unflatten(tensors, memory, eps)
     y, kept = blocks.forward(x, parameters, (scale_1, scale_2), lengths, torch.bfloat16 if half else x.dtype, keep)
@@ -162,7 +176,7 @@ def _block_shapes(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
 
 
 def _block_backward(grad: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    """Gradients of x and of the flat parameters, empty where there is none."""
+    """Return the gradients of x and of the flat parameters; the gradient of an absent parameter is an empty tensor."""
     g, m, r, threads, x, *tensors, memory, eps, scale_1, scale_2, lengths = args
     parameters = BlockParameters.unflatten(tensors, memory, eps)
     grad_x, grads = blocks.backward(grad, blocks.Kept(g, m, r, threads), x, parameters, (scale_1, scale_2), lengths)
@@ -189,7 +203,7 @@ def _block_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
 
 
 class _Block(torch.autograd.Function):
-    """`multiresconv::block`, directly."""
+    """Direct call of `multiresconv::block`, without the dispatcher."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
@@ -230,7 +244,7 @@ def _norm_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     total, along = torch.ops.multiresconv.gradient_sums.default(grad, x, lengths, mean)
     grad_weight, grad_bias = (along * scale).to(weight.dtype), total.to(weight.dtype)
     sums = torch.stack([total, along])
-    if ctx.shared:  # every process' loss depends on these statistics
+    if ctx.shared:  # the loss of every process depends on these statistics
         dist.all_reduce(sums)
     constant, slope = sums[0] * share, sums[1] * share * scale.square()
     backward = torch.ops.multiresconv.normalise_backward.default

@@ -1,6 +1,6 @@
-"""Streaming of the operator by a Numba kernel. Not for autograd.
+"""Streaming of the operator with a Numba kernel, without gradients.
 
-The kernel is compiled on its first use and cached on disk; importing this module does not import Numba.
+The kernel is compiled on first use and cached on disk. Importing this module does not import Numba.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from multiresconv.ops.cpu.threads import parallel
 def advance_cpu(
     x: Tensor, lines: Tensor, position: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]
 ) -> Tensor:
-    """y (B, L, D) of the steps x (B, L, D), one by one; `lines` (B, S, D), of dense rows, come up to date in place."""
+    """Return y (B, L, D) of the next steps x (B, L, D); update `lines` (B, S, D), whose rows are dense, in place."""
     from multiresconv.ops.cpu.kernels import streaming as streaming_kernels
 
     batch, length, channels = x.shape

@@ -1,8 +1,7 @@
-"""Work on several threads: those of PyTorch's own OpenMP team where it has one, else a pool.
+"""Run work on several threads: on PyTorch's OpenMP threads if they can be reached, else on a thread pool.
 
-PyTorch's threads keep a core busy for milliseconds after each of its operations, waiting for the next one. Threads of
-another pool would have to share the cores with them; and within an OpenMP region PyTorch's matrix products know that
-they are not alone and use one thread each.
+PyTorch's threads spin for milliseconds after each operation while they wait for the next one. The threads of a second
+pool would compete with them for the cores. Within an OpenMP region, PyTorch's matrix products use one thread each.
 """
 
 import contextlib
@@ -18,19 +17,22 @@ from typing import Any
 
 import torch
 
-# Multiply-adds below which a second thread costs more than it brings: a quarter of a millisecond.
+# Multiply-adds per thread, about a quarter of a millisecond; for less, another thread costs more than it saves.
 _SERIAL_WORK = 1 << 23
-# What a thread takes at once, at least: it must ask for Python's lock each time, and another may be late.
+# Smallest piece, in multiply-adds: for each piece a thread must acquire the GIL.
 _PIECE_WORK = 1 << 21
 
 
 def threads_for(work: int) -> int:
-    """How many threads are worth it for so many multiply-adds."""
+    """Return how many threads pay off for `work` multiply-adds."""
     return max(1, min(torch.get_num_threads(), -(-work // _SERIAL_WORK)))
 
 
 def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
-    """Call `kernel(*args, start, stop)` on pieces of range(units), `work` multiply-adds in all, on several threads."""
+    """Call `kernel(*args, start, stop)` for pieces of range(units) on several threads.
+
+    `work` is the total number of multiply-adds; it decides the number of threads and pieces.
+    """
     threads = min(threads_for(work), units)
     if threads <= 1:
         kernel(*args, 0, units)
@@ -44,9 +46,9 @@ def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]
 
 
 def share(run: Callable[[int], None], pieces: int, threads: int) -> None:
-    """Call `run(piece)` for every piece of range(pieces), each thread taking the next one when it is ready.
+    """Call `run(piece)` for every piece of range(pieces); each thread takes the next piece when it is ready.
 
-    The caller works too, and where another thread comes late, does its pieces.
+    The caller works too, and takes over the pieces of threads that start late.
     """
     queue = itertools.count()  # next() on it is atomic
 
@@ -79,12 +81,12 @@ def _on_openmp_threads(openmp: Any, take: Callable[[], None], threads: int) -> N
 def _on_pool(take: Callable[[], None], threads: int) -> None:
     others = []
     try:
-        with contextlib.suppress(RuntimeError):  # the interpreter is shutting down: no more threads
+        with contextlib.suppress(RuntimeError):  # raised if the interpreter is shutting down
             others.extend(_pool().submit(take) for _ in range(threads - 1))
         take()
     finally:
         for other in others:
-            if not other.cancel():  # one that has not begun has nothing left to do
+            if not other.cancel():  # a call that has not started has nothing left to do
                 other.result()
 
 
@@ -93,21 +95,22 @@ _REGION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 @functools.cache
 def openmp_entry() -> Any | None:
-    """`GOMP_parallel` of the OpenMP library that PyTorch is linked to, the entry of a parallel region; None without.
+    """Return `GOMP_parallel`, which runs a parallel region, from the OpenMP library that PyTorch is linked to.
 
-    GNU's, LLVM's and Intel's libraries have it, but not on every system: where it is not found, one line says so.
+    GNU's, LLVM's and Intel's libraries have it, but not on every system. If it is missing, return None and print one
+    line to stderr.
     """
-    if _forked:  # those of the parent; there are none here
+    if _forked:  # the OpenMP threads belong to the parent process
         return None
     for library in (Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*"):
         with contextlib.suppress(OSError, AttributeError):
-            region = ctypes.CDLL(str(library)).GOMP_parallel  # found in what the library is linked to
+            region = ctypes.CDLL(str(library)).GOMP_parallel  # the lookup includes the libraries it is linked to
             region.argtypes = [_REGION, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
             region.restype = None
             return region
     print(
-        f"multiresconv: PyTorch {torch.__version__} has no OpenMP entry that is known here; operators on the CPU use "
-        "threads of their own beside PyTorch's, which is slower",
+        f"multiresconv: found no OpenMP entry point (GOMP_parallel) in PyTorch {torch.__version__}; operators on the "
+        "CPU use their own threads beside PyTorch's, which is slower",
         file=sys.stderr,
         flush=True,
     )
@@ -123,7 +126,7 @@ _forked = False
 
 
 def _forget_threads() -> None:
-    """A forked child inherits both pools but none of their threads, and would wait for OpenMP's forever."""
+    """Drop both pools in a forked child, which has none of their threads and would wait for OpenMP's forever."""
     global _forked
     _forked = True
     openmp_entry.cache_clear()

@@ -1,1 +1,1 @@
-"""The GPU backend: Triton kernels and what launches them."""
+"""The GPU backend: Triton kernels and the code that launches them."""

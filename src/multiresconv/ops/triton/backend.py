@@ -1,12 +1,11 @@
-"""The `triton` backend: Triton kernels as PyTorch operators, and how the scales of a row are cut into launches.
+"""The `triton` backend: Triton kernels as PyTorch operators, and the division of a row's scales into launches.
 
-Imported on first use: it imports Triton and defines its operators. With TRITON_INTERPRET=1 set before that, the kernels
-run in Triton's interpreter, on a CPU and slowly; that is how they are tested.
+This module is imported on first use, because it imports Triton and registers operators. If TRITON_INTERPRET=1 is set
+before, the kernels run slowly on a CPU in Triton's interpreter; the tests use this.
 
-The tile that one program holds is bounded by the compiler's patience: kernels are unrolled, and compile in a time that
-grows with the square of their size. The launches are chosen by the shapes, dtypes and memory alone, not by measuring:
-so the sums of the parameters' gradients have the same order, and bits, in every process. Compiled kernels are kept on
-disk by Triton.
+Compile time bounds the size of a tile: kernels are unrolled, and their compile time grows with the square of their
+size. Shapes, dtypes and memory alone determine the launches, not measurements, so the sums of the parameter gradients
+have the same order and the same bits in every process. Triton caches compiled kernels on disk.
 """
 
 from collections.abc import Sequence
@@ -20,18 +19,18 @@ from multiresconv.ops.layout import channels_last, empty_like
 from multiresconv.ops.triton import kernels as triton_kernels
 from multiresconv.ops.triton.scales import backward_by_scales, forward_by_scales
 
-# What the environment said when Triton was imported, which is when it decides.
+# Triton reads TRITON_INTERPRET when it is imported; later changes of the environment have no effect.
 INTERPRETED = not isinstance(triton_kernels.forward, triton.JITFunction)
 
 # Steps in a block of a row: the lanes of a warp. Tests set it lower, to cut short rows into many blocks.
 _LANES = 32
-# Blocks of a row that a program holds at most, times K; forward holds two values for each step, backward many.
+# Upper bound of K times the blocks of a row in a program; forward holds two values per step, backward many.
 _FORWARD_BLOCKS, _BACKWARD_BLOCKS = 256, 128
-# Rows in a tile where they are what neighbours in memory belong to: a sector of main memory in float32.
+# Most rows in a tile; neighbouring rows are neighbours in memory, and 8 float32 fill a sector of main memory.
 _ROWS = 8
-# Values for each lane that backward keeps of the scaling coefficients.
+# Scaling coefficients that backward keeps per lane.
 _KEPT = 160
-# Multiply-adds for each lane of a tile beyond which scales go one by one: the compiler would take minutes.
+# Most multiply-adds per lane of a tile. Larger kernels would compile for minutes, so scales are launched one by one.
 _UNROLLED = 8192
 
 
@@ -40,12 +39,12 @@ class _Stage(NamedTuple):
 
     start: int
     stop: int
-    halo: int  # steps of a window that its neighbours own, on each side that matters; 0 where it is the whole row
+    halo: int  # steps read but owned by a neighbouring window, on one side (forward) or both (backward); 0: one window
     blocks: int
 
 
 def multires_conv_triton(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
-    """y of `multires_conv`; shapes as in `multires_conv_reference`. Differentiable once."""
+    """Compute `multires_conv` with Triton; shapes as in `multires_conv_reference`. Differentiable once."""
     served = x.device.type == "cuda" or (INTERPRETED and x.device.type == "cpu")
     if not served:
         raise RuntimeError(
@@ -100,7 +99,8 @@ def _fake_backward(
     return empty_like(x), h0.new_empty(h0.shape), h1.new_empty(h1.shape), w.new_empty(w.shape)
 
 
-# The interpreter's kernels cannot be traced: there the operators are opaque, else torch.compile sees the launches.
+# Kernels in the interpreter cannot be traced, so the operators are opaque there; otherwise torch.compile sees the
+# launches.
 _operator: Any = torch.library.custom_op if INTERPRETED else torch.library.triton_op
 triton_forward = _operator("multiresconv::triton_forward", mutates_args=())(_forward)
 triton_backward = _operator("multiresconv::triton_backward", mutates_args=())(_backward)
@@ -119,7 +119,7 @@ def _backward_formula(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _no_second_derivative(ctx: Any, *grads: Tensor) -> None:
-    # Without this, PyTorch would take second derivatives for zero.
+    # Without this, PyTorch would silently treat second derivatives as zero.
     raise RuntimeError("backend: 'triton' is differentiable once; name 'reference' for second derivatives")
 
 
@@ -128,9 +128,9 @@ triton_backward.register_autograd(_no_second_derivative)
 
 
 def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[_Stage] | None:
-    """The launches for a tree, finest scales first; None where tiles cannot hold it and scales have to go one by one.
+    """Return the launches for a tree, finest scales first; None if tiles cannot hold it: scales then go one by one.
 
-    The finest scales of a row that is too long go window by window, until the phases that they leave fit.
+    For a row that is too long, the finest scales run in windows until the phases of the coarser scales fit in a tile.
     """
     blocks = _blocks(most, taps)
     longest, depth, kept = blocks * _LANES, len(memory), memory[::-1]
@@ -141,7 +141,7 @@ def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[
             stages.append(_Stage(start, depth, 0, _power_of_two(-(-steps // _LANES))))
             break
         stop = start
-        # a window is mostly its own: halos on both sides take half of it at most
+        # the halos on both sides take at most half of a window
         while stop < depth and length > longest * 2**stop and 4 * _reach(kept[start : stop + 1], taps) <= longest:
             stop += 1
         if stop == start:
@@ -152,17 +152,17 @@ def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[
 
 
 def _blocks(most: int, taps: int) -> int:
-    """A power of two: with more taps a tile has fewer blocks, so that its kernel stays as large."""
+    """Return the blocks of a tile, a power of two: fewer with more taps, so that kernels keep their size."""
     return 2 ** (max(1, most // max(taps, 4)).bit_length() - 1)
 
 
 def _power_of_two(n: int) -> int:
-    """The smallest that is at least n."""
+    """Return the smallest power of two that is at least n."""
     return 2 ** (n - 1).bit_length()
 
 
 def _reach(kept: tuple[int, ...], taps: int) -> int:
-    """How many steps back scales of dilation 1, 2, 4, ... that keep so many coefficients look."""
+    """Return how many steps back the scales of dilation 1, 2, 4, ... reach; `kept` are their kept coefficients."""
     reach = (taps - 1) * (2 ** len(kept) - 1)
     for s, count in enumerate(kept):
         reach = max(reach, (taps - 1) * (2 ** (s + 1) - 1) + max(count - 1, 0) * 2 ** (s + 1))
@@ -170,7 +170,7 @@ def _reach(kept: tuple[int, ...], taps: int) -> int:
 
 
 def _unrolled(stage: _Stage, kept: tuple[int, ...], taps: int) -> int:
-    """Multiply-adds of a forward pass for each lane, taps that reach beyond the tile left out."""
+    """Return the multiply-adds of a forward pass per lane, without taps that reach beyond the tile."""
     steps, total = stage.blocks * _LANES, 0
     for s, count in enumerate(kept[stage.start : stage.stop]):
         total += 2 * min(taps, -(-steps // 2**s)) + min(count, -(-steps // 2 ** (s + 1)))
@@ -181,7 +181,7 @@ def _backward_by_stages(
     stages: list[_Stage], grad_y: Tensor, x: Tensor, packed: Tensor, memory: tuple[int, ...], taps: int, grad_x: Tensor
 ) -> Tensor:
     """Write grad_x; return the gradients of the packed parameters."""
-    inputs = [x]  # of each stage: what the stages before it leave of x
+    inputs = [x]  # the scaling coefficients that each stage starts from
     for stage in stages[:-1]:
         inputs.append(torch.empty_like(grad_x, dtype=_wide(x)))
         _launch_forward(stage, inputs[-2], None, packed, memory, taps, inputs[-1], None)
@@ -197,7 +197,10 @@ def _launch_forward(
     stage: _Stage, a: Tensor, partial: Tensor | None, packed: Tensor, memory: tuple[int, ...], taps: int,
     a_out: Tensor | None, y_out: Tensor | None,
 ) -> None:  # fmt: skip
-    """a -> a_out (None for the coarsest scales), partial y (None for the finest) -> y_out (None: not wanted)."""
+    """Write a_out (None for the coarsest scales), given a, and y_out (None: not wanted), given y of finer scales.
+
+    `partial`, the part of y from finer scales, is None for the finest stage.
+    """
     out: Any = a_out if y_out is None else y_out
     grid, options = _tiling(stage, a, packed, memory, taps, halos=1)
     _launchable(triton_kernels.forward)[grid](
@@ -211,7 +214,10 @@ def _launch_backward(
     stage: _Stage, grad_y: Tensor, a: Tensor, grad: Tensor | None, packed: Tensor, memory: tuple[int, ...], taps: int,
     grad_in: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Gradients of y and of what comes out of the stage (None: only y does) -> grad_in, and those of the parameters."""
+    """Write grad_in, the gradient of a; return the gradients of the packed parameters.
+
+    `grad` is the gradient of the stage's a_out; None for the coarsest scales, which have none.
+    """
     batch, channels, length = a.shape
     grid, options = _tiling(stage, a, packed, memory, taps, halos=2)
     # a row of sums for each row of a tile, added up in a fixed order: no atomics
@@ -230,7 +236,7 @@ def _launch_backward(
 def _tiling(
     stage: _Stage, a: Tensor, packed: Tensor, memory: tuple[int, ...], taps: int, *, halos: int
 ) -> tuple[tuple[int], dict[str, Any]]:
-    """The grid of a launch and what is compiled into its kernel; `halos`: 1 behind a window, 2 on both sides."""
+    """Return the grid of a launch and the constants of its kernel; `halos`: 1 before a window, 2 on both sides."""
     batch, channels, length = a.shape[0], int(a.shape[1]), int(a.shape[2])  # torch.compile may vary the batch only
     phases = 2**stage.start
     counts, column, columns = [], packed.shape[1] - 2 * taps - 1, []
@@ -242,7 +248,7 @@ def _tiling(
     if stage.halo:
         steps = -(-length // phases)
         windows = -(-steps // (stage.blocks * _LANES - halos * stage.halo))
-    # neighbours in memory make a tile: channels, or phases, of which there may be one
+    # the rows of a tile are neighbours in memory: channels, or phases (possibly only one)
     by_phase = not channels_last(a)
     minor, outer = (phases, channels) if by_phase else (channels, phases)
     rows = min(_ROWS, _power_of_two(minor))
@@ -270,5 +276,5 @@ def _launchable(kernel: Any) -> Any:
 
 
 def _wide(x: Tensor) -> torch.dtype:
-    """The precision of the arithmetic, and of what goes from one launch to the next."""
+    """Return the dtype of the arithmetic and of tensors passed between launches."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32

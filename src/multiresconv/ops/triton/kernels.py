@@ -1,26 +1,27 @@
 """Triton kernels of the operator: all scales of a tile of rows while it is in registers.
 
-Notation of `multires_conv`: a_j scaling and b_j wavelet coefficients; tiles, blocks and lanes of `triton_tiles`. Taps
-are *newest first* here. Dilations, counts and columns are known when a kernel is compiled, so that every loop is
-unrolled and whatever reaches beyond the tile is left out; sums have a fixed order. What moves through what:
+Notation as in `multires_conv`: a_j are scaling and b_j wavelet coefficients. `tiles` defines tiles, blocks and lanes.
+Taps are *newest first* here. Dilations, counts and columns are compile-time constants: every loop is unrolled, and taps
+that reach beyond the tile are left out. Sums have a fixed order. Data moves through the memories as follows:
 
-- main memory: forward reads x and writes y; backward reads x and grad_y and writes grad_x, and a row of partial sums
-  (2K + width of w numbers) for each row. The parameters of a row are one load, one parameter a lane.
+- main memory: forward reads x and writes y; backward reads x and grad_y and writes grad_x and a row of partial sums
+  (2K + width of w numbers) for each row. The parameters of a row are one load, one parameter per lane.
 - caches: backward reads x again for each segment of scales (below).
-- shared memory: only what `triton_tiles` says, on the way in and out. Delays need none: multiples of T are other
-  registers, the rest are shuffles within a warp.
-- registers: a_j and y in forward; in backward the gradient of a_j, grad_y and the a_j of one segment.
+- shared memory: only for the transposition in `tiles`, when a tile is read or written. Delays need none: multiples of T
+  select other registers, the rest are shuffles within a warp.
+- registers: a_j and y in forward; the gradient of a_j, grad_y and the a_j of one segment in backward.
 
-Backward goes from coarse to fine and needs a_j in the opposite order to that in which they come. All of them would not
-fit in registers: it takes the scales in segments of KEEP, and for each reads x again and recomputes what leads to it.
+Backward goes from coarse to fine, but the a_j are computed from fine to coarse, and all of them would not fit in
+registers. So backward takes the scales in segments of KEEP; for each it reads x again and recomputes the segment's a_j.
 
-A row that does not fit takes several launches (`triton_backend`). The scales of one launch see a row as P interleaved
-phases, step n = phase + P*m, P the dilation of its finest scale, and each phase as a row of its own, with dilations
-1, 2, 4, ...; and rows longer than a tile as windows, HALO steps of which are only there for what their neighbours keep.
+A row that does not fit takes several launches (`backend`). A launch whose finest scale has dilation P sees a row as P
+interleaved phases, step n = phase + P*m. Each phase is a row of its own, with dilations 1, 2, 4, ... Rows longer than a
+tile are cut into windows. HALO steps of a window are read but belong to a neighbour: those before the window's own
+steps in forward, those on both sides in backward.
 """
 
-# Triton's language is Python that its compiler reads: `*` unpacks no tuples there, a condition on constants chooses
-# what is compiled, and types are not those that type checkers see.
+# Triton compiles a subset of Python: `*` does not unpack tuples, a condition on constants selects the code to compile,
+# and types are not those that type checkers infer.
 # ruff: noqa: RUF005
 # pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportAssignmentType=false
@@ -70,7 +71,7 @@ def _filter_add(y, a, taps, d: tl.constexpr, lane, K: tl.constexpr, T: tl.conste
 
 @triton.jit
 def _filter_pair(y, a, lo, hi, d: tl.constexpr, lane, K: tl.constexpr, T: tl.constexpr, R: tl.constexpr):
-    """`_filter` by lo and `_filter_add` by hi, each delayed block made once."""
+    """Return `_filter` with lo and `_filter_add` with hi; each delayed block is computed once."""
     out = ()
     added = ()
     for r in tl.static_range(R):
@@ -92,7 +93,7 @@ def _filter_add_backward(
 ):
     """Adjoint of `_filter_add`: grad_in[n] + sum_i taps[i] grad_out[n + i*d], and sums[i] + grad_out[n + i*d] a[n].
 
-    The sums run over blocks, not yet over lanes.
+    The second result is summed over blocks, but not yet over lanes.
     """
     out = ()
     for r in tl.static_range(R):
@@ -135,9 +136,10 @@ def forward(
     HALO: tl.constexpr, TILES: tl.constexpr, PHASE_ROWS: tl.constexpr,
     C: tl.constexpr, T: tl.constexpr, R: tl.constexpr, DOUBLE: tl.constexpr,
 ):  # fmt: skip
-    """DEPTH scales: a_in -> a_out (unless LAST) and y_out = y_in (unless FIRST) + their part of y (if WITH_Y).
+    """Compute DEPTH scales: a_in -> a_out (unless LAST), and their part of y added to y_in -> y_out (if WITH_Y).
 
-    a_in has strides in_*, the others out_*. KEPT and COLUMN: m_j and the column of w_{j,0} in w, finest scale first.
+    FIRST: there is no y_in; y starts with w_x*x. LAST: y includes w_a*a_J. a_in has strides in_*, the others out_*.
+    KEPT and COLUMN are the m_j and the column of w_{j,0} in w, finest scale first.
     """
     dtype: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     b, channel, phase, limit, window = rows(length, channels, phases, TILES, PHASE_ROWS, C)
@@ -174,7 +176,7 @@ def forward(
 
 @triton.jit
 def _inner(g, a, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr, dtype: tl.constexpr):
-    """(C, 1): sum over all steps of g a."""
+    """Return the sum of g * a over all steps, (C, 1)."""
     out = tl.zeros((C, T), dtype)
     for r in tl.static_range(R):
         out = tl.fma(g[r], a[r], out)
@@ -183,7 +185,7 @@ def _inner(g, a, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr, dtype: tl.co
 
 @triton.jit
 def _owned(a, lane, HALO: tl.constexpr, T: tl.constexpr, R: tl.constexpr):
-    """The steps that no other window counts, 0 in place of the halo on both sides."""
+    """Return a with the halo on both sides set to 0, so that each step counts in one window only."""
     if HALO == 0:
         return a
     else:
@@ -200,9 +202,10 @@ def _scale_backward(
     d: tl.constexpr, kept: tl.constexpr, first: tl.constexpr,
     HALO: tl.constexpr, K: tl.constexpr, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr, dtype: tl.constexpr,
 ):  # fmt: skip
-    """Of one scale of dilation d: the gradient g of its output -> that of its input a, and the sums with its part.
+    """Backpropagate one scale of dilation d: return the gradient of its input a, given that of its output, g, and sums.
 
-    Its `kept` weights are the columns of `parameters` and of `total` from `first` on.
+    Its `kept` weights are the columns `first`, `first` + 1, ... of `parameters` and `total`. The returned sums_lo,
+    sums_hi and total include this scale's parameter gradients.
     """
     owned = _owned(a, lane, HALO, T, R)
     g, sums_lo = _filter_add_backward(_zeros(R, C, T, dtype), g, owned, lo, sums_lo, d, lane, K, T, R)
@@ -233,7 +236,7 @@ def _scale_backward(
 def _levels(
     a, lo, lane, finest: tl.constexpr, count: tl.constexpr, K: tl.constexpr, T: tl.constexpr, R: tl.constexpr
 ):  # fmt: skip
-    """What scales finest .. finest + count - 1 are made of, given what scale 0 is made of."""
+    """Return the inputs of the scales finest .. finest + count - 1, given the input a of scale 0."""
     for s in tl.static_range(finest):
         a = _filter(a, lo, 2**s, lane, K, T, R)
     levels = (a,)
@@ -251,10 +254,10 @@ def backward(
     HALO: tl.constexpr, TILES: tl.constexpr, PHASE_ROWS: tl.constexpr,
     C: tl.constexpr, T: tl.constexpr, R: tl.constexpr, DOUBLE: tl.constexpr,
 ):  # fmt: skip
-    """Adjoint of `forward`: gradients of grad_y and, unless LAST, grad_out (of a_out) -> grad_in, and rows of sums.
+    """Adjoint of `forward`: grad_y and, unless LAST, grad_out (the gradient of a_out) -> grad_in, and rows of sums.
 
     grad_y has strides gy_*, a_in in_*, grad_out and grad_in out_*. sums (batch, windows, phases, channels, 2K + WIDTH)
-    receives the gradients of h0, h1 and w, in this order, of each row.
+    receives each row's gradients of h0, h1 and w, in this order.
     """
     dtype: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     STEP: tl.constexpr = R * T - 2 * HALO
@@ -280,7 +283,7 @@ def backward(
     sums_hi = _zeros(K, C, T, dtype)
     for k in tl.static_range(SEGMENTS - 1, -1, -1):
         if k < SEGMENTS - 1:
-            # Not for other threads: or else the compiler would keep in registers what is recomputed below.
+            # Not a synchronisation: it stops the compiler from keeping in registers the values recomputed below.
             tl.debug_barrier()
         a = read(a_in, in_base, phases, in_l, first, limit, dtype, C, T, R)
         levels = _levels(a, lo, lane, k * KEEP, KEEP if k < SEGMENTS - 1 else DEPTH - k * KEEP, K, T, R)

@@ -1,10 +1,11 @@
-"""The operator scale by scale through main memory, in Triton: for what the tiles of `triton_kernels` cannot hold.
+"""The operator scale by scale through main memory, in Triton, for trees that the tiles of `kernels` cannot hold.
 
-Any number of taps, coefficients and steps, in loops that are not unrolled; sums have a fixed order. Forward holds three
-tensors of the size of x beyond it, backward six: it recomputes a_j from x for each scale, J^2 / 2 filters in all.
+The loops are not unrolled, so any number of taps, coefficients and steps works; sums have a fixed order. Besides x,
+forward holds three tensors of its size and backward six. Backward recomputes a_j from x for each scale, which takes
+J^2 / 2 filters in total.
 """
 
-# Triton's language is Python that its compiler reads: types are not those that type checkers see.
+# Triton compiles a subset of Python, in which types are not those that type checkers infer.
 # pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportAssignmentType=false
 
@@ -15,13 +16,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-# Steps in a tile where a row's are neighbours in memory; else steps and channels.
+# Steps in a tile if the steps of a row are contiguous in memory; steps and channels in a tile if channels are.
 _STEPS, _STEPS_AND_CHANNELS = 1024, (64, 16)
 
 
 @triton.jit
 def _tile(length, channels, C: tl.constexpr, T: tl.constexpr):
-    """Of this program: batch element, channels (C, 1), steps (1, T), what of these exists, window, all windows."""
+    """Return this program's batch element, channels (C, 1), steps (1, T), mask (C, T), window and window count."""
     pid = tl.program_id(0)
     tiles = tl.cdiv(channels, C)
     windows = tl.cdiv(length, T)
@@ -40,7 +41,7 @@ def filter_scale(
 ):  # fmt: skip
     """out[n] = base[n] (0 if None) + sum_{i<COUNT} taps[i] a[n - i*dilation], taps (channels, COUNT).
 
-    A negative dilation makes it the adjoint with respect to a.
+    A negative dilation gives the adjoint with respect to a.
     """
     dtype: tl.constexpr = tl.float64 if DOUBLE else tl.float32
     b, channel, n, inside, _, _ = _tile(length, channels, C, T)
@@ -74,7 +75,7 @@ def filter_scale_taps(
 
 
 def forward_by_scales(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...], y: Tensor) -> None:
-    """Write y (B, D, L), dense, of x; the other shapes are those of `multires_conv_reference`."""
+    """Write the operator's output to y (B, D, L), dense; shapes as in `multires_conv_reference`."""
     lo, hi, weights = _wide_parameters(h0, h1, w)
     dense = torch.empty_like(y, dtype=lo.dtype)
     total = _filtered(x, weights[:, -1:], 1, out=torch.empty_like(dense))
@@ -126,18 +127,18 @@ def backward_by_scales(
 
 
 def _wide_parameters(h0: Tensor, h1: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Taps newest first, and weights, in the precision of the arithmetic."""
+    """Return the taps, newest first, and the weights in the dtype of the arithmetic."""
     wide = torch.float64 if h0.dtype == torch.float64 else torch.float32
     return h0.to(wide).flip(1), h1.to(wide).flip(1), w.to(wide)
 
 
 def _dilation(scale: int, x: Tensor) -> int:
-    """2^scale, or what is beyond any row already."""
+    """Return 2^scale, capped at the length of x."""
     return min(2**scale, x.shape[2])
 
 
 def _level(x: Tensor, lo: Tensor, scales: int, dense: Tensor) -> Tensor:
-    """a_scales of x."""
+    """Return the scaling coefficients of x after `scales` scales, (B, D, L); `dense` gives layout and dtype."""
     a = x
     for s in range(scales):
         a = _filtered(a, lo, _dilation(s, x), out=torch.empty_like(dense))
@@ -145,7 +146,7 @@ def _level(x: Tensor, lo: Tensor, scales: int, dense: Tensor) -> Tensor:
 
 
 def _filtered(a: Tensor, taps: Tensor, dilation: int, *, base: Tensor | None = None, out: Tensor) -> Tensor:
-    """out = base + sum_i taps[i] a[n - i*dilation], taps (D, count), all else (B, D, L)."""
+    """Write base[n] + sum_i taps[i] a[n - i*dilation] to out and return it; taps (D, count), all else (B, D, L)."""
     grid, tile = _tiling(a, out)
     _launchable(filter_scale)[grid](
         a, base, out, taps.contiguous(), a.shape[2], a.shape[1], dilation,
@@ -156,7 +157,7 @@ def _filtered(a: Tensor, taps: Tensor, dilation: int, *, base: Tensor | None = N
 
 
 def _tap_sums(g: Tensor, a: Tensor, count: int, dilation: int) -> Tensor:
-    """(D, count): sum over batch and steps of g[n + i*dilation] a[n]; g and a (B, D, L)."""
+    """Return the sums of g[n + i*dilation] a[n] over batch and steps, (D, count); g and a (B, D, L)."""
     grid, tile = _tiling(a, a)
     wide = torch.float64 if a.dtype == torch.float64 else torch.float32
     windows = -(-a.shape[2] // tile["T"])

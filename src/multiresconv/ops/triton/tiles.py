@@ -1,15 +1,15 @@
-"""Tiles of rows in registers for the Triton kernels: read and written, delayed and advanced in time.
+"""Tiles of rows in registers for the Triton kernels: reading, writing, delay and advance in time.
 
-A row is cut into R blocks of T steps, step n = r*T + t, and a tile of C rows is a Python tuple of R tensors (C, T):
-one warp holds one row, its lanes the T steps of a block, its registers the R blocks. So a delay by s = q*T + u steps
-costs no memory at all: q renames registers, and u rotates the lanes of a warp (one select, one shuffle, `tl.gather`).
+A row is cut into R blocks of T steps, step n = r*T + t. A tile of C rows is a Python tuple of R tensors (C, T): one
+warp holds one row, its lanes the T steps of a block, its registers the R blocks. A delay by s = q*T + u steps needs no
+memory: q selects other registers, and u rotates the lanes of a warp (one select, one shuffle, `tl.gather`).
 
-Where neighbours in memory are not the steps of a row ((B, L, D) layout, phases of a long row) a tile passes through
-shared memory once when it is read and once when it is written, to be transposed; else it touches none.
+If the steps of a row are not contiguous in memory ((B, L, D) layout, phases of a long row), a tile is transposed in
+shared memory once when it is read and once when it is written; otherwise it uses no shared memory.
 """
 
-# Triton's language is Python that its compiler reads: `*` unpacks no tuples there, a condition on constants chooses
-# what is compiled, and types are not those that type checkers see.
+# Triton compiles a subset of Python: `*` does not unpack tuples, a condition on constants selects the code to compile,
+# and types are not those that type checkers infer.
 # ruff: noqa: RUF005, SIM108
 # pyright: reportOperatorIssue=false, reportIndexIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false
@@ -17,15 +17,15 @@ shared memory once when it is read and once when it is written, to be transposed
 import triton
 import triton.language as tl
 
-if tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 4):  # no tuples among constants
+if tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 4):  # older ones have no tuple constants
     raise ImportError(f"this is Triton {triton.__version__}")
 
 
 @triton.jit
 def _settled(tile, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr):
-    """The tile itself: a scan over one element, through which the compiler carries no layout of the load before it.
+    """Return the tile unchanged, after a scan over one element that stops the compiler from propagating load layouts.
 
-    Without it, some versions move the transposition behind the split, into R pieces with barriers around each.
+    Without it, some versions move the transposition after the split, into R pieces with barriers around each.
     """
     return tl.reshape(tl.cumsum(tl.reshape(tile, (C, R, T, 1)), 3), (C, R, T))
 
@@ -34,11 +34,14 @@ def _settled(tile, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr):
 def read(
     pointer, base, phases, stride, first, limit, dtype: tl.constexpr, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr
 ):
-    """Blocks (C, T) of steps first, first+1, ... of C rows; base (C,) offsets, limit (C,) lengths; 0 outside."""
+    """Return R blocks (C, T) with the steps first, first+1, ... of C rows; steps outside a row are 0.
+
+    base (C,) holds the offsets of the rows, limit (C,) their lengths.
+    """
     m = first + tl.arange(0, R)[None, :, None] * T + tl.arange(0, T)[None, None, :]
     inside = (m >= 0) & (m < limit[:, None, None])
     tile = tl.load(pointer + (base[:, None, None] + m.to(tl.int64) * phases * stride), mask=inside, other=0.0).to(dtype)
-    # one load and halvings, not R loads: the compiler's time for a load grows with the square of the kernel
+    # one load, then halvings, instead of R loads: the compile time of a load grows with the square of the kernel's size
     blocks = (tl.trans(_settled(tile, C, T, R), 0, 2, 1),)
     for level in tl.static_range(10):
         if 2**level < R:
@@ -59,7 +62,7 @@ def read(
 def write(
     pointer, blocks, base, phases, stride, first, start, limit, C: tl.constexpr, T: tl.constexpr, R: tl.constexpr
 ):  # fmt: skip
-    """Inverse of `_read` for steps from start on."""
+    """Inverse of `read`; writes only steps >= start."""
     for level in tl.static_range(10):
         if 2**level < R:
             joined = ()
@@ -75,7 +78,7 @@ def write(
 
 @triton.jit
 def delayed_block(a, r: tl.constexpr, s: tl.constexpr, lane, T: tl.constexpr):
-    """Block r of a[n - s], for s <= r*T + T - 1; zero before the first block."""
+    """Return block r of a[n - s], for s <= r*T + T - 1; zero before the first block."""
     q: tl.constexpr = s // T
     u: tl.constexpr = s % T
     if u == 0:
@@ -90,7 +93,7 @@ def delayed_block(a, r: tl.constexpr, s: tl.constexpr, lane, T: tl.constexpr):
 
 @triton.jit
 def advanced_block(a, r: tl.constexpr, s: tl.constexpr, lane, T: tl.constexpr, R: tl.constexpr):
-    """Block r of a[n + s], for s < (R - r)*T; zero after the last block."""
+    """Return block r of a[n + s], for s < (R - r)*T; zero after the last block."""
     q: tl.constexpr = s // T
     u: tl.constexpr = s % T
     if u == 0:
@@ -105,9 +108,9 @@ def advanced_block(a, r: tl.constexpr, s: tl.constexpr, lane, T: tl.constexpr, R
 
 @triton.jit
 def rows(length, channels, phases, TILES: tl.constexpr, PHASE_ROWS: tl.constexpr, C: tl.constexpr):
-    """Of this program: its batch element, the channel and phase (C,) of its rows, their lengths (C,), its window.
+    """Return this program's batch element, its rows' channels, phases and lengths, each (C,), and its window.
 
-    The rows of a tile are phases of one channel (PHASE_ROWS) or channels at one phase; a length of 0 says no such row.
+    The rows of a tile are phases of one channel (PHASE_ROWS) or channels at one phase. Length 0 marks an absent row.
     """
     if PHASE_ROWS:
         row_count = phases
@@ -134,13 +137,13 @@ def rows(length, channels, phases, TILES: tl.constexpr, PHASE_ROWS: tl.constexpr
 
 @triton.jit
 def offset(b, channel, phase, stride_b, stride_d, stride_l):
-    """(C,): where the rows begin."""
+    """Return the offsets in memory at which the rows begin, (C,)."""
     return b.to(tl.int64) * stride_b + channel.to(tl.int64) * stride_d + phase.to(tl.int64) * stride_l
 
 
 @triton.jit
 def row_parameters(parameters, channel, limit, COUNT: tl.constexpr, SIZE: tl.constexpr, dtype: tl.constexpr):
-    """(C, SIZE): in each row the COUNT parameters of its channel, one a lane; parameters (channels, COUNT)."""
+    """Load the COUNT parameters of each row's channel, one per lane, (C, SIZE); parameters (channels, COUNT)."""
     k = tl.arange(0, SIZE)[None, :]
     kept = (limit > 0)[:, None] & (k < COUNT)
     return tl.load(parameters + channel[:, None] * COUNT + k, mask=kept, other=0.0).to(dtype)
@@ -148,13 +151,13 @@ def row_parameters(parameters, channel, limit, COUNT: tl.constexpr, SIZE: tl.con
 
 @triton.jit
 def parameter(parameters, k: tl.constexpr, C: tl.constexpr, T: tl.constexpr):
-    """Column k of the parameters of each row, in all its lanes."""
+    """Broadcast column k of each row's parameters to all lanes, (C, T)."""
     return tl.gather(parameters, tl.full((C, T), k, tl.int32), 1)
 
 
 @triton.jit
 def taps_at(parameters, first: tl.constexpr, K: tl.constexpr, C: tl.constexpr, T: tl.constexpr):
-    """Taps of columns first .. first + K - 1, newest (last) first."""
+    """Return the K taps in columns first .. first + K - 1, the newest (last column) first, each (C, T)."""
     out = ()
     for i in tl.static_range(K):
         out = out + (parameter(parameters, first + K - 1 - i, C, T),)

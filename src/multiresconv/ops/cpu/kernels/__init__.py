@@ -1,1 +1,1 @@
-"""All Numba code of the CPU backend."""
+"""The Numba kernels of the CPU backend; no Numba code is elsewhere."""

@@ -1,6 +1,6 @@
-"""Numba kernels of batch norm over the valid steps: rows are channels of an element, (B, D, L) contiguous.
+"""Numba kernels of batch norm over the valid steps. A row is one channel of an element; (B, D, L) is contiguous.
 
-`lengths` (B,) says how many steps of an element, from its first, are valid. Sums are left to the caller to add up.
+The first lengths[i] steps of element i are valid. Kernels return sums for each row; the caller adds them up.
 """
 
 from numba import uintp
@@ -10,7 +10,7 @@ from multiresconv.ops.cpu.kernels.jit import kernel
 
 @kernel
 def moments(x, lengths, sums, start, stop):
-    """Rows start..stop: sum of x and of squares of x minus the row's own mean -> sums (B, D, 2)."""
+    """Write the sum and the sum of squared deviations from the mean of rows start..stop to sums (B, D, 2)."""
     channels = x.shape[1]
     for row in range(start, stop):
         i, c = row // channels, row % channels
@@ -39,7 +39,7 @@ def normalise(x, lengths, mean, factor, bias, out, start, stop):
 
 @kernel
 def gradient_sums(grad, x, lengths, mean, sums, start, stop):
-    """Sum of grad and of grad * (x - mean) -> sums (B, D, 2)."""
+    """Write the sums of grad and of grad * (x - mean) to sums (B, D, 2)."""
     channels = x.shape[1]
     for row in range(start, stop):
         i, c = row // channels, row % channels
@@ -53,7 +53,7 @@ def gradient_sums(grad, x, lengths, mean, sums, start, stop):
 
 @kernel
 def normalise_backward(grad, x, lengths, mean, factor, constant, slope, out, start, stop):
-    """out = factor * (grad - constant - slope * (x - mean)), and 0 in the padding; all but grad, x and out (D,)."""
+    """out = factor * (grad - constant - slope * (x - mean)), and 0 in the padding; mean, factor, ..., slope (D,)."""
     channels = x.shape[1]
     for row in range(start, stop):
         i, c = row // channels, row % channels

@@ -1,15 +1,14 @@
-"""Numba kernels of a block behind its linear map: each passes over memory once for what PyTorch does in many passes.
+"""Numba kernels of a block after its first linear map: each does in one pass over memory what takes PyTorch many.
 
-`residual`: GLU, dropout, residual sum and, where wanted, layer norm, linear map's output and block's input -> block's
-output. Where a projection is between, `gated` is GLU and dropout by itself, linear map's output -> projection's input,
-and `residual`, its scale being None, takes the projection's output as it is. Backward computes again what forward did
-not keep.
+`residual` and `residual_norm` compute GLU, dropout, residual sum and, the latter, layer norm. They take the output of
+the linear map and the block's input, and give the block's output. With a projection, `gated` computes GLU and dropout
+for the projection's input; `residual`, with scale None, then takes the projection's output without GLU and dropout.
+Backward recomputes what forward did not keep.
 
-What enters and leaves the block is (B, D, L), what is next to the linear map a pack, (D, steps): of its elements, k has
-the columns offsets[k]..offsets[k + 1] and is elements[k] of the batch. All are contiguous: every loop runs along time.
-A pack may be bfloat16, seen as uint16. Beyond an element's steps, what leaves the block is 0. `scale` (B, D) is what
-dropout multiplies the channels with; `m` (2D, steps), or (D, steps) from a projection, comes without the bias, which is
-added here.
+Input and output of the block are sequences (B, D, L), zero beyond an element's steps in the output. Inputs and outputs
+of the linear maps are packs (D, steps): columns offsets[k]..offsets[k + 1] are element elements[k] of the batch. All
+are contiguous, and every loop runs along time. A pack may be bfloat16, viewed as uint16. `scale` (B, D) holds the
+dropout factors of the channels. `m` (2D, steps), or (D, steps) from a projection, lacks the bias; the kernels add it.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ from numba import uintp
 from multiresconv.ops.cpu.kernels.elementary import narrow, sigmoid, widen
 from multiresconv.ops.cpu.kernels.jit import inline, kernel
 
-# Steps that a layer norm works on together: all channels of them stay in the nearest caches.
+# Steps that a layer norm computes together: with all channels, they stay in the nearest caches.
 STEPS = 128
 
 
@@ -36,7 +35,7 @@ def gated(m, m_bias, out, scale, elements, offsets, start, stop):
 
 @kernel
 def gated_backward(m, m_bias, grad, grad_m, scale, grads, elements, offsets, start, stop):
-    """The adjoint of `gated`; grads (B, 2D) are those of m_bias."""
+    """Adjoint of `gated`: grad_m from grad; grads (B, 2D) receives the gradient of m_bias for each element."""
     channels = scale.shape[1]
     for row in range(start, stop):
         i, c, begin, length = _row(row, channels, elements, offsets)
@@ -56,7 +55,7 @@ def residual(m, m_bias, x, out, scale, elements, offsets, start, stop):
 
 @kernel
 def residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, elements, offsets, start, stop):
-    """The adjoint of `residual`; grads (B, 2D) are those of m_bias."""
+    """Adjoint of `residual`: grad_m and grad_x from grad; grads (B, 2D) receives the gradient of m_bias."""
     channels = grad.shape[1]
     for row in range(start, stop):
         i, c, begin, length = _row(row, channels, elements, offsets)
@@ -69,9 +68,9 @@ def residual_backward(m, m_bias, grad, grad_m, grad_x, scale, grads, elements, o
 
 @kernel
 def residual_norm(m, m_bias, x, out, scale, weight, bias, eps, elements, offsets, start, stop):
-    """out = layer norm of what `residual` gives, for units start..stop, a unit being STEPS steps of an element.
+    """out = layer norm of the output of `residual`, for units start..stop. A unit is STEPS steps of an element.
 
-    Every element has as many units as the longest.
+    Every element has as many units as the longest one.
     """
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
@@ -94,7 +93,7 @@ def residual_norm(m, m_bias, x, out, scale, weight, bias, eps, elements, offsets
 def residual_norm_backward(
     m, m_bias, x, grad, grad_m, grad_x, scale, weight, eps, grads, elements, offsets, start, stop
 ):
-    """The adjoint of `residual_norm`; grads (B, units of an element, 4D) are those of m_bias, weight and bias."""
+    """Adjoint of `residual_norm`; grads (B, units of an element, 4D) receives those of m_bias, weight and bias."""
     channels = x.shape[1]
     z, mean, factor = np.empty((channels, STEPS), x.dtype), np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
     along_one, along_z = np.empty(STEPS, x.dtype), np.empty(STEPS, x.dtype)
@@ -136,7 +135,7 @@ def residual_norm_backward(
 
 @inline
 def most_steps(offsets):
-    """Steps of the longest element."""
+    """Return the number of steps of the longest element."""
     longest = offsets[1] - offsets[0]
     for k in range(1, len(offsets) - 1):
         longest = max(longest, offsets[k + 1] - offsets[k])
@@ -145,7 +144,7 @@ def most_steps(offsets):
 
 @inline
 def _row(row, channels, elements, offsets):
-    """Element, channel, first column in the pack and number of steps of a row."""
+    """Return a row's element, channel, first column in the pack and number of steps."""
     k = row // channels
     return elements[k], row % channels, offsets[k], offsets[k + 1] - offsets[k]
 
@@ -157,7 +156,7 @@ def _units(length):
 
 @inline
 def _unit(unit, units, elements, offsets):
-    """Element, its first column in the pack, its number of steps, and which of them are the unit."""
+    """Return a unit's element, the element's first column in the pack and its length, and the unit's begin and end."""
     k, begin = unit // units, (unit % units) * STEPS
     length = offsets[k + 1] - offsets[k]
     return elements[k], offsets[k], length, begin, min(begin + STEPS, length)
@@ -170,7 +169,7 @@ def _glu(value, gate, value_bias, gate_bias):
 
 @inline
 def _residual(z, m, m_bias, x, scale, i, c, at, begin, end):
-    """z[: end - begin] = the steps begin..end of channel c of an element whose pack begins at `at`, x its row."""
+    """z[: end - begin] = `residual` at steps begin..end of row x, channel c of element i; its columns begin at `at`."""
     values, row = m[c][at + begin : at + end], x[begin:end]
     if scale is None:
         for n in range(uintp(len(row))):
@@ -184,14 +183,14 @@ def _residual(z, m, m_bias, x, scale, i, c, at, begin, end):
 
 @inline
 def _residuals(z, m, m_bias, x, scale, i, at, begin, end):
-    """`_residual` for every channel; z (D, STEPS)."""
+    """Compute `_residual` for every channel; z (D, STEPS)."""
     for c in range(len(x)):
         _residual(z[c], m, m_bias, x[c], scale, i, c, at, begin, end)
 
 
 @inline
 def _residual_backward(grad_m, m, m_bias, grad, scale, sums, i, c, begin, end):
-    """The adjoint of `_residual`: grad -> the columns begin..end of grad_m, and sums of the biases."""
+    """Adjoint of `_residual`: grad -> columns begin..end of grad_m; `sums` receives the gradients of the biases."""
     if scale is None:
         to_value, total = grad_m[c][begin:end], grad.dtype.type(0)
         for n in range(uintp(len(grad))):
@@ -204,7 +203,7 @@ def _residual_backward(grad_m, m, m_bias, grad, scale, sums, i, c, begin, end):
 
 @inline
 def _gated_backward(grad_m, m, m_bias, grad, scale, sums, c, begin, end):
-    """The adjoint of scale * GLU of channel c: grad -> the columns begin..end of grad_m, and sums of the biases."""
+    """Adjoint of scale * GLU for channel c: grad -> columns begin..end of grad_m; `sums` as in `_residual_backward`."""
     gate, zero = len(m_bias) // 2 + c, m_bias.dtype.type(0)
     value_bias, gate_bias, for_value, for_gate = m_bias[c], m_bias[gate], zero, zero
     to_value, to_gate = grad_m[c][begin:end], grad_m[gate][begin:end]
@@ -222,7 +221,7 @@ def _gated_backward(grad_m, m, m_bias, grad, scale, sums, c, begin, end):
 
 @inline
 def _standardise(z, eps, mean, factor, steps):
-    """z (D, STEPS) minus its mean over D, in place, and the reciprocals of its standard deviations -> factor."""
+    """Subtract from z (D, STEPS) its mean over D, in place; factor receives the reciprocal standard deviations."""
     channels, steps = len(z), uintp(steps)
     per_channel = z.dtype.type(1) / z.dtype.type(channels)
     mean[:] = 0

@@ -1,8 +1,8 @@
-"""Numba kernels of a block before its linear map: the operator, GELU and the channels' dropout in one pass.
+"""Numba kernels of a block before its linear map: the operator, GELU and channel dropout in one pass.
 
-`block.py` says what sequences, packs, `elements`, `offsets` and `scale` are. Backward computes again what forward did
-not keep. Short elements are joined, step by step side by side, so that the operator's loops are long and its shifts
-whole vectors: with m of them, a filter of dilation d is one of dilation m*d on the joined row.
+`block.py` defines sequences, packs, `elements`, `offsets` and `scale`. Backward recomputes what forward did not keep.
+Short elements are interleaved step by step into one joined row, so that the operator's loops are long and its shifts
+are whole vectors: a filter of dilation d on m elements is a filter of dilation m*d on the joined row.
 """
 
 import numpy as np
@@ -13,16 +13,16 @@ from multiresconv.ops.cpu.kernels.elementary import narrow, normal, widen
 from multiresconv.ops.cpu.kernels.jit import inline, kernel
 from multiresconv.ops.cpu.kernels.operator import BLOCK, backward_row, forward_row, gather, scatter
 
-# Steps up to which elements are joined.
+# Longest elements, in steps, that are joined.
 SHORT = 128
 
 
 @kernel
 def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets, start, stop):
-    """out = scale * GELU(y) for units start..stop, a unit being a channel of `joined` elements.
+    """out = scale * GELU(y) for units start..stop. A unit is one channel of up to `joined` elements.
 
-    y is multires_conv(x). With 2D filters, a second part is added to y: the last D filters applied to x read from the
-    end of each element, turned back.
+    y is multires_conv(x). With 2D filters, the last D are applied to each element read from its end; their output is
+    flipped back and added to y.
     """
     channels, longest, joined = x.shape[1], most_steps(offsets), _joined(offsets)
     x_memory, y_memory = np.empty(joined * longest, x.dtype), np.empty(joined * longest, x.dtype)
@@ -45,9 +45,10 @@ def conv_gelu(first, group, x, out, lo, hi, w, memory, scale, elements, offsets,
 
 @kernel
 def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, grads, elements, offsets, start, stop):
-    """The adjoint of `conv_gelu`: grad is *added* to grad_x; grads (B, filters, 2K + width of w): of lo, hi, w.
+    """Adjoint of `conv_gelu`: the gradient of x is *added* to grad_x.
 
-    Those of joined elements are the first one's.
+    grads (B, filters, 2K + width of w) receives the gradients of lo, hi and w; those of joined elements go to the row
+    of the first element.
     """
     channels, longest, joined, scales = x.shape[1], most_steps(offsets), _joined(offsets), max(len(memory), 2)
     directions = len(lo) // channels
@@ -100,13 +101,13 @@ def conv_gelu_backward(first, group, x, grad, grad_x, lo, hi, w, memory, scale, 
 
 @inline
 def _rows(joined, longest, like):
-    """A row for each of `joined` elements; a power of two apart they would fall on the same few cache sets."""
+    """Allocate one row per joined element; rows a power of two apart would share the same few cache sets."""
     return np.empty((joined, longest + 16), like.dtype)
 
 
 @inline
 def _forward(first, group, x_row, y, y_memory, block, filters, a, b, offsets, backwards):
-    """Convolve the joined x_row and write the result to the rows of y, one per element; backwards, add it turned."""
+    """Convolve the joined x_row and write the result to y, one row per element; if `backwards`, add it flipped."""
     lo, hi, w, memory = filters
     count, length, rows = len(offsets) - 1, len(x_row) // (len(offsets) - 1), block if backwards else y
     y_row = rows[0][:length] if count == 1 else y_memory[: len(x_row)]
@@ -129,13 +130,13 @@ def _add_turned(out, row):
 
 @inline
 def _joined(offsets):
-    """How many elements of a pack the operator takes side by side: short ones fill no vector by themselves."""
+    """Return how many elements of a pack are joined: short ones do not fill a vector by themselves."""
     return BLOCK if most_steps(offsets) <= SHORT else 1
 
 
 @inline
 def _group(unit, channels, joined, offsets):
-    """First element in the pack, channel, number of elements, longest of them, and numbers in all."""
+    """Return a unit's first element in the pack, channel, element count, longest length and size of the joined row."""
     k, c = unit // channels * joined, unit % channels
     count = min(joined, len(offsets) - 1 - k)
     length = most_steps(offsets[k : k + count + 1])
@@ -144,9 +145,9 @@ def _group(unit, channels, joined, offsets):
 
 @inline
 def _joined_rows(joined, block, x, c, elements, offsets, length, backwards):
-    """Channel c of these elements, padded with zeros, side by side: step n of the e-th at n * len(elements) + e.
+    """Return channel c of these elements, zero-padded and interleaved: step n of element e at n * len(elements) + e.
 
-    Backwards, each element begins with its last step.
+    If `backwards`, each element is flipped before padding.
     """
     count = len(elements)
     if count == 1 and not backwards:

@@ -1,7 +1,7 @@
-"""Elementary functions and half precision for Numba kernels, free of branches and calls, so that LLVM vectorizes them.
+"""Elementary functions and half precision for Numba kernels.
 
-float32 gets its own exponential and normal distribution (the C library's are called once per number); float64 keeps
-the C library's, which are exact to the last bits.
+The float32 functions have no branches and calls, so LLVM vectorises them; the C library's would be called once per
+number. float64 uses the C library's functions, which are accurate to the last bits.
 """
 
 import math
@@ -17,15 +17,15 @@ _f = np.float32
 
 _LOG2_E, _LN2_HIGH, _LN2_LOW = _f(1.4426950408889634), _f(0.693359375), _f(-2.12194440e-4)
 _EXP_MIN, _EXP_MAX = _f(-87), _f(88)
-_BIAS = _f(127.5)  # of a float32's exponent, and one half to round
+_BIAS = _f(127.5)  # exponent bias of float32, plus one half for rounding
 _E7, _E6, _E5, _E4, _E3 = _f(1 / 5040), _f(1 / 720), _f(1 / 120), _f(1 / 24), _f(1 / 6)
 _ZERO, _HALF, _ONE = _f(0), _f(0.5), _f(1)
 
 
 @exact
 def _exp32(x):
-    """exp(x) = 2^k exp(r), |r| <= ln(2)/2, to a unit in the last place; beyond -87..88 as there."""
-    x = _EXP_MIN if x < _EXP_MIN else x  # not min and max, which would make a number of NaN
+    """exp(x) = 2^k exp(r), |r| <= ln(2)/2, to one unit in the last place; x is clamped to -87..88."""
+    x = _EXP_MIN if x < _EXP_MIN else x  # not min and max, which would turn NaN into a number
     x = _EXP_MAX if x > _EXP_MAX else x
     biased = int32(x * _LOG2_E + _BIAS)  # positive, so that truncation rounds down
     k = float32(biased - int32(127))
@@ -55,22 +55,22 @@ def _sigmoid32(x):
 
 
 def normal(x: Any) -> Any:
-    """Distribution function and density of the standard normal distribution at x."""
+    """Return the cumulative distribution function and the density of the standard normal distribution at x."""
     return 0.5 * math.erfc(-x * _ROOT_HALF), math.exp(-0.5 * x * x) / _ROOT_TWO_PI
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
+    """Return 1 / (1 + exp(-x))."""
     return 1 / (1 + math.exp(-x))
 
 
 def widen(value: Any) -> Any:
-    """A number of an array as it is computed with: in kernels a bfloat16, kept as uint16, becomes float32."""
+    """Return an array's number for computation: in kernels a bfloat16, stored as uint16, becomes float32."""
     return value
 
 
 def narrow(array: Any, value: Any) -> Any:
-    """A float as `array` keeps it: in kernels rounded to bfloat16, ties to even, where that is made of uint16."""
+    """Return a float as `array` stores it: in kernels rounded to bfloat16, ties to even, if the array is uint16."""
     return value
 
 

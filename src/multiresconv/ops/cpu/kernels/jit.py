@@ -1,12 +1,12 @@
-"""How the kernels are compiled: `kernel` for what Python calls, `inline` and `exact` for what kernels call.
+"""Compilation of the kernels: `kernel` for functions that Python calls, `inline` and `exact` for those kernels call.
 
-Numba keeps a kernel's machine code on disk until the file that defines it changes. A kernel is made of functions of
-other files too, so its name there carries a digest of all files in this folder: a change in any of them makes a new
-name, which is compiled anew.
+Numba caches a kernel's machine code on disk until the file that defines the kernel changes. A kernel also uses
+functions of other files, so its name in the cache contains a digest of all files in this folder. A change in any of
+them gives a new name, and the kernel is compiled again.
 
-What a kernel calls is inlined by force. Otherwise LLVM keeps some functions as weak symbols, of which every kernel has
-its own optimised version; the one that happens to be loaded first would serve all of them, and the process that
-compiles would round differently than later ones, which load from disk. A kernel that calls a kernel has this fault.
+Functions called by kernels are always inlined. Otherwise LLVM keeps some of them as weak symbols, optimised differently
+in each kernel, and the one loaded first would serve all kernels. The process that compiles would then round differently
+from later ones, which load from disk. A kernel must not call another kernel for this reason.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from typing import Any
 from numba import njit
 from numba.core import event
 
-# Contraction and reassociation only: infinities and NaNs keep their meaning.
+# No flag that assumes finite numbers: infinities and NaNs keep their meaning.
 _FAST = {"contract", "reassoc", "nsz"}
 # Seconds of compiling after which a line on stderr says why nothing seems to happen.
 PATIENCE = 2.0
@@ -40,14 +40,14 @@ def _digest() -> str:
 _DIGEST = _digest()
 
 inline = njit(fastmath=_FAST, error_model="numpy", forceinline=True)
-"""Compile a function of kernels."""
+"""Compile a function that kernels call."""
 
 exact = njit(fastmath={"contract"}, error_model="numpy", forceinline=True)
-"""As `inline`, for arithmetic that reassociation would break."""
+"""Like `inline`, for arithmetic that reassociation would break."""
 
 
 def kernel(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile on first use and keep the machine code on disk, wherever there is a place for it."""
+    """Compile a function on first use and cache the machine code on disk, if a folder is writable."""
     function.__qualname__ = f"{_DIGEST}.{function.__qualname__}"
     try:
         return njit(fastmath=_FAST, error_model="numpy", nogil=True, cache=True)(function)
@@ -61,9 +61,9 @@ def kernel(function: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Watch(event.Listener):
-    """Says once per process that compiling takes long, and clears away the code of older kernels.
+    """Prints one line per process if compiling takes long, and deletes cached code of older kernels.
 
-    Numba compiles one kernel at a time. The functions that a kernel calls are compiled within its own event.
+    Numba compiles one kernel at a time. The functions that a kernel calls are compiled within the kernel's event.
     """
 
     def __init__(self) -> None:
@@ -106,13 +106,13 @@ def _is_ours(event: event.Event) -> bool:
 
 
 def _remove_older(dispatcher: Any) -> None:
-    """Delete the machine code that kernels of this file had before the last change of a kernel file."""
+    """Delete the cached machine code of this file's kernels with another digest."""
     if dispatcher.stats.cache_path is None:
         return
     module = dispatcher.py_func.__module__.rpartition(".")[2]
     for path in Path(dispatcher.stats.cache_path).glob(f"{module}.*.nb[ic]"):
         if path.name.split(".")[1] != _DIGEST:
-            with contextlib.suppress(OSError):  # another process deletes it, too, or runs it
+            with contextlib.suppress(OSError):  # another process has deleted it or is using it
                 path.unlink()
 
 

@@ -1,6 +1,6 @@
-"""Linear maps of a few rows, inside a Numba kernel: the weights are read where they lie, not packed for the call."""
+"""Linear maps of a few rows inside a Numba kernel. The weights are read in place, not packed for each call."""
 
-# Numba compiles calls that type checkers read otherwise.
+# Type checkers reject calls that Numba compiles.
 # pyright: reportCallIssue=false
 
 from numba import uintp
@@ -12,7 +12,7 @@ from multiresconv.ops.cpu.kernels.jit import inline
 def linear(out, x, weight, bias):
     """out[:, :N] = x[:, :D] weight^T + bias for x (rows, >= D) and weight (N, D).
 
-    In tiles of 4 rows by 4 outputs, which keep 16 sums in registers; rows that are left over one by one.
+    It works in tiles of 4 rows by 4 outputs, whose 16 sums stay in registers; remaining rows are computed one by one.
     """
     tiled = uintp(len(x) // 4 * 4)
     for row in range(uintp(0), tiled, uintp(4)):
@@ -23,7 +23,7 @@ def linear(out, x, weight, bias):
 
 @inline
 def _linear_four(out, x, row, weight, bias):
-    """`linear` of the four rows that begin at `row`."""
+    """Compute `linear` for the four rows that begin at `row`."""
     zero, one, two, three = x.dtype.type(0), uintp(1), uintp(2), uintp(3)
     x0, x1, x2, x3 = x[row], x[row + one], x[row + two], x[row + three]
     grouped = uintp(len(weight) // 4 * 4)
@@ -52,7 +52,7 @@ def _linear_four(out, x, row, weight, bias):
 
 @inline
 def _linear_each(out, x, weight, bias):
-    """`linear` row by row, for four outputs at a time."""
+    """Compute `linear` row by row, four outputs at a time."""
     zero, grouped = x.dtype.type(0), uintp(len(weight) // 4 * 4)
     for o in range(uintp(0), grouped, uintp(4)):
         w0, w1, w2, w3 = weight[o], weight[o + uintp(1)], weight[o + uintp(2)], weight[o + uintp(3)]

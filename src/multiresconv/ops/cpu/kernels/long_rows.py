@@ -1,16 +1,17 @@
 """Numba kernels of the operator for rows longer than the cache.
 
-A row is split by scale. The s finest scales reach back a few steps, the halo, and are worked on in tiles of time, one
-after the other. The coarser scales see a_s only at steps that are multiples of 2^s apart: each of the 2^s *phases*
-n mod 2^s is a short row of its own, on which those scales are the operator again, with a_s for x. So every part of the
+A row is split by scale. The s finest scales reach back only a few steps, the *halo*; they are computed in tiles of
+time, one after the other. The coarser scales read a_s at steps that are multiples of 2^s apart. Each of the 2^s
+*phases* n mod 2^s is therefore a short row of its own, on which the coarse scales are the operator applied to a_s. All
 work stays in the cache, and a row passes through memory a few times instead of once per scale.
 
-Backward goes there and back: a_s by tiles, the coarse scales by phases from a_s and grad_y to the gradient of a_s, the
-fine scales by tiles from there to the gradient of x. The gradients of taps and weights are sums of products of an a and
-a gradient to its right: they count in the tile of the a, to the right of which are gradients of a halo, too.
+Backward has three passes: a_s, by tiles; the gradient of a_s from a_s and grad_y through the coarse scales, by phases;
+the gradient of x from that of a_s through the fine scales, by tiles. The gradients of taps and weights sum products of
+an a and a gradient at the same or a later step. A product counts in the tile of its a; the gradients extend one halo
+beyond the tile.
 
-Sequences are (N, L, C): N rows by themselves, C = 1, or channels side by side, of which BLOCK are worked on together.
-Row n of the N has channels n * C + 0..C-1, modulo the number of filters.
+Sequences are (N, L, C). With C = 1 they are N separate rows; otherwise BLOCK channels are computed together. Channel c
+of sequence i uses filter i * C + c, modulo the number of filters.
 """
 
 from collections.abc import Sequence
@@ -30,16 +31,16 @@ from multiresconv.ops.cpu.kernels.operator import (
     scatter_add,
 )
 
-# Steps of a tile, without its halo, and of a phase, about: what backward needs of one stays in a core's own cache.
+# Steps of a tile without its halo, and approximate steps of a phase: small enough for a core's own cache in backward.
 TILE = 1 << 13
 PHASE = 1 << 13
 
 
 def fine_scales(memory: Sequence[int], kernel_size: int, length: int) -> tuple[int, int]:
-    """How many of the finest scales are worked on in tiles, and how many steps they reach back.
+    """Return how many of the finest scales are computed in tiles, and the halo: how many steps they reach back.
 
-    At least one scale is left. There are fewer, or none, where filters are so long, or so many coefficients of fine
-    scales are kept, that a halo would be more than a quarter of a tile.
+    At least one scale is left to the phases. Long filters, or many kept coefficients, reduce the number, down to 0, so
+    that the halo is at most a quarter of a tile.
     """
     fine, halo = 0, 0
     while fine < len(memory) - 1 and length >> fine > PHASE:
@@ -53,10 +54,10 @@ def fine_scales(memory: Sequence[int], kernel_size: int, length: int) -> tuple[i
 
 @kernel
 def forward_long(first, group, x, y, lo, hi, w_fine, w_coarse, fine, coarse, tile, halo, start, stop):
-    """Units start..stop of x -> y, both (N, L, C); a unit is BLOCK channels of an element, or its last.
+    """Compute y from x, both (N, L, C), for units start..stop. A unit is up to BLOCK channels of a sequence.
 
-    The memory is coarse + fine, the weights are those of `multires_conv` for each of the two, the other's being zero:
-    w_coarse (D, 1 + sum(coarse) + 1), w_x = 0, and w_fine (D, 1 + sum(fine) + 1), w_a = 0.
+    `coarse` and `fine` are the two parts of the memory. Their weights, ordered as in `multires_conv`, are w_coarse
+    (D, 1 + sum(coarse) + 1) with w_x = 0 and w_fine (D, 1 + sum(fine) + 1) with w_a = 0.
     """
     length, channels = x.shape[1], x.shape[2]
     blocks, window = (channels + BLOCK - 1) // BLOCK, tile + halo
@@ -81,7 +82,7 @@ def forward_long(first, group, x, y, lo, hi, w_fine, w_coarse, fine, coarse, til
 
 @inline
 def _forward_coarse(first, group, a_s, y, i, offset, lo, hi, w, memory, fine):
-    """Adds to y what the coarse scales make of a_s (L, count)."""
+    """Add the coarse scales' part of y, computed from a_s (L, count)."""
     length, channels = y.shape[1], y.shape[2]
     phases, count = 1 << fine, a_s.shape[1]
     together, steps = max(1, BLOCK // channels), (length + phases - 1) // phases
@@ -101,10 +102,10 @@ def backward_long(
     first, group, x, grad_y, grad_x, lo, hi, w_fine, w_coarse, fine, coarse, tile, halo, grads_fine, grads_coarse,
     start, stop,
 ):  # fmt: skip
-    """Units start..stop of x, grad_y -> grad_x, all (N, L, C); see `forward_long`.
+    """Compute grad_x from x and grad_y, all (N, L, C), for units start..stop; see `forward_long`.
 
-    grads_fine (N * C, 2K + width of w_fine) and grads_coarse (N * C, 2K + width of w_coarse) get what each part
-    adds to the gradients of lo, hi and its weights.
+    grads_fine (N * C, 2K + width of w_fine) and grads_coarse (N * C, 2K + width of w_coarse) receive each part's
+    contribution to the gradients of lo and hi, and the gradients of its weights.
     """
     length, channels = x.shape[1], x.shape[2]
     blocks, window, scales = (channels + BLOCK - 1) // BLOCK, tile + halo, len(fine)
@@ -149,7 +150,7 @@ def backward_long(
 
 @inline
 def _backward_coarse(first, group, a_s, grad_y, i, offset, lo, hi, w, memory, fine, grads):
-    """a_s (L, count) becomes its gradient."""
+    """Overwrite a_s (L, count) with its gradient."""
     length, channels = grad_y.shape[1], grad_y.shape[2]
     phases, count = 1 << fine, a_s.shape[1]
     together, steps = max(1, BLOCK // channels), (length + phases - 1) // phases
@@ -171,7 +172,7 @@ def _backward_coarse(first, group, a_s, grad_y, i, offset, lo, hi, w, memory, fi
 
 @inline
 def _rows(channels, steps, like):
-    """Rows for a block; a power of two apart they would fall on the same few cache sets."""
+    """Allocate the rows of a block; rows a power of two apart would share the same few cache sets."""
     return np.empty((min(channels, BLOCK), steps + 16), like.dtype)
 
 
@@ -191,7 +192,7 @@ def _dot(row, other):
 
 @inline
 def _load(rows, columns, first, count):
-    """rows[r, n] = columns[n, first + r], and zero where these end."""
+    """rows[r, n] = columns[n, first + r], and zero beyond the last column."""
     steps = len(columns)
     if columns.shape[1] == 1:
         _copy(rows[0], columns.reshape(-1))
@@ -231,7 +232,7 @@ def _put_phases(flat, rows, width, first, count):
 
 @inline
 def _add_phases(flat, rows, width, first, count):
-    """As `_put_phases`, added to what is there."""
+    """Add rows as `_put_phases` writes them: flat[k * width + first + r] += rows[r, k]."""
     whole = len(flat) // width
     scatter_add(flat[: whole * width].reshape(whole, width), rows, first, count)
     for n in range(whole * width + first, min(whole * width + first + count, len(flat))):

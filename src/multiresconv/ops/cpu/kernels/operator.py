@@ -1,17 +1,16 @@
 """Numba kernels of the operator: one row (a channel of a batch element) at a time, all scales while it is in cache.
 
-Notation of `multires_conv`: a_j scaling and b_j wavelet coefficients. Taps come here *newest first*, so that `lo[i]`
-multiplies `a[n - i*d]`. The loops over time work on tuples of at most four taps: a tuple's length is part of its type,
-so the compiler unrolls the loop over taps, keeps taps and sums in registers and vectorises over time. `first` and
-`group` are such tuples, of zeros: patterns for the taps that a filter starts with and for those that follow in groups.
-`group` is None where no taps follow and every m_j = 1: most of the code is then never compiled.
+Notation as in `multires_conv`: a_j are scaling and b_j wavelet coefficients. Taps are *newest first* here: `lo[i]`
+multiplies `a[n - i*d]`. The loops over time take tuples of at most four taps. A tuple's length is part of its type, so
+the compiler unrolls the loop over taps, keeps taps and sums in registers and vectorises over time. `first` and `group`
+are tuples of zeros that set these lengths: `first` for the first pass over a row, `group` for the passes that add the
+remaining taps. `group` is None if no taps remain and every m_j = 1; most of the code is then never compiled.
 
-Where m_j = 1, w_{j,0} is folded into the high-pass taps and b_j never exists. Indices are unsigned because Numba
-guards signed ones against being negative, which would keep the loops scalar. `fastmath` allows contraction and
-reassociation only: infinities and NaNs keep their meaning.
+If m_j = 1, w_{j,0} is folded into the high-pass taps and b_j is never stored. Indices are unsigned because Numba checks
+signed ones for negative values, which prevents vectorisation. `fastmath` keeps infinities and NaNs intact.
 """
 
-# Numba's intrinsics take one argument less than their definition, which type checkers read.
+# Numba's intrinsics are called with one argument less than type checkers see in their definition.
 # pyright: reportCallIssue=false
 
 import numpy as np
@@ -21,22 +20,22 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from multiresconv.ops.cpu.kernels.elementary import narrow, widen
 from multiresconv.ops.cpu.kernels.jit import inline, kernel
 
-# Taps per pass over a row: more would not leave their sums, in backward, in registers.
+# Taps per pass over a row. With more, the sums of backward would not fit in registers.
 GROUP = 4
 
-# Channels that are transposed together where time is not the contiguous axis: a cache line of float32.
+# Channels that are transposed together if time is not the contiguous axis: a cache line of float32.
 BLOCK = 16
 
 
 @inline
 def _dilation(scale, joined):
-    """2^(scale-1) in each of so many joined rows, or what is beyond any row already, so that no product overflows."""
+    """Return joined * 2^(scale-1), capped beyond the length of any row, so that no product overflows."""
     return joined << min(scale - 1, 40)
 
 
 @inline
 def _take(pattern, taps, t):
-    """taps[t : t + length of the pattern] as a tuple."""
+    """Return taps[t : t + len(pattern)] as a tuple."""
     out = pattern
     for i in range(len(pattern)):
         out = tuple_setitem(out, i, taps[t + i])
@@ -55,7 +54,7 @@ def _scaled(taps, factor):
 def _filter(out, a, lo, dilation):
     """out[n] = sum_i lo[i] a[n - i*d]."""
     length, d = uintp(len(a)), uintp(dilation)
-    for s in range(len(lo)):  # stretch s, where s+1 taps reach back no further than the start
+    for s in range(len(lo)):  # section s: the steps at which s+1 taps lie within the row
         start = uintp(s) * d
         stop = length if s == len(lo) - 1 else min(start + d, length)
         for n in range(start, stop):
@@ -81,7 +80,7 @@ def _filter_add(out, a, lo, dilation):
 
 @inline
 def _filter_pair(out, y, a, lo, hi, dilation):
-    """out[n] = sum_i lo[i] a[n - i*d] and y[n] += sum_i hi[i] a[n - i*d], reading `a` once."""
+    """out[n] = sum_i lo[i] a[n - i*d] and y[n] += sum_i hi[i] a[n - i*d] in one pass over `a`."""
     length, d = uintp(len(a)), uintp(dilation)
     for s in range(len(lo)):
         start = uintp(s) * d
@@ -100,10 +99,10 @@ def _filter_pair(out, y, a, lo, hi, dilation):
 def _filter_add_backward(grad_in, grad_out, a, lo, sums, dilation):
     """Adjoint of `_filter_add`: grad_in[n] += sum_i lo[i] grad_out[n + i*d].
 
-    Returns the taps' gradients, sums[i] + sum_n grad_out[n + i*d] a[n].
+    Returns the gradients of the taps added to `sums`: sums[i] + sum_n grad_out[n + i*d] a[n].
     """
     length, d = uintp(len(a)), uintp(dilation)
-    for s in range(len(lo)):  # stretch s from the end, where s+1 taps reach no further than the end
+    for s in range(len(lo)):  # section s from the end: the steps at which s+1 taps lie within the row
         stop = max(length, uintp(s) * d) - uintp(s) * d
         start = uintp(0) if s == len(lo) - 1 else max(stop, d) - d
         for n in range(start, stop):
@@ -118,7 +117,7 @@ def _filter_add_backward(grad_in, grad_out, a, lo, sums, dilation):
 
 @inline
 def _filter_pair_backward(grad_in, grad_out, grad_y, a, lo, hi, sums, sums_hi, dilation):
-    """Adjoint of `_filter_pair`, both outputs at once; grad_in is overwritten, the taps' gradients are returned."""
+    """Adjoint of `_filter_pair` for both outputs: overwrites grad_in and returns the gradients of lo and hi."""
     length, d = uintp(len(a)), uintp(dilation)
     for s in range(len(lo)):
         stop = max(length, uintp(s) * d) - uintp(s) * d
@@ -137,7 +136,7 @@ def _filter_pair_backward(grad_in, grad_out, grad_y, a, lo, hi, sums, sums_hi, d
 
 @inline
 def _add_shifted(pattern, out, a, taps, t, dilation):
-    """`_filter_add` with taps t, t+1, ..., as many as the pattern is long."""
+    """`_filter_add` with the taps t..t + len(pattern) - 1."""
     lag = min(t * dilation, len(a))
     _filter_add(out[lag:], a[: len(a) - lag], _take(pattern, taps, t), dilation)
 
@@ -181,10 +180,9 @@ def _filter_taps(first, group, out, a, taps, dilation):
 
 @inline
 def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
-    """One row of the operator: x -> y, both (L,), or as many as are `joined`, step by step side by side, in one of L.
+    """Apply the operator to one row, x -> y, both (L,). With `joined` > 1 it holds that many rows, interleaved by step.
 
-    a (n, L) receives the scaling coefficients: those of the last n >= 2 scales, a_j in row (j-1) mod n; b (L,) is for
-    what is needed in passing.
+    a (n, L), n >= 2, receives the scaling coefficients of the last n scales, a_j in row (j-1) mod n. b (L,) is scratch.
     """
     depth, stop = len(memory), len(w) - 1
     for n in range(uintp(len(x))):
@@ -212,7 +210,7 @@ def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
 
 @inline
 def low_pass_row(first, group, x, lo, memory, a):
-    """The scaling coefficients of one row x (L,) of all scales -> a (J, L), or the first L of longer rows."""
+    """Write the scaling coefficients of all scales of a row x (L,) to a (J, L), or to the first L steps of a."""
     source = x
     for j in range(len(memory)):
         _filter_taps(first, group, a[j], source, lo, _dilation(j + 1, 1))
@@ -221,13 +219,11 @@ def low_pass_row(first, group, x, lo, memory, a):
 
 @inline
 def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined=1):
-    """Gradients of one row, or of rows `joined` as in `forward_row`.
+    """Compute the gradients of one row, or of rows `joined` as in `forward_row`.
 
-    `rows` are its x, grad_y (read) and grad_x (written); all (L,). `grads` (2K + len(w),) receives those of lo, hi and
-    w, in this order.
-
-    a (J, L) holds the scaling coefficients; scratch (4, L) and taps (2, K) are for what is needed in passing.
-    grad_x may be x: it is written when x has been read for the last time.
+    `rows` are x, grad_y (read) and grad_x (written), all (L,). `grads` (2K + len(w),) receives the gradients of lo, hi
+    and w, in this order. a (J, L) holds the scaling coefficients; scratch (4, L) and taps (2, K) are scratch memory.
+    grad_x may be x: it is written after x has been read for the last time.
     """
     grads[:] = 0
     add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined)
@@ -235,7 +231,7 @@ def backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads,
 
 @inline
 def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, joined=1):
-    """As `backward_row`, for `grads` that have something already."""
+    """Compute `backward_row`, but add to `grads` instead of overwriting it."""
     x, grad_y, _ = rows
     coarsest, g, grad_w = a[len(memory) - 1], scratch[1], grads[2 * len(lo) :]
     sum_a, sum_x = x.dtype.type(0), x.dtype.type(0)
@@ -250,10 +246,10 @@ def add_backward_row(first, group, rows, lo, hi, w, memory, a, scratch, taps, gr
 
 @inline
 def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead, end, joined=1):
-    """From the gradient of the coarsest a_J, in scratch[1], down to that of x; `grads` as in `add_backward_row`.
+    """Backpropagate the gradient of a_J, in scratch[1], through all scales to x; add to `grads` as `add_backward_row`.
 
-    x and a may begin `lead` steps before the gradients do, and are zero from step `end` on: only products with what
-    is between count in `grads`.
+    x and a may begin `lead` steps before the gradients, and are zero from step `end` on. Only products with x and a
+    between `lead` and `end` count in `grads`.
     """
     x, grad_y, grad_x = rows
     depth, length, width = len(memory), len(x) - lead, len(lo)
@@ -272,7 +268,7 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
             _add_shifted_backward(first, g_next, g, source, lo, grad_lo, 0, dilation)
             _add_taps_backward(group, g_next, g, source, lo, grad_lo, len(first), dilation)
         else:
-            # The gradient reaches b_j as it is where one coefficient is kept (its weight is in `folded`).
+            # If one coefficient is kept, the gradient of b_j is grad_y, because its weight is in `folded`.
             into, factor = grad_y, weights[0]
             if group is not None and kept > 1:
                 into, factor = grad_b, x.dtype.type(1)
@@ -304,7 +300,7 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
 
 @kernel
 def forward(first, group, x, y, lo, hi, w, memory, start, stop):
-    """Rows start..stop of x (B, D, L) -> y (B, D, L)."""
+    """Compute y (B, D, L) from x (B, D, L) for rows start..stop."""
     channels, length = x.shape[1], x.shape[2]
     a, b = np.empty((2, length), x.dtype), np.empty(length, x.dtype)
     for row in range(start, stop):
@@ -314,10 +310,10 @@ def forward(first, group, x, y, lo, hi, w, memory, start, stop):
 
 @kernel
 def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
-    """As `forward`, for x and y (B, L, D) and rows in blocks: a block is BLOCK channels of an element, or its last."""
+    """Compute `forward` for x and y (B, L, D), blocks start..stop. A block is up to BLOCK channels of an element."""
     length, channels = x.shape[1], x.shape[2]
     blocks = (channels + BLOCK - 1) // BLOCK
-    # rows a power of two apart would fall on the same few cache sets
+    # rows a power of two apart would share the same few cache sets
     x_rows, y_rows = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
     a, b = np.empty((2, length), x.dtype), np.empty(length, x.dtype)
     for block in range(start, stop):
@@ -333,7 +329,7 @@ def forward_channels_last(first, group, x, y, lo, hi, w, memory, start, stop):
 
 @kernel
 def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, stop):
-    """Rows start..stop of x, grad_y (B, D, L) -> grad_x (B, D, L), grads (B, D, 2K + width of w)."""
+    """Compute grad_x (B, D, L) and grads (B, D, 2K + width of w) from x and grad_y (B, D, L) for rows start..stop."""
     channels, length = x.shape[1], x.shape[2]
     a, scratch = np.empty((len(memory), length), x.dtype), np.empty((4, length), x.dtype)
     taps = np.empty((2, lo.shape[1]), x.dtype)
@@ -346,7 +342,7 @@ def backward(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, s
 
 @kernel
 def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, grads, start, stop):
-    """As `backward`, for x, grad_y and grad_x (B, L, D) and rows in blocks as in `forward_channels_last`."""
+    """Compute `backward` for x, grad_y and grad_x (B, L, D), blocks start..stop as in `forward_channels_last`."""
     length, channels = x.shape[1], x.shape[2]
     blocks = (channels + BLOCK - 1) // BLOCK
     x_rows, g_rows = np.empty((BLOCK, length + 16), x.dtype), np.empty((BLOCK, length + 16), x.dtype)
@@ -367,7 +363,7 @@ def backward_channels_last(first, group, x, grad_y, grad_x, lo, hi, w, memory, g
 
 @inline
 def gather(block, columns, first, count):
-    """block[r, n] = columns[n, first + r], in tiles of known size, which stay in registers and the nearest cache."""
+    """block[r, n] = columns[n, first + r], in tiles of fixed size that stay in registers and the nearest cache."""
     tiled = uintp(len(columns) // BLOCK * BLOCK if count == BLOCK else 0)
     for start in range(uintp(0), tiled, uintp(BLOCK)):
         for r in range(uintp(BLOCK)):

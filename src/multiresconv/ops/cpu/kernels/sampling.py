@@ -1,9 +1,9 @@
-"""Numba kernel of sampling: draw a pixel, run the network one step, and so on, without a way back to Python.
+"""Numba kernel of sampling: it draws a pixel, runs the network one step, and repeats, all without Python.
 
-Between two pixels of a small network Python would take several times as long as the network itself.
+With a small network, Python code between two pixels would take several times as long as the network itself.
 """
 
-# Numba compiles annotations and calls that type checkers read otherwise.
+# Type checkers reject annotations and calls that Numba compiles.
 # pyright: reportCallIssue=false, reportAttributeAccessIssue=false
 
 import math
@@ -19,11 +19,11 @@ def sample_pixels(
     network, images, first, last, params, gumbel, logistic, lines, position, half_range, min_log_scale, finite, groups,
     start, stop,
 ):  # fmt: skip
-    """Draw pixels first..last of images (B, L, C) uint8 as `draw_pixels` would, with noise (B, L, M) and (B, L, C).
+    """Draw pixels first..last of images (B, L, C) uint8, like `draw_pixels`, for units start..stop.
 
-    For the units start..stop: a unit is one of `groups` parts of the batch. The network, a `Network`, standardises
-    levels itself. The state comes up to date in place: params (B, P), and lines and position, which are given by their
-    addresses. finite (B,) becomes False where parameters are not.
+    A unit is one of `groups` parts of the batch. The noise is gumbel (B, L, M) and logistic (B, L, C). `network` is a
+    `Network`, which standardises the pixel values. The state is updated in place: params (B, P), and lines and
+    position, which are addresses. finite (B,) becomes False for rows with a parameter that is not finite.
     """
     batch, channels = images.shape[0], images.shape[2]
     rows = np.arange(batch)
@@ -52,7 +52,7 @@ def _draw(pixel, params, gumbel, logistic, half_range, min_log_scale):
         if params[i] + gumbel[i] > params[component] + gumbel[component]:
             component = i
     stride = (len(params) - n_mixtures) // n_channels
-    coefficients = 3 * n_mixtures + component  # there are none in grey images, which look at none
+    coefficients = 3 * n_mixtures + component  # grey images have no coefficients and read none
     used = 0
     for c in range(n_channels):
         at = n_mixtures + c * stride + component

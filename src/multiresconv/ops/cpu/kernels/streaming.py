@@ -1,12 +1,11 @@
 """Numba kernels of streaming: steps of the operator on delay lines, and steps of a whole network in one call.
 
-`ops.streaming` describes the delay lines. Neighbours in memory are channels, so every loop over channels is a vector
-loop, with unsigned indices as in `kernels.operator`; for it the taps are transposed to (K, D), *newest first*, and the
-weights to (W, D). A position may be any integer: Numba's remainder is Python's, never negative, so that no state leads
-out of its lines.
+`ops.streaming` describes the delay lines. Channels are contiguous, so every loop over channels is vectorised, with
+unsigned indices as in `kernels.operator`. The taps are transposed to (K, D), *newest first*, and the weights to (W, D).
+A position may be any integer: Numba's remainder, like Python's, is never negative, so no index leaves its line.
 """
 
-# Numba's intrinsics take one argument less than their definition, which type checkers read.
+# Numba's intrinsics are called with one argument less than type checkers see in their definition.
 # pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 
 import math
@@ -43,15 +42,15 @@ from multiresconv.ops.cpu.network import (
     W,
 )
 
-# Channels that a thread takes on together: the delay lines of a block stay in the nearest caches.
+# Channels that a thread computes together: their delay lines stay in the nearest caches.
 BLOCK = 128
 
 
 @kernel
 def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start, stop):
-    """Steps x -> y, both (B, L, D), for the units start..stop; a unit is BLOCK channels of a row, or its last.
+    """Compute y from the next steps x, both (B, L, D), for units start..stop. A unit is up to BLOCK channels of a row.
 
-    first_row: address of the first row's delay lines (slots, D); the next one's are row_size bytes further, and so on.
+    first_row: address of the first row's delay lines (slots, D); those of the next row are row_size bytes further.
     position (B,), h0 and h1 (D, K), w (D, W).
     """
     channels, dtype = x.shape[2], x.dtype
@@ -72,10 +71,10 @@ def advance(x, y, first_row, row_size, slots, position, h0, h1, w, memory, start
 
 @inline
 def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
-    """Step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D).
+    """Compute step n of the channels first..last of a row: x -> y, both (D,); lines (S, D), scratch (3, D).
 
-    What a step reads of the delay lines of the scaling coefficients is prefetched from `ahead`, the lines that come
-    next: those of many rows do not stay in the caches from one step to the next.
+    `ahead` are the delay lines that the caller uses next. The values that step n reads from their scaling coefficients
+    are prefetched, because the lines of many rows do not stay in the caches from one step to the next.
     """
     a, low, high = scratch[0], scratch[1], scratch[2]
     depth, reach, stop = len(memory), len(lo) - 1, len(w) - 1
@@ -87,7 +86,7 @@ def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
         kept, dilation = memory[depth - j], 1 << (j - 1)
         size = reach * dilation
         slot = start + n % size
-        line = lines[slot]  # holds step n - size, the oldest that the filters see, until this step takes its place
+        line = lines[slot]  # holds step n - size, the oldest that the filters read, until this step overwrites it
         for c in range(uintp(first), uintp(last)):
             low[c] = lo[0, c] * a[c] + lo[reach, c] * line[c]
         for i in range(1, reach):
@@ -125,12 +124,11 @@ def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
 
 @kernel
 def advance_network(network, x, y, length, rows, count, batch, lines, position, pooled, groups, start, stop):
-    """Take the steps x -> y of a whole network, and bring the state up to date, for the units start..stop.
+    """Run a whole network for `length` steps x -> y and update the state, for units start..stop.
 
-    A unit is one of `groups` parts of the rows. What is not in the `Network` comes as integers, which are quicker to
-    pass than arrays: the addresses of x (count, length, inputs), or int64 tokens (count, length), of y (count, length,
-    outputs), of rows (count,) int64, the rows of the state that x belongs to, and of the state: lines (B, n, S, D),
-    position (B,), pooled (B, D).
+    A unit is one of `groups` parts of the rows. Arrays outside the `Network` are passed as addresses, because integers
+    are quicker to pass: x (count, length, inputs), or int64 tokens (count, length); y (count, length, outputs); rows
+    (count,) int64, the state's row for each row of x; and the state: lines (B, n, S, D), position (B,), pooled (B, D).
     """
     like, inputs = network.eps, network.inputs
     index = carray(_pointer(rows), count, np.int64)
@@ -154,9 +152,9 @@ def advance_network(network, x, y, length, rows, count, batch, lines, position, 
 
 @inline
 def working_memory(network, rows):
-    """What `advance_rows` needs beside the state: input, features and output of so many rows, and the taps transposed.
+    """Allocate the arrays that `advance_rows` needs beside the state, for `rows` rows, and transpose the taps.
 
-    Arrays one by one: views of a common one would not be known to be contiguous.
+    Each array is allocated separately, because Numba would not know that views of a common one are contiguous.
     """
     channels, blocks, like = network.channels, network.blocks, network.eps
     width, kernel_size = network.width, network.kernel_size
@@ -175,7 +173,7 @@ def working_memory(network, rows):
 
 @inline
 def advance_rows(rows, batch, lines, position, pooled, network, memory):
-    """One step of the whole network for these rows of the state, from x to y in `memory`."""
+    """Run the whole network for one step of these rows of the state, from x to y in `memory`."""
     x, y, features, branch, mixed, scratch, lo, hi, w = memory
     channels, blocks, ends, like = network.channels, network.blocks, network.ends, network.eps
     all_lines = _array(lines, (batch, len(blocks), network.slots, channels), like)
@@ -204,7 +202,7 @@ def advance_rows(rows, batch, lines, position, pooled, network, memory):
 
 @inline
 def _encode(features, x, network):
-    """Standardise, in place, and encode samples x (rows, inputs)."""
+    """Standardise samples x (rows, inputs) in place and encode them into features (rows, D)."""
     ends, inputs, like = network.ends, network.inputs, network.eps
     if ends[INPUT_MEAN]:
         mean, std = _array(ends[INPUT_MEAN], inputs, like), _array(ends[INPUT_STD], inputs, like)
@@ -220,7 +218,7 @@ def _encode(features, x, network):
 
 @inline
 def _finish_block(features, branch, mixed, at, eps, like):
-    """What a block does after the convolution `branch` of the features, which become its output; both (rows, D)."""
+    """Run a block after its convolution `branch`, and overwrite `features` with its output; both (rows, D)."""
     channels = features.shape[1]
     weight, bias = _array(at[MIX], (2 * channels, channels), like), _array(at[MIX_BIAS], 2 * channels, like)
     for i in range(len(features)):
@@ -247,7 +245,7 @@ def _finish_block(features, branch, mixed, at, eps, like):
 
 @inline
 def _pool(features, rows, positions, pooled, pooling):
-    """Features (rows, D) become the mean or the maximum of all steps so far; positions count this one already."""
+    """Replace features (rows, D) by the mean or maximum of all steps so far; positions already count this step."""
     channels = features.shape[1]
     totals = carray(_pointer(pooled), (len(positions), channels), np.float64)
     maxima = _array(pooled, (len(positions), channels), features)
@@ -266,7 +264,7 @@ def _pool(features, rows, positions, pooled, pooling):
 
 @intrinsic
 def _pointer(context, address):
-    """An address as a pointer, which `carray` makes an array of."""
+    """Convert an address to a pointer, from which `carray` makes an array."""
 
     def generate(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
@@ -276,7 +274,7 @@ def _pointer(context, address):
 
 @intrinsic
 def _prefetch(context, address):
-    """Have a cache line loaded into the second-level cache."""
+    """Prefetch a cache line into the second-level cache."""
 
     def generate(context, builder, signature, args):
         integer, pointer = ir.IntType(32), context.get_value_type(types.voidptr)
@@ -291,7 +289,7 @@ def _prefetch(context, address):
 
 @inline
 def _prefetch_row(row, first, last):
-    """Have the channels first..last of a row (D,) loaded, a cache line of 64 bytes at a time."""
+    """Prefetch the channels first..last of a row (D,), one cache line of 64 bytes at a time."""
     address, size = row.ctypes.data, row.itemsize
     for offset in range(first * size, last * size, 64):
         _prefetch(address + offset)
@@ -299,13 +297,13 @@ def _prefetch_row(row, first, last):
 
 @inline
 def _array(address, shape, like):
-    """The array of this shape at an address, of the dtype of `like`."""
+    """Return the array at an address, with this shape and the dtype of `like`."""
     return carray(_pointer(address), shape, like.dtype)
 
 
 @inline
 def _copy(out, row):
-    """out[:] = row; with slices Numba would compile what checks and reports their shapes, for seconds."""
+    """out[:] = row; for a slice assignment Numba would also compile shape checks, which takes seconds."""
     for c in range(uintp(len(out))):
         out[c] = row[c]
 
@@ -318,7 +316,7 @@ def _copy_rows(out, rows):
 
 @inline
 def _transpose(out, taps, newest_first):
-    """out (K, D) from taps (D, K), in reversed order where the newest is to come first."""
+    """Transpose taps (D, K) into out (K, D), in reversed order if `newest_first`."""
     count = len(out)
     for i in range(count):
         source = count - 1 - i if newest_first else i
