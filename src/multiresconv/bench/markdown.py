@@ -30,8 +30,8 @@ TITLES = {
 }
 
 _LOSSES = (
-    "Every other layer that takes less than `MultiresLayer`, or that mixes channels and takes less than `MultiresBlock`. "
-    "In brackets: its value divided by ours."
+    "Every other layer that takes less than `MultiresLayer`, or that mixes channels and takes less than "
+    "`MultiresBlock`. In brackets: its value divided by ours."
 )
 
 
