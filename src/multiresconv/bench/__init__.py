@@ -1,1 +1,1 @@
-"""The speed table: this library's layers and those that people choose between, side by side on one machine."""
+"""The speed table: this library's layers beside the usual alternatives, measured on one machine."""

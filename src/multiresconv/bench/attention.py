@@ -1,4 +1,4 @@
-"""Causal multi-head attention, PyTorch's fused kernel between two linear maps."""
+"""Causal multi-head attention: PyTorch's fused kernel between two linear maps."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ _HEAD = 64  # channels of a head
 
 
 class Cache(NamedTuple):
-    """Keys and values (B, heads, L, channels of a head) of the last L steps, in a ring; position counts the steps."""
+    """Ring buffers of keys and values (B, heads, L, channels of a head) of the last L steps, and the step count."""
 
     keys: Tensor
     values: Tensor
@@ -18,11 +18,11 @@ class Cache(NamedTuple):
 
 
 class CausalAttention(nn.Module):
-    """(B, L, D) -> (B, L, D). Positions are not encoded: where they are, it costs a little more.
+    """(B, L, D) -> (B, L, D), without positional encoding, which would cost a little more.
 
     Args:
-        d_model: number of channels, in heads of 64 each, or one head if it is no multiple.
-        length: how many of the last steps a step of streaming sees.
+        d_model: number of channels, split into heads of 64, or one head if it is no multiple of 64.
+        length: number of last steps that a streaming step attends to.
     """
 
     def __init__(self, d_model: int, length: int) -> None:
@@ -43,23 +43,23 @@ class CausalAttention(nn.Module):
 
     @torch.no_grad()
     def prefill(self, x: Tensor) -> Cache:
-        """The state after the L steps of x (B, L, D)."""
+        """Return the state after the L steps of x (B, L, D)."""
         _, keys, values = self._split(x)
         return Cache(keys.contiguous(), values.contiguous(), self.length)
 
     @torch.no_grad()
     def step(self, x: Tensor, state: Cache) -> tuple[Tensor, Cache]:
-        """x (B, D) -> y (B, D) and the state after it, in the memory of the one that is given."""
+        """Take one step: x (B, D) -> y (B, D) and the next state, which overwrites the given one."""
         keys, values, position = state
         q, k, v = self._split(x[:, None])
-        # The order of the steps in the ring does not matter: a sum over all of them is taken.
+        # The order in the ring does not matter: attention sums over all steps.
         keys[:, :, position % self.length], values[:, :, position % self.length] = k[:, :, 0], v[:, :, 0]
         seen = min(position + 1, self.length)
         y = F.scaled_dot_product_attention(q, keys[:, :, :seen], values[:, :, :seen])
         return self._join(y)[:, 0], Cache(keys, values, position + 1)
 
     def _split(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Queries, keys and values (B, heads, L, channels of a head) of x (B, L, D)."""
+        """Return queries, keys and values (B, heads, L, channels of a head) of x (B, L, D)."""
         return self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
 
     def _join(self, y: Tensor) -> Tensor:

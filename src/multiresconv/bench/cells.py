@@ -1,4 +1,4 @@
-"""The cells of a speed table: what was measured, and why what was not was not."""
+"""The cells of a speed table: a measurement, or the reason why it is missing."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,8 +8,8 @@ from typing import Any
 class Cells:
     """Cells by measure, contender and length.
 
-    A cell is a dict for JSON: times {"median", "low", "high", "repeats"}, a memory {"bytes"}, or {"missing"}, a text
-    "KIND: reason". `table` has them, measure -> contender -> length as text -> cell.
+    A cell is a dict for JSON: a time {"median", "low", "high", "repeats"}, a memory {"bytes"}, or {"missing": text},
+    with a text of the form "KIND: reason". `table` maps measure -> contender -> length as text -> cell.
     """
 
     def __init__(self, measures: Iterable[str], names: Iterable[str]) -> None:
@@ -27,13 +27,13 @@ class Cells:
         return str(length) not in self.table[measure][name]
 
     def expected(self, measure: str, name: str, length: int) -> float | None:
-        """Seconds, or bytes, by what was measured at other lengths; None where nothing was."""
+        """Extrapolate seconds or bytes from the other lengths; None if nothing was measured."""
         unit = "bytes" if measure == "memory" else "median"
         return extrapolate({int(n): c[unit] for n, c in self.table[measure][name].items() if unit in c}, length)
 
 
 def extrapolate(known: Mapping[int, float], length: int) -> float | None:
-    """A value at `length` by the growth between the two greatest lengths known: linear to quadratic."""
+    """Extrapolate to `length` with the growth between the two largest known lengths, limited to linear..quadratic."""
     positive = [(n, value) for n, value in sorted(known.items()) if value > 0]
     if not positive:
         return None

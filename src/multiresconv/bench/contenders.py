@@ -1,4 +1,4 @@
-"""The rows of the speed table."""
+"""The layers that the speed table compares."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from multiresconv.bench.tcn import TAPS, DilatedTCN, tcn_blocks
 from multiresconv.layers import MultiresBlock, MultiresLayer
 from multiresconv.ops import Backend, default_depth
 
-# Of this library's rows: the dearer of the two that the paper's networks have.
+# For this library's layers: the more expensive of the two sizes in the paper's networks.
 KERNEL_SIZE = 4
 S4D_STATES = 64
 RECOMPUTES = "-: recomputes the whole sequence for every step"
@@ -30,15 +30,15 @@ class Contender:
     """A layer (B, L, D) -> (B, L, D).
 
     Attributes:
-        label: what tables and pictures call it.
-        contents: what it is made of.
+        label: name in tables and pictures.
+        contents: description of its operations.
         build: d_model, length -> the layer.
-        multiply_adds: d_model, length -> about how many a step of a sequence takes, forward.
-        mixes_channels: whether an output depends on other channels than its own.
-        ours: whether it is this library's.
-        no_stream: why it cannot go on step by step, or None.
-        stream_batch: the largest batch that can, or None.
-        missing: device -> why it cannot be measured there, or None.
+        multiply_adds: d_model, length -> approximate number per step of a sequence, forward.
+        mixes_channels: whether an output depends on other channels too.
+        ours: whether it belongs to this library.
+        no_stream: reason why it cannot stream, or None.
+        stream_batch: largest batch that it can stream, or None for any.
+        missing: device -> reason why it cannot be measured there, or None.
     """
 
     label: str
@@ -61,7 +61,7 @@ def _block(d_model: int, length: int) -> nn.Module:
 
 
 def _compiled(d_model: int, length: int) -> nn.Module:
-    # What was compiled for other lengths counts against a limit, beyond which PyTorch would no longer compile.
+    # Compilations for other lengths count against a limit; beyond it PyTorch stops compiling.
     torch.compiler.reset()
     compiled: Any = torch.compile(_layer("reference")(d_model, length), dynamic=False)
     return compiled
@@ -72,7 +72,7 @@ def _recurrent(cell: type[nn.GRU | nn.LSTM]) -> Callable[[int, int], nn.Module]:
 
 
 def _no_compiler(device: str) -> str | None:
-    """PyTorch's compiler writes C++ for a CPU, and for the launch of kernels on a GPU."""
+    """Check for the C++ compiler that torch.compile needs, for CPU code and for launching GPU kernels."""
     name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "cl" if os.name == "nt" else "g++")
     return None if shutil.which(name) else "not measured: no C++ compiler"
 
@@ -86,7 +86,7 @@ def _tree(d: int, length: int) -> float:
 
 
 def _fft(d: int, length: int) -> float:
-    # A real FFT of n points takes about 5/4 n log2(n) multiply-adds; x and y have one of 2 L points each.
+    # A real FFT of n points takes about 5/4 n log2(n) multiply-adds; x and y need one of 2 L points each.
     return d * 5 * math.log2(2 * length)
 
 

@@ -1,4 +1,4 @@
-"""A causal convolution with a kernel as long as the sequence, by FFT: the operator of S4 and Hyena."""
+"""Causal FFT convolution with a kernel as long as the sequence: the operator of S4 and Hyena."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 def fft_convolution(x: Tensor, kernel: Tensor) -> Tensor:
-    """y[n] = sum_i kernel[i] * x[n - i] per channel: x (B, D, L), kernel (D, L) -> (B, D, L)."""
+    """Compute y[n] = sum_i kernel[i] * x[n - i] per channel: x (B, D, L), kernel (D, L) -> (B, D, L)."""
     return _FFTConvolution.apply(x, kernel)
 
 
 class _FFTConvolution(torch.autograd.Function):
-    # PyTorch's own derivative of a real FFT is a complex one of twice the size: its backward takes 2.3 times as long.
+    # PyTorch differentiates a real FFT by a complex one of twice the size; its backward takes 2.3 times as long.
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class _FFTConvolution(torch.autograd.Function):
 
 
 def _spectrum(signal: Tensor) -> Tensor:
-    """(..., L) -> (..., L + 1): of the signal with as many zeros behind it, so that nothing wraps around."""
+    """Transform (..., L) -> (..., L + 1), padding with L zeros so that nothing wraps around."""
     return torch.fft.rfft(signal, n=2 * signal.shape[-1])
 
 
@@ -39,10 +39,10 @@ def _signal(spectrum: Tensor, length: int) -> Tensor:
 
 
 class LongConvolution(nn.Module):
-    """(B, L, D) -> (B, L, D): a long convolution whose kernel a module gives.
+    """(B, L, D) -> (B, L, D): a long convolution with the kernel of another module.
 
     Args:
-        kernel: a module that, called with nothing, gives the kernel (D, L).
+        kernel: module that returns the kernel (D, L) when called without arguments.
     """
 
     def __init__(self, kernel: nn.Module) -> None:
@@ -51,7 +51,7 @@ class LongConvolution(nn.Module):
         self._spectrum: Tensor | None = None
 
     def train(self, mode: bool = True) -> "LongConvolution":
-        """In eval mode the spectrum of the kernel, which does not change any more, is computed once."""
+        """Set the mode. Eval mode computes the spectrum of the kernel once, since the kernel no longer changes."""
         super().train(mode)
         with torch.no_grad():
             self._spectrum = None if mode else _spectrum(self.kernel())
@@ -65,7 +65,7 @@ class LongConvolution(nn.Module):
 
 
 class GivenKernel(nn.Module):
-    """A kernel (D, L) that is itself the parameter."""
+    """A kernel (D, L) stored as a parameter."""
 
     def __init__(self, d_model: int, length: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""Description of the machine that a measurement ran on."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import torch
 
 
 def describe_machine(device: str = "cpu") -> str:
-    """The processor, its cores and PyTorch's threads; with the device "cuda" the GPU, too."""
+    """Describe the processor, its cores, PyTorch's threads and version; with device "cuda" the GPU too."""
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()

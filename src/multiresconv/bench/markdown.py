@@ -5,7 +5,7 @@ from typing import Any
 
 Report = dict[str, Any]
 
-# Measure -> title, what is said of it, units in a second or in a byte.
+# Measure -> title, explanation, units per second or per byte.
 TITLES = {
     "train": (
         "Training step, ms",
@@ -15,36 +15,36 @@ TITLES = {
     "inference": ("Inference, ms", "Forward in eval mode under `inference_mode`. Median and quartiles.", 1e3),
     "step": (
         "One step of a stream, batch 1, us",
-        "The next output from the next input after L steps, each a call of Python; "
-        "of 20 steps one after the other. Median and quartiles.",
+        "One Python call per step, after L steps; mean over 20 consecutive steps. Median and quartiles.",
         1e6,
     ),
     "step of 16": ("One step of 16 streams at once, us", "The same at batch 16.", 1e6),
     "memory": (
         "Peak memory of a training step, MiB",
-        "Beyond the layer, AdamW's two moments, the input and the gradient of the output; "
-        "resident memory, in a process of its own, where tensors of more than 64 KiB go back to the system as soon as "
-        "they are freed. Once each, since it does not vary; Linux counts to about 1/4 MiB. The parameters and their "
-        "moments take 12 bytes times their number.",
+        "Resident memory beyond the layer, AdamW's two moments, the input and the gradient of the output. Measured in "
+        "a separate process, where tensors of more than 64 KiB return to the system as soon as they are freed. One run "
+        "each, since it does not vary; Linux counts to about 1/4 MiB. Each parameter takes 12 bytes more, with its "
+        "moments.",
         2**-20,
     ),
 }
 
 _LOSSES = (
-    "Every peer that takes less than a row of this library which does not do more than it does: than `MultiresLayer`; "
-    "than `MultiresBlock`, where the peer mixes channels, too. In brackets its share of ours."
+    "Every other layer that takes less than `MultiresLayer`, or that mixes channels and takes less than "
+    "`MultiresBlock`. In brackets: its value divided by ours."
 )
 
 
 def markdown(report: Report) -> str:
-    """The whole page of a report of `measure`."""
+    """Format a report of `measure` as a page."""
     lines = [
         "# Sequence layers side by side",
         "",
         f"{report['machine']}; {', '.join(f'{name} {version}' for name, version in report['versions'].items())}.",
         f"{report['dtype']}, width D = {report['d_model']}, batch {report['batch_size']}, "
-        f"threads: {report['threads']}. At most {report['repeats']} runs a cell, in turns, at least 3; "
-        f"what would take longer than {report['limit']:g} s a run is left out. The best of a column is bold.",
+        f"threads: {report['threads']}. The layers take turns, with at most {report['repeats']} and at least 3 runs "
+        f"per cell. Cells that would take longer than {report['limit']:g} s per run are left out. The best of a column "
+        "is bold.",
         "",
         *_contents(report),
     ]
@@ -59,11 +59,11 @@ def _contents(report: Report) -> list[str]:
     spans = [f"L = {int(lengths[0]):,}"] + ([f"L = {int(lengths[-1]):,}"] if len(lengths) > 1 else [])
     ends = [lengths[0], *lengths[1:][-1:]]
     lines = [
-        "All are layers (B, L, D) -> (B, L, D) with their parameters. What mixes channels does more than what filters "
-        "each channel by itself: the match of `MultiresLayer` are the FFT convolution and S4D, that of `MultiresBlock` "
-        "the others. Multiply-adds are about those of one step of the sequence, forward.",
+        "All are layers (B, L, D) -> (B, L, D) with parameters. A layer that mixes channels does more work than one "
+        "that filters each channel separately. Compare `MultiresLayer` with the FFT convolution and S4D, and "
+        "`MultiresBlock` with the others. Multiply-adds are approximate, per step of the sequence, forward.",
         "",
-        f"| layer | what it is | mixes channels | parameters at {' / '.join(spans)} | multiply-adds a step |",
+        f"| layer | what it is | mixes channels | parameters at {' / '.join(spans)} | multiply-adds per step |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
@@ -99,7 +99,7 @@ def _table(report: Report, measure: str) -> list[str]:
 
 
 def value(cell: dict[str, Any]) -> float:
-    """Seconds, or bytes, of a cell that was measured."""
+    """Return the seconds or bytes of a measured cell."""
     return cell["bytes"] if "bytes" in cell else cell["median"]
 
 
@@ -115,12 +115,12 @@ def _cell(cell: dict[str, Any], scale: float, notes: list[str], best: float | No
 
 
 def _number(value: float) -> str:
-    """Three digits, or all that are before the point."""
+    """Format with three significant digits, or with all digits before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def losses(report: Report) -> list[str]:
-    """Each peer that is better somewhere than a row of this library which does not do more than it does."""
+    """List where another layer beats one of ours that does not do more work (see `_LOSSES`)."""
     rows, lines = report["contenders"], []
     for measure, cells in report["cells"].items():
         for name, of in cells.items():
@@ -136,7 +136,7 @@ def losses(report: Report) -> list[str]:
 
 
 def _lost(peer: dict[str, Any], own: dict[str, Any], lengths: Sequence[int]) -> str:
-    """The lengths where the peer is better, with the ratio of the two."""
+    """List the lengths where the other layer is better, with its value divided by ours."""
     texts = []
     for length in lengths:
         a, b = peer[str(length)], own[str(length)]

@@ -18,13 +18,13 @@ from multiresconv.bench.timing import take_turns
 from multiresconv.bench.training_step import training_step
 from multiresconv.bench.trial import try_out
 
-# Measure -> batch of its streams.
+# Streaming measure -> its batch size.
 STREAMS = {"step": 1, "step of 16": 16}
 MEASURES = ("train", "inference", *STREAMS, "memory")
 
-# Seconds for the runs of one contender at one length.
+# Seconds for all runs of one contender at one length.
 _BUDGET = {"train": 4.0, "inference": 2.0, **dict.fromkeys(STREAMS, 1.0)}
-# Seconds that a trial may take beside its steps: to start, to compile.
+# Seconds that a trial may take to start and compile, besides its steps.
 _START = 120.0
 
 Say = Callable[[str], None]
@@ -32,13 +32,13 @@ Layers = Mapping[str, nn.Module]
 
 
 def measure(names: Sequence[str], lengths: Sequence[int], setting: Setting, say: Say) -> Iterator[dict[str, Any]]:
-    """Measure everything at one length after the other; yields the report, as JSON has it, after each.
+    """Measure everything, length by length; yield the report, ready for JSON, after each length.
 
     Args:
-        names: of contenders.
-        lengths: at least 2 each, in any order.
-        setting: what the cells share.
-        say: told what is going on.
+        names: names of contenders.
+        lengths: sequence lengths, at least 2 each, in any order.
+        setting: the settings of all cells.
+        say: called with lines that report progress.
     """
     torch.set_num_threads(setting.threads)
     cells = Cells(MEASURES, names)
@@ -73,7 +73,7 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def _layers(names: Sequence[str], length: int, setting: Setting, cells: Cells, say: Say) -> dict[str, nn.Module]:
-    """The contenders that can be measured at this length, once a trial has shown it; it fills the cells of memory."""
+    """Build the contenders whose trial succeeds at this length; the trials fill the memory cells."""
     layers = {}
     for name in names:
         say(f"  memory: {CONTENDERS[name].label}")
@@ -87,7 +87,7 @@ def _layers(names: Sequence[str], length: int, setting: Setting, cells: Cells, s
 
 
 def _try_out(name: str, length: int, setting: Setting, cells: Cells) -> str | None:
-    """Take a training step in a process of its own; returns why the contender fails at this length, or None."""
+    """Try a training step in a separate process; return why the contender fails at this length, or None."""
     available, needed = available_memory(setting.device), cells.expected("memory", name, length)
     why = _too_long("train", name, length, setting, cells)
     if why is None and available is not None and needed is not None and needed > available:
@@ -158,7 +158,7 @@ def _take_turns(
     say: Say,
     runs: int = 1,
 ) -> None:
-    """Time the calls, each of which is of so many runs, and fill their cells."""
+    """Time the calls, each of which does `runs` runs, and fill the cells with the times per run."""
     say(f"  {measure}")
     times = take_turns(calls, repeats=setting.repeats, budget=_BUDGET[measure], device=setting.device)
     for name, of in times.items():

@@ -1,19 +1,20 @@
-"""How much memory a call takes, beyond what is there before it."""
+"""Measures the extra memory that a call takes."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-# Where Linux tells, and lets a process reset, its peak.
+# Linux: files to reset and read the peak memory of a process.
 _RESET, _STATUS, _SYSTEM = Path("/proc/self/clear_refs"), Path("/proc/self/status"), Path("/proc/meminfo")
 
 
 def peak_extra_memory(call: Callable[[], object], device: str = "cpu") -> int | None:
-    """Peak bytes during `call` beyond those before it: resident memory (Linux), or what PyTorch has on the GPU.
+    """Return the peak bytes during `call` minus those before it; None if the system does not report them.
 
-    None where a system does not tell. Of use only in a process that does little else, and once an earlier call has
-    loaded what libraries it takes. What was freed but not given back to the system is not seen when it is taken again.
+    On a CPU it counts resident memory (Linux only), on a GPU PyTorch's allocations. The process should do little else,
+    and an earlier call should have loaded all libraries. Reuse of memory that was freed but not returned to the system
+    does not count.
     """
     if device == "cuda":
         torch.cuda.synchronize()
@@ -32,7 +33,7 @@ def peak_extra_memory(call: Callable[[], object], device: str = "cpu") -> int | 
 
 
 def available_memory(device: str = "cpu") -> int | None:
-    """Bytes that can still be taken; None where a system does not tell."""
+    """Return the free bytes; None if the system does not report them."""
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]
     return 1024 * _kilobytes(_SYSTEM, "MemAvailable") if _SYSTEM.exists() else None

@@ -11,7 +11,7 @@ from sklearn.isotonic import isotonic_regression
 
 from multiresconv.bench.markdown import value
 
-# Colours of Okabe and Ito, which the colour-blind tell apart; this library's rows in black, the heaviest lines.
+# Colour-blind-safe colours of Okabe and Ito. This library's lines are black and the heaviest.
 _STYLES: dict[str, dict[str, Any]] = {
     "cpu": {"color": "#000000", "linestyle": "-"},
     "triton": {"color": "#000000", "linestyle": ":"},
@@ -31,12 +31,12 @@ _PANELS = {
     "step": ("One step of a stream, batch 1", "us", 1e6),
     "memory": ("Peak memory of a training step", "MiB", 2**-20),
 }
-# Of the height of a panel: the least distance of two labels.
+# Least distance of two labels, as a share of the height of a panel.
 _LABEL_HEIGHT = 0.055
 
 
 def draw(report: dict[str, Any]) -> Figure:
-    """A panel for each measure, a line for each contender, labelled where it ends; quartiles as bands."""
+    """Draw one panel per measure with one line per contender, labelled at its end; bands show quartiles."""
     figure = Figure(figsize=(14, 10.5), layout="constrained")
     where = f"width {report['d_model']}, batch {report['batch_size']}, {report['dtype']}; {report['machine']}"
     figure.suptitle(f"Sequence layers side by side\n{where}", fontsize=11)
@@ -75,7 +75,7 @@ def _panel(axes: Axes, report: dict[str, Any], measure: str, scale: float) -> No
 
 
 def _label(axes: Axes, ends: Mapping[str, tuple[float, float]], report: dict[str, Any]) -> None:
-    """Names beside the right edge, at the height where a line ends, or as near as the others leave room."""
+    """Write the names beside the right edge, as near as possible to the heights where the lines end."""
     if not ends:
         return
     low, high = np.log(axes.get_ylim())
@@ -102,9 +102,9 @@ def _label(axes: Axes, ends: Mapping[str, tuple[float, float]], report: dict[str
 
 
 def spread(heights: Mapping[str, float], distance: float) -> dict[str, float]:
-    """The heights in 0..1, in their order, moved as little as it takes to be at least `distance` apart."""
+    """Move heights in 0..1 as little as possible so that they are `distance` apart, in unchanged order."""
     names = sorted(heights, key=lambda name: heights[name])
     steps = distance * np.arange(len(names))
-    # Less what those below take up, heights only have to be in order.
+    # After subtracting the space of the labels below, the heights only need to be in order.
     free = isotonic_regression([heights[n] for n in names] - steps, y_min=0.0, y_max=max(1.0 - steps[-1], 0.0))
     return dict(zip(names, (free + steps).tolist(), strict=True))

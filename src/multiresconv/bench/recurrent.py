@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Recurrent(nn.Module):
-    """(B, L, D) -> (B, L, D)."""
+    """A GRU or LSTM as a layer (B, L, D) -> (B, L, D)."""
 
     def __init__(self, cell: nn.GRU | nn.LSTM) -> None:
         super().__init__()
@@ -23,6 +23,6 @@ class Recurrent(nn.Module):
 
     @torch.no_grad()
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """x (B, D) -> y (B, D) and the state after it."""
+        """Take one step: x (B, D) -> y (B, D) and the next state."""
         y, state = self.cell(x[:, None], state)
         return y[:, 0], state

@@ -10,7 +10,7 @@ from multiresconv.bench.long_convolution import LongConvolution
 
 
 class S4DState(NamedTuple):
-    """hidden (B, D, N/2), complex; and what a step multiplies by, computed once: decay (D, N/2), output (D, N)."""
+    """Complex hidden state (B, D, N/2), and the precomputed factors of a step: decay (D, N/2), output (D, N)."""
 
     hidden: Tensor
     decay: Tensor
@@ -18,7 +18,7 @@ class S4DState(NamedTuple):
 
 
 class S4D(nn.Module):
-    """(B, L, D) -> (B, L, D): per channel a diagonal state space, as a convolution, or step by step."""
+    """(B, L, D) -> (B, L, D): a diagonal state space per channel, run as a convolution or step by step."""
 
     def __init__(self, d_model: int, length: int, n_states: int = 64) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class S4D(nn.Module):
 
     @torch.no_grad()
     def step(self, x: Tensor, state: S4DState) -> tuple[Tensor, S4DState]:
-        """x (B, D) -> y (B, D) and the state after it, in the memory of the one that is given."""
+        """Take one step: x (B, D) -> y (B, D) and the next state, which overwrites the given one."""
         pairs = torch.view_as_real(state.hidden.mul_(state.decay))
         pairs[..., 0] += x[..., None]
         y = (pairs.flatten(2) * state.output).sum(2)  # Re(c * h) = Re c * Re h - Im c * Im h
@@ -44,9 +44,10 @@ class S4D(nn.Module):
 
 
 class DiagonalStateSpace(nn.Module):
-    """h' = A h + x, y = 2 Re(C h) + skip * x per channel, A diagonal, and its kernel (D, L) for steps of length dt.
+    """State space h' = A h + x, y = 2 Re(C h) + skip * x per channel, A diagonal; called, it gives its kernel (D, L).
 
-    Of the N states, which come in conjugate pairs, one of each pair is kept. A starts as S4D-Lin, -1/2 + i pi n.
+    dt is the step length. The N states form conjugate pairs, and one state of each pair is stored. A starts as S4D-Lin,
+    -1/2 + i pi n.
     """
 
     def __init__(self, d_model: int, length: int, n_states: int) -> None:
@@ -60,21 +61,21 @@ class DiagonalStateSpace(nn.Module):
         self.skip = nn.Parameter(torch.randn(d_model))
 
     def rates(self) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part of dt * A, (D, N/2)."""
+        """Return real and imaginary part of dt * A, each (D, N/2)."""
         dt = self.log_dt.exp()[:, None]
         return -dt * self.log_decay.exp(), dt * self.frequency
 
     def discretise(self) -> tuple[Tensor, Tensor]:
-        """With zero-order hold: exp(dt * A) and C (exp(dt * A) - 1) / A, (D, N/2), complex."""
+        """Discretise with zero-order hold: exp(dt * A) and C (exp(dt * A) - 1) / A, each (D, N/2), complex."""
         decay = torch.exp(torch.complex(*self.rates()))
         a = torch.complex(-self.log_decay.exp(), self.frequency)
         return decay, torch.view_as_complex(self.c) * (decay - 1) / a
 
     def forward(self) -> Tensor:
-        """The kernel: 2 Re sum_n output_n * decay_n^l, skip added at l = 0.
+        """Compute the kernel (D, L): 2 Re sum_n output_n * decay_n^l, plus skip at l = 0.
 
-        With l = rows * i + j the power is a product, and so the Vandermonde product is one of two matrices of about
-        sqrt(L) each, in real numbers; (D, N, L) is never written.
+        With l = columns * i + j, decay^l is a product of two powers. So the kernel is a real matrix product of
+        (rows, N) and (N, columns), where rows and columns are about sqrt(L). (D, N, L) is never stored.
         """
         columns = 2 ** math.ceil(math.log2(self.length) / 2)
         rows = -(-self.length // columns)
@@ -89,7 +90,7 @@ class DiagonalStateSpace(nn.Module):
         return kernel.flatten(1)[:, : self.length]
 
     def _powers(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part of exp(dt * A * exponent), (D, N/2, E)."""
+        """Return real and imaginary part of exp(dt * A * exponent), each (D, N/2, E)."""
         re, im = (rate[:, :, None] * exponents for rate in self.rates())
         size = re.exp()
         return size * im.cos(), size * im.sin()

@@ -1,15 +1,19 @@
-"""What all cells of a speed table share."""
+"""The settings shared by all cells of a speed table."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Width, batch, "cpu" or "cuda", threads of PyTorch; and how long to measure.
+    """Size of the problem, device, and length of the measurement.
 
     Attributes:
-        repeats: runs of each cell; fewer, but not under 3, where they take long.
-        limit: seconds; a cell one run of which is expected to take longer is left out.
+        d_model: width of the layers.
+        batch_size: batch size of training step and inference.
+        device: "cpu" or "cuda".
+        threads: number of PyTorch threads.
+        repeats: runs per cell; slow cells get fewer, at least 3.
+        limit: seconds; cells that are expected to take longer per run are left out.
     """
 
     d_model: int = 128

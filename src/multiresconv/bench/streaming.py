@@ -1,4 +1,4 @@
-"""Steps of a stream, to be timed."""
+"""Bursts of streaming steps to be timed."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from multiresconv.bench.attention import CausalAttention
 from multiresconv.layers import MultiresBlock, MultiresLayer
 
-# Of consecutive steps; one by itself is hardly longer than looking at the clock.
+# Steps per timed burst; a single step takes hardly longer than reading the clock.
 BURST = 20
 
 
 class Streams(Protocol):
-    """A layer that goes on step by step: x (B, D), state -> y (B, D), state."""
+    """A layer with a streaming step: x (B, D), state -> y (B, D), state."""
 
     def init_state(self, batch_size: int) -> Any: ...
 
@@ -22,7 +22,7 @@ class Streams(Protocol):
 
 
 def burst(layer: nn.Module, x: Tensor) -> Callable[[], None]:
-    """A function that goes `BURST` steps on in a stream whose past is x (B, L, D)."""
+    """Return a function that takes `BURST` steps in a stream with the past x (B, L, D)."""
     last = x[:, -1].contiguous()
     if isinstance(layer, MultiresLayer | MultiresBlock):
         stream = layer.stream(len(x))
@@ -33,7 +33,7 @@ def burst(layer: nn.Module, x: Tensor) -> Callable[[], None]:
 
         return follow
     with torch.inference_mode():
-        # What a step of the others costs does not depend on the past.
+        # Only attention's cost per step depends on the past.
         attention = isinstance(layer, CausalAttention)
         state = layer.prefill(x) if attention else cast(Streams, layer).init_state(len(x))
 

@@ -8,19 +8,19 @@ try:
 except ModuleNotFoundError:
     raise ModuleNotFoundError('the speed table needs pytorch-tcn: pip install "multiresconv[bench]"') from None
 
-# Two taps per convolution see a given past with the fewest multiplications.
+# With two taps per convolution a given receptive field takes the fewest multiplications.
 TAPS = 2
 
 
 def tcn_blocks(length: int) -> int:
-    """How many blocks, of dilations 1, 2, 4, ..., see `length` steps: one has two convolutions of its dilation."""
+    """Return how many blocks, each two convolutions, of dilations 1, 2, 4, ... cover `length` steps."""
     return max(1, (-(-(length - 1) // (2 * (TAPS - 1)))).bit_length())
 
 
 class DilatedTCN(nn.Module):
     """(B, L, D) -> (B, L, D): residual blocks of two causal convolutions and ReLU, without weight norm and dropout.
 
-    A receptive field of at least `length` steps.
+    The receptive field is at least `length` steps.
     """
 
     def __init__(self, d_model: int, length: int) -> None:
@@ -39,7 +39,7 @@ class DilatedTCN(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Number of newest steps, the current one included, that an output can depend on."""
+        """Number of steps that an output can depend on, the current one included."""
         return 1 + 2 * (TAPS - 1) * sum(self.dilations)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,12 +47,12 @@ class DilatedTCN(nn.Module):
 
     @torch.inference_mode()
     def init_state(self, batch_size: int) -> None:
-        """The state is in the package's own buffers, of one sequence; this empties them."""
+        """Clear the package's buffers, which hold the state of one sequence."""
         if batch_size != 1:
             raise ValueError(f"batch_size: pytorch-tcn streams one sequence at a time, got {batch_size}")
         self.network.reset_buffers()
 
     @torch.inference_mode()
     def step(self, x: Tensor, state: None) -> tuple[Tensor, None]:
-        """x (1, D) -> y (1, D)."""
+        """Take one step: x (1, D) -> y (1, D)."""
         return self.network(x[:, None], inference=True)[:, 0], None

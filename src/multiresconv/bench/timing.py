@@ -1,4 +1,4 @@
-"""Times of calls that take turns."""
+"""Timing of calls that take turns."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-# A run shorter than this one finds its data elsewhere than in the caches after another contender's turn.
+# Runs shorter than this many seconds need a warm-up: another contender's turn has displaced their data from the caches.
 _SETTLES = 0.5
 _AT_LEAST = 3
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of a run: median, lower and upper quartile, and how many runs they are of."""
+    """Seconds per run: median, lower and upper quartile; and the number of runs."""
 
     median: float
     low: float
@@ -25,10 +25,13 @@ class Times:
 def take_turns(
     calls: Mapping[str, Callable[[], object]], *, repeats: int, budget: float, device: str = "cpu"
 ) -> dict[str, Times]:
-    """Name -> times of `repeats` runs, of fewer once they have taken `budget` seconds, but not of fewer than 3.
+    """Time `repeats` runs of each call, or fewer (at least 3) once they have taken `budget` seconds.
 
-    In each round every contender has its turn, so that what else the machine does hits all alike. Not counted are the
-    first run, which compiles and allocates, and of short ones the first of each turn.
+    Every call runs once per round, so that other load on the machine affects all equally. The very first run, which
+    compiles and allocates, does not count, nor does the first run of each turn of short calls.
+
+    Returns:
+        Times by name.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     spent = dict.fromkeys(calls, 0.0)
@@ -46,7 +49,7 @@ def take_turns(
 
 
 def seconds(call: Callable[[], object], device: str = "cpu") -> float:
-    """How long a call takes; on a GPU until all that it has started there is done."""
+    """Return the seconds that a call takes, on a GPU until its kernels have finished."""
     if device == "cuda":
         start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""What a training step of a single layer is."""
+"""The training step of a single layer that is timed."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 
 def training_step(layer: nn.Module, x: Tensor, grad_y: Tensor) -> Callable[[], None]:
-    """Forward, backward to the parameters and to x, as in the middle of a network, and a step of AdamW, fused.
+    """Return a function that takes a step: forward, backward to the parameters and x, and fused AdamW.
+
+    The gradient goes to x too, as for a layer in the middle of a network.
 
     Args:
-        layer: (B, L, D) -> (B, L, D).
-        x: (B, L, D).
-        grad_y: the gradient of the output, (B, L, D).
+        layer: layer (B, L, D) -> (B, L, D).
+        x: input (B, L, D).
+        grad_y: gradient of the output, (B, L, D).
     """
     x = x.detach().requires_grad_()
     optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-4, fused=True)

@@ -1,4 +1,4 @@
-"""One training step in a process of its own: what memory it takes, and whether it is possible at all.
+"""One training step in a separate process: measures its memory and whether it works at all.
 
 python -m multiresconv.bench.trial CONTENDER LENGTH D_MODEL BATCH_SIZE DEVICE THREADS
 """
@@ -16,19 +16,20 @@ from multiresconv.bench.setting import Setting
 from multiresconv.bench.training_step import training_step
 from multiresconv.ops.cpu.buffers import release
 
-# With glibc: a tensor of more bytes goes back to the system when it is freed, so that it is seen when it is taken
-# again, and what a step leaves behind in pieces too small for the next tensor does not count as memory that it takes.
+# Makes glibc return tensors of more bytes to the system when they are freed. Their reuse then counts again, and
+# leftover fragments that are too small for the next tensor do not count.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16)}
 
 
 def try_out(name: str, length: int, setting: Setting, timeout: float) -> int | None:
-    """Run this file; returns peak bytes beyond layer, moments of AdamW, x and the output's gradient.
+    """Run this file in a new process, which takes two training steps.
 
-    None where a system does not tell.
+    Returns:
+        Peak bytes beyond layer, AdamW moments, x and the output's gradient; None if the system does not report them.
 
     Raises:
-        TimeoutError: it is not done after `timeout` seconds, in which it starts and takes two steps.
-        RuntimeError: it failed; says how.
+        TimeoutError: the process has not finished after `timeout` seconds.
+        RuntimeError: the process failed; the message says how.
     """
     options = [length, setting.d_model, setting.batch_size, setting.device, setting.threads]
     command = [sys.executable, "-m", "multiresconv.bench.trial", name, *map(str, options)]
@@ -51,8 +52,8 @@ def main(name: str, *options: str) -> None:
     layer = CONTENDERS[name].build(d_model, length).to(device)
     x, grad_y = (torch.randn(batch_size, length, d_model, device=device) for _ in range(2))
     step = training_step(layer, x, grad_y)
-    step()  # compiles, loads libraries, makes the moments of AdamW
-    release()  # so that memory of this library that is used again is seen, too
+    step()  # compiles, loads libraries, creates the moments of AdamW
+    release()  # so that memory that this library reuses counts too
     print(json.dumps(peak_extra_memory(step, device)))
 
 

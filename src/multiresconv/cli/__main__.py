@@ -1,4 +1,4 @@
-"""`python -m multiresconv.cli`, the same as the console script."""
+"""`python -m multiresconv.cli`: runs the same as the console script."""
 
 import sys
 

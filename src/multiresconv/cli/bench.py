@@ -16,19 +16,19 @@ def bench(
     out: Path = Path("benchmarks/results"),
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Measure this library's layers beside others on this machine: time and memory against length.
+    """Measure time and memory of this library's layers and of others against length, on this machine.
 
-    Writes layers.json, layers.md and layers.png, anew after each length.
+    Writes layers.json, layers.md and layers.png again after each length.
 
     Args:
-        lengths: of the sequences.
+        lengths: sequence lengths.
         contenders: some of cpu, triton, block, reference, compile, fft, s4d, gru, lstm, attention, tcn; default all.
         d_model: width of every layer.
-        batch_size: of training step and inference.
-        threads: of PyTorch; default as PyTorch has it.
-        repeats: runs of each; fewer, but not under 3, of what takes long.
-        limit: seconds; what is expected to take longer for one run is left out.
-        out: folder of the three files.
+        batch_size: batch size of training step and inference.
+        threads: number of PyTorch threads; default PyTorch's own choice.
+        repeats: runs of each measurement; slow ones get fewer, at least 3.
+        limit: seconds; measurements that are expected to take longer per run are left out.
+        out: folder for the three files.
         device: where to compute.
     """
     import torch

@@ -13,11 +13,11 @@ from multiresconv.tasks.listops import ListOpsData, generate
 
 
 def data_listops(verify: bool, overwrite: bool, **options: Any) -> int:
-    """Generate ListOps, as in the Long Range Arena unless told otherwise, or verify what is there.
+    """Generate ListOps, by default with the settings of the Long Range Arena, or verify existing files.
 
     Args:
-        verify: generate nothing, evaluate every expression and compare the label.
-        overwrite: replace files that are there.
+        verify: generate nothing; evaluate every expression and compare its label.
+        overwrite: replace existing files.
         **options: the fields of `ListOpsData`.
     """
     data = ListOpsData(**options)
@@ -26,7 +26,7 @@ def data_listops(verify: bool, overwrite: bool, **options: Any) -> int:
         rows = verify_listops(data.folder)
         print(f"{data.folder}: all labels of {rows} rows are right")
     elif all(file.is_file() for file in files) and not overwrite:
-        print(f"{data.folder}: ListOps is there already; --verify checks its labels, --overwrite makes it anew")
+        print(f"{data.folder}: ListOps is there already; --verify checks its labels, --overwrite generates it again")
     else:
         generate(data, overwrite=overwrite)
         print(f"{data.folder}: {', '.join(file.name for file in files)}")
@@ -45,13 +45,13 @@ def data_listops_parts(
     """Cut the sub-expressions out of the training and validation rows of ListOps.
 
     Args:
-        folder: where they go.
-        min_length: every sub-expression is longer than this, an operator counting 2 and a digit 1.
+        folder: folder for the sub-expressions.
+        min_length: every sub-expression is longer than this; an operator counts 2, a digit 1.
         max_length: every sub-expression is shorter than this.
         source: folder of ListOps.
-        n_train: the most rows to draw from training rows; null is all.
-        n_val: the most rows to draw from validation rows; null is all.
-        seed: of the draws.
+        n_train: largest number of sub-expressions to draw from the training rows; null for all.
+        n_val: largest number of sub-expressions to draw from the validation rows; null for all.
+        seed: seed of the draws.
     """
     limits = {"min_length": min_length, "max_length": max_length, "n_train": n_train, "n_val": n_val, "seed": seed}
     counts = cut_listops(source, folder, **limits)
@@ -60,7 +60,7 @@ def data_listops_parts(
 
 
 class Downloaded(NamedTuple):
-    """A data set that is downloaded: what it is, and what makes it be there and checks it."""
+    """A data set to download: its description for the help, and the functions that prepare and verify it."""
 
     about: str
     prepare: Callable[[Path], None]
@@ -75,12 +75,12 @@ DOWNLOADED = {
 
 
 def data_downloaded(name: str, folder: Path, verify: bool = False) -> int:
-    """Download a data set, unless it is there, and verify it.
+    """Download a data set if it is missing, and verify it.
 
     Args:
-        name: of the data set.
-        folder: of the files.
-        verify: download nothing, compare checksums.
+        name: name of the data set.
+        folder: folder of the files.
+        verify: download nothing; compare checksums.
     """
     data = DOWNLOADED[name]
     if not verify:

@@ -1,4 +1,4 @@
-"""From the arguments to the command."""
+"""`dispatch`: parses the arguments and runs the command."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def dispatch(arguments: Sequence[str]) -> int:
-    """Run the command that the arguments name, and give its exit code."""
+    """Run the command that the arguments name and return its exit code."""
     parser, commands = build_parsers()
     name, options = chosen(parser.parse_args(arguments))
     if options.get("resume") is not None:
@@ -33,18 +33,18 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 
 def chosen(options: "Namespace") -> tuple[str, "Namespace"]:
-    """Name of the command and its own options."""
+    """Return the name of the command, such as "train listops", and its options."""
     name = options["command"]
     own = options[name]
     return (f"{name} {own['task']}", own[own["task"]]) if name in ("train", "data") else (name, own)
 
 
 def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespace") -> "Namespace":
-    """Read the options of the run that `given` names, and change those of `given` that leave its numbers alone.
+    """Read the options of the run to resume and override those that do not affect its numbers by `given`.
 
     Raises:
-        FileNotFoundError: there is no run.
-        ValueError: the run is of another task, or another option is given with a value that the run does not have.
+        FileNotFoundError: the run does not exist.
+        ValueError: the run belongs to another task, or `given` has another value for an option that affects numbers.
     """
     directory = RunDirectory(given["resume"])
     config = directory.read_config(task)
@@ -60,11 +60,11 @@ def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespac
         elif name != "config" and options.get(name) != value:
             refused.append(f"--{name} {value}")
     if refused:
-        raise ValueError(f"{' '.join(refused)}: cannot be changed in a run that is resumed; start another run with it")
+        raise ValueError(f"{' '.join(refused)}: cannot be changed when a run is resumed; start a new run instead")
     return options
 
 
 def last_recipe(task: str, configs: Sequence[Any]) -> str | None:
-    """Name of the last recipe of the package among the files that options were read from."""
+    """Return the name of the last config file that is a recipe of the package, or None."""
     names = [path.stem for path in (Path(str(config)) for config in configs) if path.parent == RECIPES / task]
     return names[-1] if names else None

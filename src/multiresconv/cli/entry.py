@@ -1,4 +1,4 @@
-"""The entry of the console script: exit codes, and one line for whatever is wrong."""
+"""Entry point of the console script: exit codes and one-line error messages."""
 
 import argparse
 import importlib.util
@@ -22,22 +22,22 @@ EXTRA = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; bad input ends in one line on standard error and code 2."""
+    """Run one command and return its exit code; bad input prints one line on standard error and returns 2."""
     if not all(importlib.util.find_spec(name) for name in EXTRA):
         print('this needs the training extra: pip install "multiresconv[train]"', file=sys.stderr)
         return 2
-    from multiresconv.cli.dispatch import dispatch  # not above: it needs the extra
+    from multiresconv.cli.dispatch import dispatch  # here, because it needs the extra
 
     try:
         return dispatch(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read the output, `head` say, has enough of it
+    except BrokenPipeError:  # the reader of the output, for example `head`, has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
         return complain(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
-    except (argparse.ArgumentError, ImportError, ValueError) as error:  # an import of what another extra brings
+    except (argparse.ArgumentError, ImportError, ValueError) as error:  # ImportError: another extra is missing
         return complain(str(error))
 
 

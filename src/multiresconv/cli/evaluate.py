@@ -16,15 +16,16 @@ def evaluate(
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Score the best model of a run; prints a table, writes evaluation-NAME.json and pictures *-NAME.png into the run.
+    """Score the best model of a run: print a table, write evaluation-NAME.json and pictures *-NAME.png into the run.
 
     Args:
         run: the run directory.
-        split: of the data that the run was trained on; default test.
-        file: other rows with labels, in the file format of the data; NAME is then file-STEM, as of STEM.tsv.
-        folder: where the data are now; default as in the run.
-        cache_folder: where caches go; default as in the run.
-        batch_size: default as in the run's own validation.
+        split: split of the run's data, and NAME; default test.
+        file: labelled rows in the file format of the run's data, instead of a split. NAME is then file-STEM, where
+            STEM is the file name without its suffix.
+        folder: folder of the data; default as in the run.
+        cache_folder: folder for caches; default as in the run.
+        batch_size: rows that are scored together; default as in the run's validation.
         device: where to compute.
     """
     from multiresconv.devices import choose_device

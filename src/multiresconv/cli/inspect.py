@@ -11,7 +11,7 @@ def inspect(run: Path, out: Path | None = None) -> int:
 
     Args:
         run: the run directory.
-        out: folder of the pictures and of inspection.json, their numbers; default inspection in the run.
+        out: folder for the pictures and inspection.json, which has the numbers; default inspection in the run.
     """
     import torch
 

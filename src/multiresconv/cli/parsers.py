@@ -1,4 +1,4 @@
-"""The parsers of the commands, made from their functions."""
+"""The parsers of the commands, derived from the signatures of their functions."""
 
 import argparse
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Command(NamedTuple):
 
 
 class Recipe(argparse.Action):
-    """`--recipe NAME` stands for `--config` with the file of that name in the package; `const` is the task."""
+    """Action of `--recipe NAME`: `--config` with the package's file of that name; `const` is the task."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         from jsonargparse import ActionConfigFile  # pyright: ignore[reportPrivateImportUsage]
@@ -38,7 +38,7 @@ class Recipe(argparse.Action):
 
 
 class RecipeData(argparse.Action):
-    """`--recipe NAME` of the command `data`: how a recipe has its data generated."""
+    """Action of `--recipe NAME` in the command `data`: takes the data options of a recipe."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         import yaml
@@ -48,7 +48,7 @@ class RecipeData(argparse.Action):
 
 
 def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
-    """The parser of everything, and each command with a parser of its own by name, such as "train listops"."""
+    """Build the top parser, and the commands with their own parsers by name, such as "train listops"."""
     commands = {
         **{f"train {task}": _train(task) for task in TASKS},
         "data listops": _data_listops(),
@@ -86,7 +86,7 @@ def _parser(text: str | None, **options: Any) -> "ArgumentParser":
 
 def _train(task: str) -> Command:
     parser = _parser(TASKS[task].__doc__, default_config_files=[str(recipe_path(task, "paper"))])
-    parser.add_argument("--config", action="config", help="YAML file of options; options after it win")
+    parser.add_argument("--config", action="config", help="YAML file of options; later options override it")
     _add_recipe(parser, task, Recipe)
     add_option_groups(parser, task)
     parser.add_function_arguments(train, as_group=False, skip={"task", "groups"})
@@ -97,15 +97,16 @@ def _data_listops() -> Command:
     parser = _parser(data_listops.__doc__)
     _add_recipe(parser, "listops", RecipeData)
     parser.add_class_arguments(ListOpsData, as_group=False, skip={"cache_folder"})
-    parser.add_argument("--verify", action="store_true", help="evaluate every expression and compare the label")
-    parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
+    verify = "generate nothing; evaluate every expression and compare its label"
+    parser.add_argument("--verify", action="store_true", help=verify)
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return Command(data_listops, parser)
 
 
 def _data_downloaded(name: str) -> Command:
-    parser = _parser(f"Download {DOWNLOADED[name].about}, unless there, and verify")
+    parser = _parser(f"Download {DOWNLOADED[name].about}, if missing, and verify")
     folder = Path("data") / name
-    parser.add_argument("--folder", type=Path, default=folder, help="of the files")
+    parser.add_argument("--folder", type=Path, default=folder, help="folder of the files")
     command = _of_function(data_downloaded, parser, {"name", "folder"})
     return Command(partial(data_downloaded, name), command.parser)
 
@@ -146,7 +147,7 @@ def _of_run(function: Callable[..., int]) -> Command:
 def _of_function(
     function: Callable[..., int], parser: "ArgumentParser | None" = None, skip: set[str] | None = None
 ) -> Command:
-    """A command with the options of a function: `--name` for one that is False until it is named."""
+    """Make a command from a function: parameters become options, those that default to False become flags."""
     parser = parser or _parser(function.__doc__)
     flags = {name for name, parameter in signature(function).parameters.items() if parameter.default is False}
     parser.add_function_arguments(function, as_group=False, skip={*(skip or ()), *flags})
@@ -156,7 +157,7 @@ def _of_function(
 
 
 def _help_of(function: Callable[..., int], parameter: str) -> str:
-    """What the docstring says of a parameter."""
+    """Return the description of a parameter in the docstring."""
     import docstring_parser
 
     of_parameters = docstring_parser.parse(function.__doc__ or "").params
@@ -164,5 +165,5 @@ def _help_of(function: Callable[..., int], parameter: str) -> str:
 
 
 def _add_recipe(parser: "ArgumentParser", task: str, action: type[argparse.Action]) -> None:
-    about = f"options that come with the package: {', '.join(recipe_names(task))}; options after it win"
+    about = f"options that come with the package: {', '.join(recipe_names(task))}; later options override them"
     parser.add_argument("--recipe", action=action, const=task, choices=recipe_names(task), metavar="NAME", help=about)

@@ -16,13 +16,13 @@ def predict(
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Label the rows of files with a trained model: per row the label, its probability and the runners-up.
+    """Label rows of files with a trained model: print the label of each row, its probability and the runners-up.
 
     Args:
-        model: a model folder, or a run directory, whose best model is taken.
-        files: inputs: pictures, .npy, .csv, WFDB records or texts, as the model takes them; - is text on standard
+        model: a model folder, or a run directory to load its best model from.
+        files: pictures, .npy, .csv, WFDB records or texts, depending on the model's input; - reads text from standard
             input.
-        stream: read time steps from standard input, one a line, and print the running prediction after each.
+        stream: read time steps from standard input, one per line, and print the running prediction after each.
         json: print one JSON object per row, with the probability of every label.
         batch_size: rows that are computed together; default 50.
         device: where to compute.
@@ -33,9 +33,9 @@ def predict(
     from multiresconv.runs.predict import predict_stream
 
     if stream == bool(files):
-        raise ValueError("predict: expected files, or --stream and none")
+        raise ValueError("predict: expected files, or --stream without files")
     if stream and (device == "cuda" or batch_size is not None):
-        raise ValueError("--stream: goes step by step on the CPU; leave out --batch_size and --device cuda")
+        raise ValueError("--stream: runs step by step on the CPU; leave out --batch_size and --device cuda")
     trained = model_of(model, choose_device("cpu" if stream else device))
     if trained.output.kind not in ("class", "labels"):
         raise ValueError(

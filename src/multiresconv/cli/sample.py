@@ -16,17 +16,17 @@ def sample(
     out: Path | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Draw images from a density model: a PNG grid, and the pixels as an .npy array.
+    """Draw images from a density model: write a PNG grid, and the pixels as an .npy array.
 
     Args:
-        model: a model folder, or a run directory, whose best model is taken.
-        n: how many images; with --complete, how many of each given image. Default 16, and 1 with --complete.
-        complete: images (PNG, .npy, .csv) of which the upper rows are kept and the rest is drawn.
-        rows: how many upper rows of those are kept; default half of them.
+        model: a model folder, or a run directory to load its best model from.
+        n: number of images, default 16; with --complete, number of completions of each image, default 1.
+        complete: file of images (PNG, .npy, .csv) whose upper rows are kept and whose other rows are drawn.
+        rows: number of upper rows to keep; default half of them.
         temperature: below 1 draws likelier images, above 1 less likely ones.
-        seed: of the draws; the same seed gives the same images.
-        out: path of the grid, OUT.png, beside which OUT.npy goes; default samples.png in MODEL, or
-            completed.png.
+        seed: seed of the draws; the same seed gives the same images.
+        out: path of the grid, OUT.png; the pixels go to OUT.npy. Default MODEL/samples.png, or MODEL/completed.png
+            with --complete.
         device: where to compute.
     """
     from multiresconv.devices import choose_device

@@ -1,4 +1,4 @@
-"""The tasks by their names on the command line, the recipes that come with the package, and a run's task."""
+"""The tasks and recipes by their command-line names; restores the task or the model of a run."""
 
 import argparse
 import inspect
@@ -37,7 +37,7 @@ def recipe_names(task: str) -> list[str]:
 
 
 def option_groups(task: str) -> dict[str, type]:
-    """The dataclasses of options that a task is built from, by the names of its parameters."""
+    """Return the option dataclasses of a task, by the names of its parameters."""
     parameters = inspect.signature(TASKS[task], eval_str=True).parameters
     return {name: parameter.annotation for name, parameter in parameters.items()}
 
@@ -50,11 +50,16 @@ def add_option_groups(parser: "ArgumentParser", task: str) -> None:
 def restore(
     directory: RunDirectory, *, folder: Path | None = None, cache_folder: Path | None = None
 ) -> tuple[Any, TrainerOptions]:
-    """The task of a run, and how it was trained; with data in another folder, or caches, if one is given.
+    """Rebuild the task of a run, and return it with the trainer's options.
+
+    Args:
+        directory: the run directory.
+        folder: folder of the data; default as in the run.
+        cache_folder: folder for caches; default as in the run.
 
     Raises:
         FileNotFoundError: this is no run directory.
-        ValueError: a run of a task or with options that this version does not know.
+        ValueError: this version does not know the task or an option of the run.
     """
     from jsonargparse import ArgumentParser
 
@@ -81,11 +86,11 @@ def restore(
 
 
 def model_of(path: Path, device: "torch.device") -> "SequenceModel":
-    """The model of a model folder, or the best model of a run directory, in eval mode.
+    """Load the model of a model folder, or the best model of a run directory, in eval mode.
 
     Raises:
-        FileNotFoundError: neither of them.
-        ValueError: a damaged model, or one of format 1 without its run, which does not say what goes in.
+        FileNotFoundError: the path is neither.
+        ValueError: the model is damaged, or has format 1, which lacks descriptions, and its run is missing.
     """
     from multiresconv.models import load
     from multiresconv.models.files import model_format
@@ -96,7 +101,7 @@ def model_of(path: Path, device: "torch.device") -> "SequenceModel":
         if not directory.about.is_file() and directory.model.is_dir():
             return model_of(directory.model, device)
         if directory.about.is_file() and directory.model.is_dir() and model_format(directory.model) > 1:
-            return load(directory.model, device)  # needs neither task nor options
+            return load(directory.model, device)  # format 2 needs neither task nor options
         task, _ = restore(directory)
         return best_model(task, directory, device)
     if model_format(path) == 1:

@@ -26,14 +26,14 @@ def train(
     """Train a network on a task.
 
     Args:
-        task: its name.
-        groups: the options that the task is built from, by the names of its parameters.
+        task: name of the task.
+        groups: options of the task, by the names of its parameters.
         optimizer: AdamW and its schedule.
-        trainer: how long, on what, and how often something is written.
+        trainer: epochs, batches, precision, devices, and how often to log and save.
         run: directory to write; default runs/TASK-RECIPE, or runs/TASK-TIME without a recipe.
-        resume: directory of a run to go on with, in the middle of an epoch too, with its own options.
-        seed: of the initial weights, of the order of the rows and of the dropout.
-        max_time: stop after this time, HH:MM:SS, so that --resume can go on.
+        resume: directory of a run to continue with its own options, also from the middle of an epoch.
+        seed: seed of the initial weights, the order of the rows and the dropout.
+        max_time: stop after this time, HH:MM:SS; --resume continues from there.
     """
     from multiresconv.runs.train import train as train_run
     from multiresconv.training.finite import NonFiniteError
@@ -58,9 +58,9 @@ def train(
     except Stopped as stopped:
         if is_first:
             print(f"stopped after step {stopped.step}; go on with: {how_to_go_on}", file=sys.stderr)
-        # to Lightning's launcher, the code of a process beside the first would mean that it crashed
+        # Lightning's launcher takes a non-zero exit code of a process other than the first for a crash.
         return stopped.exit_code if is_first else 0
-    except KeyboardInterrupt:  # a second one, which waits for nothing
+    except KeyboardInterrupt:  # the second Ctrl-C stops at once
         if is_first and directory.about.is_file():
             print(f"stopped; go on from the last checkpoint with: {how_to_go_on}", file=sys.stderr)
         return 130
@@ -74,5 +74,5 @@ def train(
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as YAML has them, paths so that they hold in any working directory."""
+    """Return the values for YAML, with absolute paths, which hold in any working directory."""
     return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}

@@ -8,10 +8,10 @@ from multiresconv.cli.tasks import model_of
 
 
 def upgrade(runs: list[Path]) -> int:
-    """Rewrite the model folders of runs in today's format, with the description that older ones lack.
+    """Rewrite the model folders of runs in format 2, which describes the model's input and output.
 
     Args:
-        runs: run directories; their predictions stay.
+        runs: run directories; the predictions of their models do not change.
     """
     from multiresconv.models import save
 

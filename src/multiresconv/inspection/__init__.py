@@ -1,1 +1,1 @@
-"""What a model has learned: measures of its layers, and pictures of them."""
+"""Measures and pictures of what the layers of a model have learned."""

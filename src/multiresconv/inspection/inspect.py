@@ -1,4 +1,4 @@
-"""What a model has learned, layer by layer: pictures of its filters, responses and scales, and the numbers behind."""
+"""Pictures and numbers of what each layer has learned: its filters, responses and scales."""
 
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,18 @@ from multiresconv.layers import MultiresLayer
 
 
 def inspect_model(model: nn.Module, initial: nn.Module | None, folder: Path) -> list[Path]:
-    """Draw filters.png, impulse-responses.png, energy-per-scale.png and frequency-response.png, write inspection.json.
+    """Write filters.png, impulse-responses.png, energy-per-scale.png, frequency-response.png and inspection.json.
 
     Args:
-        model: any model that has layers of `MultiresLayer`, all of one depth, on any device.
-        initial: the same model before it was trained, drawn beside it; None if it is not known.
-        folder: where the files go; made if need be.
+        model: any model with `MultiresLayer`s of one depth, on any device.
+        initial: the same model before training, to draw beside it; None if unknown.
+        folder: where the files go; created if missing.
 
     Returns:
-        The paths of the files, inspection.json (see `summarise`) last, which is also written last.
+        The paths of the files. The last one, inspection.json (see `summarise`), is also written last.
 
     Raises:
-        ValueError: a model without such layers or with values that are not finite; an initial one of other layers.
+        ValueError: the model has no such layers or non-finite values, or the layers of `initial` differ from its own.
     """
     layers = multires_layers("model", model)
     before = None if initial is None else multires_layers("initial", initial)
@@ -51,17 +51,22 @@ def inspect_model(model: nn.Module, initial: nn.Module | None, folder: Path) -> 
 
 
 def summarise(model: nn.Module) -> dict[str, Any]:
-    """How far each layer looks, and through which scales, ready for JSON.
+    """Measure how far each layer looks back and through which scales.
 
     Returns:
-        {"share": 0.99, "layers": [...]}; of each layer its number, from 1; memory [m_J, ..., m_1]; receptive_field in
-        steps; measured_steps, how many of them the impulse response was computed for, all but in very deep layers;
-        effective_receptive_field, how many of the newest of these hold that share of their energy, {median, lowest,
-        highest} over the channels; and energy_shares {x, b_1, ..., b_J, a_J}, of the terms of the operator in the
-        energy that they put out for white input, the mean over the channels.
+        {"share": 0.99, "layers": [...]}, ready for JSON. Each layer has:
+
+        - layer: its number, from 1.
+        - memory: [m_J, ..., m_1].
+        - receptive_field: in steps.
+        - measured_steps: length of the computed impulse response; below receptive_field in very deep layers only.
+        - effective_receptive_field: number of newest steps that hold that share of the impulse response's energy, as
+          {median, lowest, highest} over the channels.
+        - energy_shares: {x, b_1, ..., b_J, a_J}, the share of each term in the output energy for white-noise input,
+          averaged over the channels.
 
     Raises:
-        ValueError: a model without layers of `MultiresLayer`, or with values that are not finite.
+        ValueError: the model has no `MultiresLayer`, or values that are not finite.
     """
     summaries = []
     for number, layer in enumerate(multires_layers("model", model), start=1):
@@ -82,7 +87,7 @@ def summarise(model: nn.Module) -> dict[str, Any]:
 
 
 def multires_layers(name: str, model: nn.Module) -> list[MultiresLayer]:
-    """The layers of a model from the input to the output, all values of which are there and finite."""
+    """Return the layers of a model from input to output; raise ValueError unless all values are finite."""
     layers = [module for module in model.modules() if isinstance(module, MultiresLayer)]
     if not layers:
         raise ValueError(f"{name}: expected a model with layers of MultiresLayer, {type(model).__name__} has none")

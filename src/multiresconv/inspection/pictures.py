@@ -26,18 +26,18 @@ from multiresconv.inspection.measures import (
 from multiresconv.layers import MultiresLayer
 from multiresconv.ops.analysis import frequency_response
 
-MOST_LAYERS, MOST_CHANNELS = 8, 64  # in one picture, so that it can be read
+MOST_LAYERS, MOST_CHANNELS = 8, 64  # per picture, to keep it readable
 _LEARNED, _INITIAL, _MARK = "#4477aa", "#999999", "#cc3311"
-_DEPTH = 70  # of the frequency responses, in dB below the strongest
-_LEAST = 1e-12  # a logarithm of 0 would tear the lines
+_DEPTH = 70  # range of the frequency responses, in dB below the strongest
+_LEAST = 1e-12  # avoids the logarithm of 0, which would break the lines
 
 Layers = Sequence[MultiresLayer]
 
 
 def draw_filters(path: Path, layers: Layers, initial: Layers | None) -> None:
-    """Per layer the taps of h0 and h1 as heat maps, learned beside initial ones, and how strongly they pass what.
+    """Draw the taps of h0 and h1 of each layer as heat maps, learned beside initial ones, and their gains.
 
-    The channels of all maps of a layer are in one order, by the learned gain of h0 for what is constant.
+    All maps of a layer show the channels in the same order: by the learned gain of h0 at frequency 0.
     """
     chosen, kinds = _evenly(len(layers), MOST_LAYERS), _kinds(layers, initial)
     n_maps = 2 * len(kinds)
@@ -78,20 +78,20 @@ def draw_filters(path: Path, layers: Layers, initial: Layers | None) -> None:
 
 
 def _draw_gain(axes: Axes, taps: Values, kind: str) -> None:
-    """The magnitudes at which taps (D, K) pass a frequency: median and quartiles over the channels."""
+    """Draw the gain of filters (D, K) against frequency: median and quartiles over the channels."""
     h = torch.from_numpy(taps)
     frequencies, low, _ = frequency_response(h, h, 1, 65)
     lower, median, upper = np.quantile(low.abs().numpy(), [0.25, 0.5, 0.75], axis=0)
     colour = _LEARNED if kind == "learned" else _INITIAL
     axes.fill_between(frequencies.numpy(), lower, upper, color=colour, alpha=0.25, linewidth=0)
-    style, order = ("-", 2) if kind == "learned" else ("--", 3)  # on top, to be seen where nothing was learned
+    style, order = ("-", 2) if kind == "learned" else ("--", 3)  # initial on top, visible where nothing was learned
     axes.plot(frequencies.numpy(), median, style, color=colour, linewidth=2, zorder=order, label=kind)
     axes.set_xlim(0, 0.5)
     axes.set_ylim(bottom=0)
 
 
 def draw_impulse_responses(path: Path, layers: Layers) -> None:
-    """Per layer how much a step weighs by its age: each channel, median and deciles, and the receptive fields."""
+    """Draw the impulse responses of each layer: channels, median and deciles, and the receptive fields."""
 
     def draw(axes: Axes, layer: MultiresLayer, name: str) -> None:
         responses = impulse_responses(layer)
@@ -116,7 +116,7 @@ def draw_impulse_responses(path: Path, layers: Layers) -> None:
 
 
 def draw_energies(path: Path, layers: Layers, initial: Layers | None) -> None:
-    """Layers by terms: the shares of the energy that come through x, b_1, ..., b_J and a_J."""
+    """Draw a table of energy shares: one row per layer, one column per term x, b_1, ..., b_J, a_J."""
     kinds, names = _kinds(layers, initial), terms(layers[0])
     tables = [100 * np.stack([energy_shares(layer) for layer in of]) for of in kinds.values()]
     largest = max(table.max() for table in tables) or 1.0
@@ -140,7 +140,7 @@ def draw_energies(path: Path, layers: Layers, initial: Layers | None) -> None:
 
 
 def draw_frequency_responses(path: Path, layers: Layers) -> None:
-    """Per layer the gains from x to the coefficients of every scale, median over the channels."""
+    """Draw the gains from x to the coefficients of every scale for each layer, median over the channels."""
     peaks: list[float] = []
 
     def draw(axes: Axes, layer: MultiresLayer, name: str) -> None:
@@ -154,7 +154,7 @@ def draw_frequency_responses(path: Path, layers: Layers) -> None:
             axes.plot(centres * frequencies[0], line, style, color=colour, label=_symbol(term))
         axes.set_title(name, fontsize=9)
         axes.xaxis.set_major_formatter(lambda frequency, _: f"1/{1 / frequency:.0f}")
-        axes.set_ylim(max(peaks) - _DEPTH, max(peaks) + 5)  # of all panels, which share it
+        axes.set_ylim(max(peaks) - _DEPTH, max(peaks) + 5)  # the panels share one axis
 
     _draw_panels(
         path,
@@ -174,7 +174,7 @@ def _draw_panels(
     xlabel: str,
     ylabel: str,
 ) -> None:
-    """A panel for each of some layers, with common axes, of which x is logarithmic, and one legend."""
+    """Draw one panel per chosen layer, with shared axes (x logarithmic) and one legend."""
     chosen = _evenly(len(layers), MOST_LAYERS)
     columns = len(chosen) if len(chosen) <= 3 else -(-len(chosen) // 2)
     rows = -(-len(chosen) // columns)
@@ -190,7 +190,7 @@ def _draw_panels(
         axes.tick_params(axis="x", labelsize=8)
     for axes in panels[len(chosen) :]:
         axes.set_visible(False)
-    for axes in panels[len(chosen) - columns : len(chosen)]:  # the lowest of their columns
+    for axes in panels[len(chosen) - columns : len(chosen)]:  # the lowest panel of each column
         axes.tick_params(axis="x", labelbottom=True)
     figure.supxlabel(xlabel, fontsize="medium")
     figure.supylabel(ylabel, fontsize="medium")
@@ -204,12 +204,12 @@ def _kinds(layers: Layers, initial: Layers | None) -> dict[str, Layers]:
 
 
 def _evenly(count: int, most: int) -> Values:
-    """Indices below `count`, the first and the last among them: all, or `most` of them evenly spaced."""
+    """Return at most `most` evenly spaced indices below `count`, the first and last included."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def _by_octave(positions: Values, values: Values, bins_per_octave: int = 8) -> tuple[Values, Values]:
-    """Positions (N,) >= 1, rising, and root mean squares of values (..., N) within eighths of an octave."""
+    """Average positions (N,), rising and >= 1, and root-mean-square values (..., N) in bins of 1/8 octave."""
     starts = np.flatnonzero(np.diff(np.floor(bins_per_octave * np.log2(positions)), prepend=-1))
     counts = np.diff(starts, append=len(positions))
     centres = np.exp2(np.add.reduceat(np.log2(positions), starts) / counts)
@@ -217,7 +217,7 @@ def _by_octave(positions: Values, values: Values, bins_per_octave: int = 8) -> t
 
 
 def _symbol(term: str) -> str:
-    """As "b_12" is set in mathematics."""
+    """Format a term such as "b_12" as mathematics."""
     return "$" + term.replace("_", "_{") + ("}$" if "_" in term else "$")
 
 

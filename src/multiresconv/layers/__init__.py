@@ -1,4 +1,4 @@
-"""Modules on (B, L, D) sequences: the layer, the block, and what they are made of."""
+"""Modules on (B, L, D) sequences: the layer, the block and their building parts."""
 
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.fusion import why_not_fused

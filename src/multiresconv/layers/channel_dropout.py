@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 
 class ChannelDropout(nn.Module):
-    """Zeroes each channel of each sequence with probability p for all time and scales the rest by 1/(1-p).
+    """Dropout that zeroes whole channels of a sequence with probability p and scales the others by 1/(1-p).
 
-    (B, L, D) -> (B, L, D); the identity in eval mode. What is dropped depends on B and D alone, so that padding
-    changes nothing.
+    (B, L, D) -> (B, L, D); the identity in eval mode. The random mask has shape (B, D), so padding does not change
+    the draws.
     """
 
     def __init__(self, p: float = 0.0) -> None:
@@ -21,7 +21,7 @@ class ChannelDropout(nn.Module):
         return F.dropout1d(x.transpose(1, 2), self.p, self.training).transpose(1, 2)
 
     def scale(self, x: Tensor) -> Tensor:
-        """What `forward` would multiply the channels of x (B, L, D) with: (B, D), 0 or 1/(1-p), from the same draws."""
+        """Return the factors (B, D), 0 or 1/(1-p), that `forward` would apply to x (B, L, D) with the same draws."""
         ones = x.new_ones(x.shape[0], x.shape[2], 1)
         return F.dropout1d(ones, self.p, self.training).squeeze(2)
 

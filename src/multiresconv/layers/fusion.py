@@ -1,8 +1,8 @@
-"""`why_not_fused`: whether one kernel may stand in for the modules of a block.
+"""`why_not_fused`: decides whether a block may run as one fused kernel.
 
-A fused kernel reads the parameters of a block and calls none of its submodules. So it may run only where nobody has
-changed what calling them does: PyTorch lets users exchange a submodule, hook it, patch its `forward`, parametrize it or
-replace its tensors. Whatever is not proved harmless runs part by part.
+A fused kernel reads the parameters of a block and calls none of its submodules. PyTorch lets users replace a
+submodule, hook it, patch its `forward`, parametrize it or replace its tensors. The kernel runs only if it can rule out
+all of these. Otherwise the block calls its submodules one by one.
 """
 
 from typing import Any
@@ -20,14 +20,14 @@ _FORWARDS = {kind: kind.forward for kind in (MultiresLayer, ChannelDropout, Mask
 
 
 def why_not_fused(block: nn.Module, x: Tensor | None = None) -> str | None:
-    """Say why a `MultiresBlock` runs part by part, or return None where it runs as one fused kernel.
+    """Say why a `MultiresBlock` calls its submodules one by one, or return None if it runs as one fused kernel.
 
     Args:
         block: the block.
-        x: (B, L, d_model) its input, whose device, dtype and length count too; None asks about the block alone.
+        x: input (B, L, d_model), to check its device, dtype and length too; None checks the block alone.
 
     Returns:
-        A reason such as "mix has a forward hook" or "norm is a RMSNorm".
+        The reason, such as "mix has a forward hook" or "norm is a RMSNorm", or None.
 
     Example:
         >>> block = MultiresBlock(8, depth=3)
@@ -45,8 +45,8 @@ def why_not_fused(block: nn.Module, x: Tensor | None = None) -> str | None:
 
 
 def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
-    """A reason in the modules: of another kind, hooked, or with a `forward` of somebody else."""
-    from multiresconv.layers.multires_block import MultiresBlock  # not above: it imports this file
+    """Name a module that has an unexpected type, a hook or a patched `forward`."""
+    from multiresconv.layers.multires_block import MultiresBlock  # here, because that file imports this one
 
     if type(block) is not MultiresBlock:
         return f"the block is a {type(block).__name__}"
@@ -75,7 +75,7 @@ def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
 
 
 def _why_other_tensors(block: Any, parts: dict[str, Any]) -> str | None:
-    """A reason in the parameters: missing, of another shape, dtype, device or kind than the kernel reads."""
+    """Name a parameter that is missing, or has a shape, dtype, device or type that the kernel does not support."""
     conv = block.conv
     width, dtype = len(conv.h0), conv.h0.dtype
     if dtype not in (torch.float32, torch.float64):
@@ -107,7 +107,7 @@ def _why_other_tensors(block: Any, parts: dict[str, Any]) -> str | None:
 
 
 def _why_not_for(block: Any, x: Tensor) -> str | None:
-    """A reason in the input."""
+    """Say what the kernel does not support about the input x."""
     from multiresconv.ops.cpu.operator import LONG
 
     conv, autocast = block.conv, torch.is_autocast_enabled("cpu")
@@ -119,6 +119,6 @@ def _why_not_for(block: Any, x: Tensor) -> str | None:
         return f"x is {x.dtype}"
     if x.shape[2:] != (len(conv.h0),):
         return f"x has the shape {tuple(x.shape)}"
-    if x.shape[1] > LONG:  # the operator has kernels of its own for such rows
+    if x.shape[1] > LONG:  # the operator has its own kernels for long rows
         return f"x has {x.shape[1]} steps, more than {LONG}"
     return None

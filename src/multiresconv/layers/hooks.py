@@ -1,4 +1,4 @@
-"""What makes calling a module more than the `forward` of its class: hooks, and a `forward` that somebody patched."""
+"""Checks that calling a module runs the `forward` of its class and nothing else: no hooks, no patched `forward`."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ _FORWARDS: dict[type, Any] = {kind: kind.forward for kind in (nn.Linear, nn.Embe
 
 
 def hook_tables(module: nn.Module) -> list[dict[Any, Any]]:
-    """The tables of hooks of one module; all are empty where it has none."""
+    """Return the hook dictionaries of one module; all are empty if it has no hooks."""
     return [module.__dict__[name] for name in _HOOKS]
 
 
 def global_hook_tables() -> list[dict[Any, Any]]:
-    """The tables of hooks that PyTorch calls for every module."""
+    """Return the dictionaries of global hooks, which PyTorch calls for every module."""
     return _GLOBAL_HOOKS
 
 
 def why_changed(module: nn.Module) -> str | None:
-    """Say what one module does beside the `forward` of its class, such as "has a forward hook"; None for nothing."""
+    """Say what a call of the module runs besides its class's `forward`, e.g. "has a forward hook", or return None."""
     own = module.__dict__
     for attribute, name in _HOOKS.items():
         if own[attribute]:
@@ -38,7 +38,7 @@ def why_changed(module: nn.Module) -> str | None:
 
 
 def why_any_changed(module: nn.Module) -> str | None:
-    """Say which part of a module does something beside the `forward` of its class, or return None."""
+    """Name the first submodule that is hooked or patched and say how, or return None."""
     if any(_GLOBAL_HOOKS):
         return "there is a hook for all modules"
     for name, part in module.named_modules():

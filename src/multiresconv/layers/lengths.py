@@ -1,18 +1,18 @@
-"""Ragged batches: `lengths` (B,) says how many steps of each sequence, from its first, are valid, not padding."""
+"""Ragged batches: the first `lengths[i]` steps of sequence i are valid, the rest is padding."""
 
 import torch
 from torch import Tensor
 
 
 def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
-    """Return `lengths` on the device of x (B, L, ...), checked to be (B,) integers in 1..L.
+    """Check that `lengths` are (B,) integers in 1..L and return them on the device of x (B, L, ...).
 
-    Reads the values, for which a GPU has to be waited for: call it once per forward pass, with lengths on the CPU
-    where that matters. Compiled and exported code, and the meta device, know no values and leave that check out.
+    Reading values on a GPU makes the CPU wait: call this once per forward pass, and keep lengths on the CPU if the wait
+    matters. Compiled code, exported code and the meta device have no values, so their range is not checked.
 
     Raises:
-        TypeError: not a tensor of integers.
-        ValueError: another shape, or a length outside 1..L.
+        TypeError: `lengths` is not a tensor of integers.
+        ValueError: it has another shape, or a length is outside 1..L.
     """
     if not isinstance(lengths, Tensor):
         raise TypeError(f"lengths: expected a tensor of integers, got {type(lengths).__name__}")
@@ -29,13 +29,13 @@ def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
 
 
 def refuse_lengths(lengths: Tensor | None) -> None:
-    """Raise ValueError if a chunk of a stream comes with lengths."""
+    """Raise ValueError if lengths are given with a chunk of a stream."""
     if lengths is not None:
         raise ValueError("lengths, state: give one of them; a chunk of a stream has no padding")
 
 
 def valid_steps(lengths: Tensor, length: int) -> Tensor:
-    """Mask (B, length, 1), True at the valid steps."""
+    """Return a mask (B, length, 1) that is True at the valid steps."""
     return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, :, None]
 
 

@@ -1,4 +1,4 @@
-"""`MultiresBlock`: the residual block that networks are stacked from."""
+"""`MultiresBlock`: the residual block of all networks."""
 
 from typing import Any, overload
 
@@ -20,17 +20,17 @@ from multiresconv.ops.cpu.network import NetworkTensors
 class MultiresBlock(Streamable):
     """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout [-> linear] -> + input -> norm.
 
-    (B, L, d_model) -> (B, L, d_model). Causal unless bidirectional, but for what batch norm shares between steps while
-    it trains. On the CPU the block runs as one fused kernel wherever `why_not_fused` gives no reason against it.
+    (B, L, d_model) -> (B, L, d_model). The block is causal unless it is bidirectional, or batch norm mixes steps while
+    training. On the CPU it runs as one fused kernel, unless `why_not_fused` gives a reason against that.
 
     Args:
         d_model: number of channels D.
-        dropout: probability with which a channel is dropped, in both places.
-        norm: "layer", over the channels of a step, "batch", over all valid steps of a batch, or a module of your own,
-            (B, L, D) -> (B, L, D).
-        norm_first: normalise the input of the convolution instead of the sum (pre-norm): x + branch(norm(x)).
-        mix: a channel mixing of your own, (B, L, D) -> (B, L, D), in place of linear map and GLU.
-        projection: add the linear map D to D in brackets, which the paper's density networks have.
+        dropout: probability that a channel is dropped, for both dropouts.
+        norm: "layer" normalises over the channels of a step, "batch" over all valid steps of a batch; or your own
+            module, (B, L, D) -> (B, L, D).
+        norm_first: normalise the input of the convolution instead of the residual sum (pre-norm): x + branch(norm(x)).
+        mix: your own module for channel mixing, (B, L, D) -> (B, L, D), which replaces the linear map and the GLU.
+        projection: add the linear map D to D in brackets, as in the paper's density networks.
         **layer: the options of `MultiresLayer`.
     """
 
@@ -61,7 +61,7 @@ class MultiresBlock(Streamable):
                 part.reset_parameters()  # pyright: ignore[reportCallIssue]
 
     def init_state(self, batch_size: int) -> State:
-        """Return the state before the first step of `batch_size` sequences: that of the block's `MultiresLayer`."""
+        """Return the state of the block's `MultiresLayer` before the first step of `batch_size` sequences."""
         return self.conv.init_state(batch_size)
 
     def check_step(self, x: Tensor) -> None:
@@ -69,7 +69,7 @@ class MultiresBlock(Streamable):
         self.conv.check_step(x)
 
     def stream_parts(self) -> StreamParts | str:
-        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        """Return the tensors for the streaming kernel, or the reason why it cannot run; see `Streamable`."""
         self._check_streams()
         of_conv = self.conv.stream_parts()
         if reason := why_not_fused(self):
@@ -102,20 +102,23 @@ class MultiresBlock(Streamable):
         """Transform every step: x (B, L, d_model) -> (B, L, d_model).
 
         Args:
-            x: the sequences, or with a state the next chunk of longer ones.
-            lengths: (B,) integers in 1..L, or None for all. Outputs at later steps have no meaning: use no gradient of
-                them.
-            state: of `init_state`, a step or a chunk; it is left as it is. The state after the chunk is returned too.
+            x: whole sequences or, with a state, the next chunk of longer ones.
+            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid. Outputs at padded steps are
+                arbitrary: do not let them enter the loss.
+            state: from `init_state`, a step or a chunk; not modified.
+
+        Returns:
+            y (B, L, d_model); with a state, (y, the state after the chunk).
 
         Raises:
-            RuntimeError: a state while dropout or batch norm is in training mode.
-            ValueError: lengths and a state; a state that does not fit.
+            RuntimeError: a state is given while dropout or batch norm is in training mode.
+            ValueError: both lengths and a state are given, or the state does not fit.
         """
         if state is None and why_not_fused(self, x) is None:
             return self._fused(x, lengths)
         z = apply_norm(self.norm, x, lengths) if self.norm_first else x
         if state is None:
-            # Only a bidirectional layer needs lengths; without them it is called as any layer of the user's own is.
+            # Only a bidirectional layer needs lengths. A user's own causal layer need not accept them.
             y = self.conv(z, lengths=lengths) if self.conv.bidirectional else self.conv(z)
             return self._after_conv(x, y, lengths)
         refuse_lengths(lengths)
@@ -124,7 +127,7 @@ class MultiresBlock(Streamable):
         return self._after_conv(x, y, None), after
 
     def _after_conv(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
-        """Apply what follows the convolution y of the block's input x; all (B, L, d_model)."""
+        """Apply the rest of the block to its input x and the convolution's output y, both (B, L, d_model)."""
         y = self.mix(self.dropout(F.gelu(y)))
         y = self.dropout(F.glu(y) if self.gated else y)
         if self.projection is not None:
@@ -133,11 +136,11 @@ class MultiresBlock(Streamable):
         return y if self.norm_first else apply_norm(self.norm, y, lengths)
 
     def _fused(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Compute what the submodules would, by `multires_block`."""
+        """Compute the block by the fused operator `multires_block`."""
         mix: Any = self.mix
         norm: Any = self.norm
         conv, projection = self.conv, self.projection
-        # Autocast is for the linear maps; what is added up from block to block keeps its precision.
+        # Autocast applies to the linear maps only; the residual stream keeps its precision.
         x = x.to(conv.h0.dtype)
         half = torch.is_autocast_enabled("cpu") and x.dtype == torch.float32
         dtype = torch.bfloat16 if half else x.dtype
@@ -155,7 +158,7 @@ class MultiresBlock(Streamable):
         return y if layer_norm else norm.fused(y, lengths)
 
     def _check_streams(self) -> None:
-        """Raise where a step would differ from the whole sequence: in training, with dropout or batch norm."""
+        """Raise RuntimeError if active dropout or training batch norm makes steps differ from the whole sequence."""
         if self.dropout.training and self.dropout.p > 0:
             raise RuntimeError("streaming: dropout is active; call eval() first")
         if isinstance(self.norm, MaskedBatchNorm) and self.norm.training:

@@ -1,4 +1,4 @@
-"""`MultiresLayer`: the operator with its parameters and nothing else."""
+"""`MultiresLayer`: the operator `multires_conv` with its parameters."""
 
 from collections.abc import Sequence
 from operator import index
@@ -38,26 +38,27 @@ class MultiresLayer(Streamable):
 
     (B, L, d_model) -> (B, L, d_model); see `multires_conv` for the equations.
 
-    Parameters: h0 and h1 (d_model, K), the last tap multiplying the current sample; w (d_model, 1 + sum(memory) + 1).
-    They start from U(-1, 1) * sqrt(1/K) and U(-1, 1) * sqrt(1/(M + 1)), M = 1 + sum(memory) the size of the memory.
-    A bidirectional layer has a second set, h0_reverse, h1_reverse and w_reverse.
+    Parameters: filters h0 and h1 (d_model, K), whose last tap multiplies the current sample, and weights
+    w (d_model, M + 1), where M = 1 + sum(memory) is the size of the memory. The filters start from
+    U(-1, 1) * sqrt(1/K), the weights from U(-1, 1) * sqrt(1/(M + 1)). A bidirectional layer has a second set,
+    h0_reverse, h1_reverse and w_reverse.
 
     Args:
         d_model: number of channels.
-        kernel_size: K >= 2 taps per filter; default 2. Not together with `wavelet`, which has its own.
-        wavelet: name of a discrete wavelet of PyWavelets, whose taps h0 and h1 of every channel start from.
+        kernel_size: K >= 2 taps per filter; default 2. Not together with `wavelet`, which sets it.
+        wavelet: name of a discrete wavelet of PyWavelets, whose taps initialise h0 and h1 of every channel.
         depth: number of scales J.
-        max_length: the length of sequence whose whole past the coarsest scale is to see; sets the depth.
-        memory: which coefficients are kept: "fading" (the newest of each scale), an integer (that many, resolving the
-            whole past alike) or the counts themselves, (m_J, ..., m_1), coarsest first, which also say the depth.
-        own_skip_init: start the skip weight w_x from U(-1, 1), on a scale of its own, not from that of the memory.
-        bidirectional: add a second convolution that reads each sequence from its end; such a layer does not stream.
-        backend: passed to `multires_conv`; where the layer runs, not what it computes.
+        max_length: sequence length that the coarsest scale must cover; sets the depth.
+        memory: which coefficients are kept: "fading" (the newest of each scale), an integer (that many in total,
+            resolving the whole past evenly) or the counts (m_J, ..., m_1), coarsest first, which also set the depth.
+        own_skip_init: draw the skip weight w_x from U(-1, 1) instead of from the range of the other weights.
+        bidirectional: add a second convolution that reads each sequence from its end; such a layer cannot stream.
+        backend: passed to `multires_conv`; changes where the layer runs, not what it computes.
 
-    Exactly one of `depth`, `max_length` and counts in `memory` is needed; further ones have to agree with it.
+    Give `depth`, `max_length` or counts in `memory`. Counts may come with one of the other two if they agree.
 
     Raises:
-        ValueError: an option that is missing, out of range, or contradicts another.
+        ValueError: an option is missing, out of range, or contradicts another.
     """
 
     h0: Tensor
@@ -108,7 +109,7 @@ class MultiresLayer(Streamable):
 
     @property
     def directions(self) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """(h0, h1, w) of the convolution from the start and, in a bidirectional layer, of the one from the end."""
+        """(h0, h1, w) of the forward convolution and, in a bidirectional layer, of the reverse one."""
         forward = (self.h0, self.h1, self.w)
         return [forward, (self.h0_reverse, self.h1_reverse, self.w_reverse)] if self.bidirectional else [forward]
 
@@ -142,7 +143,7 @@ class MultiresLayer(Streamable):
 
     @property
     def receptive_field(self) -> int:
-        """Number of newest steps, the current one included, that an output can depend on."""
+        """Number of steps that an output can depend on, the current one included."""
         reach = [receptive_field(self.depth, self.kernel_size)]
         for scale, kept in enumerate(reversed(self.memory), start=1):
             if kept:
@@ -151,7 +152,7 @@ class MultiresLayer(Streamable):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The options that build this layer again, defaults filled in, ready for JSON; not where it runs."""
+        """Arguments that rebuild this layer, without d_model, backend, device and dtype; ready for JSON."""
         taps = {"kernel_size": self.kernel_size} if self.wavelet is None else {"wavelet": self.wavelet}
         return {
             **taps,
@@ -164,7 +165,7 @@ class MultiresLayer(Streamable):
         """Return the state before the first step of `batch_size` sequences; see `multires_conv_init`.
 
         Raises:
-            RuntimeError: a bidirectional layer, which needs the end of a sequence before it can begin.
+            RuntimeError: the layer is bidirectional, so it would need the end of each sequence first.
         """
         self.check_streams()
         return multires_conv_init(
@@ -177,7 +178,7 @@ class MultiresLayer(Streamable):
             raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
 
     def stream_parts(self) -> StreamParts | str:
-        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        """Return the tensors for the streaming kernel, or the reason why it cannot run; see `Streamable`."""
         self.check_streams()
         if type(self) is not MultiresLayer or len(self._parameters) != 3:
             return f"{type(self).__name__} is more than a MultiresLayer"
@@ -193,15 +194,18 @@ class MultiresLayer(Streamable):
     def forward(
         self, x: Tensor, state: State | None = None, *, lengths: Tensor | None = None
     ) -> Tensor | tuple[Tensor, State]:
-        """Convolve over time: x (B, L, d_model), L >= 1 -> y (B, L, d_model), of the same dtype.
+        """Convolve over time: x (B, L, d_model) with L >= 1 -> y (B, L, d_model) in the dtype of x.
 
-        Under autocast the layer computes in and returns the dtype of its parameters.
+        Under autocast the layer converts x to the dtype of its parameters and returns that dtype.
 
         Args:
-            x: the sequences, or with a state the next chunk of longer ones.
-            state: of `init_state`, a step or a chunk; it is left as it is. The state after the chunk is returned too.
-            lengths: (B,) integers in 1..L, how many steps of each sequence are valid. Only a bidirectional layer needs
-                them: it reads each sequence from its own end.
+            x: whole sequences or, with a state, the next chunk of longer ones.
+            state: from `init_state`, a step or a chunk; not modified.
+            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid. Only a bidirectional layer needs
+                them, to read each sequence from its own end.
+
+        Returns:
+            y (B, L, d_model); with a state, (y, the state after the chunk).
         """
         x = self._channels_first(x)
         if state is not None:
@@ -223,7 +227,7 @@ class MultiresLayer(Streamable):
             raise RuntimeError("streaming: a bidirectional layer needs whole sequences; build it bidirectional=False")
 
     def impulse_response(self, length: int | None = None) -> Tensor:
-        """What the layer answers to a 1 followed by zeros, (d_model, length); length None: the receptive field.
+        """Return the impulse response (d_model, length); by default as long as the receptive field.
 
         See `multiresconv.ops.impulse_response`.
         """
@@ -231,7 +235,7 @@ class MultiresLayer(Streamable):
         return impulse_response(self.h0, self.h1, self.w, self.memory, length)
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """a_J and [b_J, ..., b_1], coarsest first, of x (B, L, d_model); each is of the shape of x.
+        """Return a_J and [b_J, ..., b_1], coarsest first, of x (B, L, d_model); each has the shape of x.
 
         See `multiresconv.ops.coefficients`.
         """
@@ -239,21 +243,27 @@ class MultiresLayer(Streamable):
         return scaling.transpose(1, 2), [b.transpose(1, 2) for b in wavelet]
 
     def frequency_response(self, n_frequencies: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Frequencies (F,) from 0 to 1/2, gains from x to a_J (d_model, F) and to b_J, ..., b_1 (depth, d_model, F).
+        """Return frequencies and gains at F = n_frequencies points.
+
+        Returns:
+            Frequencies (F,) from 0 to 1/2 cycle per step, gains from x to a_J (d_model, F), and gains from x to
+            b_J, ..., b_1 (depth, d_model, F).
 
         See `multiresconv.ops.frequency_response`.
         """
         return frequency_response(self.h0, self.h1, self.depth, n_frequencies)
 
     def scale_energies(self) -> Tensor:
-        """Variance of each term of the output, [a_J, b_J, ..., b_1, x], for white noise: (d_model, depth + 2), float64.
+        """Return the variance of each output term for white-noise input, (d_model, depth + 2) float64.
+
+        The terms are ordered a_J, b_J, ..., b_1, x.
 
         See `multiresconv.ops.scale_energies`.
         """
         return scale_energies(self.h0, self.h1, self.w, self.memory)
 
     def _channels_first(self, x: Tensor) -> Tensor:
-        """x (B, L, d_model) -> (B, d_model, L), once it is known to fit."""
+        """Check x (B, L, d_model) and return it as (B, d_model, L)."""
         if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.d_model:
             raise ValueError(
                 f"x: expected shape (batch, length, {self.d_model}) with length >= 1, got {tuple(x.shape)}"
@@ -274,7 +284,7 @@ class MultiresLayer(Streamable):
 
 
 def _memory(memory: Memory, kernel_size: int, depth: int | None, max_length: int | None) -> tuple[int, ...]:
-    """The counts (m_J, ..., m_1) that the options of a `MultiresLayer` amount to."""
+    """Return the counts (m_J, ..., m_1) that the options of a `MultiresLayer` define."""
     if depth is not None and max_length is not None:
         raise ValueError(f"depth, max_length: give one of them, got {depth} and {max_length}")
     if max_length is not None and max_length < 1:

@@ -1,4 +1,4 @@
-"""The norms of blocks: layer norm, and batch norm over the valid steps of the whole batch, across processes too."""
+"""The norms of a block: layer norm, and batch norm over the valid steps of the batch, across processes too."""
 
 from typing import Any, Literal, get_args
 
@@ -14,13 +14,13 @@ Norm = Literal["layer", "batch"]
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch norm of (B, L, d_model) per channel, with the statistics of the valid steps only.
+    """Batch norm of (B, L, d_model) per channel, with statistics over the valid steps only.
 
-    Equals `torch.nn.BatchNorm1d` on the valid steps laid end to end, parameters and buffers by the same names. In
-    training under `torch.distributed` the statistics are those of the global batch, so that N processes compute
-    what one would. Not a subclass of torch's: `SyncBatchNorm.convert_sync_batchnorm` would replace it.
+    It equals `torch.nn.BatchNorm1d` on the concatenated valid steps and has the same parameter and buffer names. When
+    training under `torch.distributed` it uses the statistics of the global batch, so N processes compute the same as
+    one. It is no subclass of torch's batch norm, because `SyncBatchNorm.convert_sync_batchnorm` would replace it.
 
-    Padded steps come out as 0. They change no other output, no statistic and no gradient, whatever they hold.
+    Padded steps come out as 0. Their content changes no other output, no statistic and no gradient.
     """
 
     running_mean: Tensor
@@ -55,7 +55,11 @@ class MaskedBatchNorm(nn.Module):
         self.num_batches_tracked.zero_()
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """x (B, L, d_model), lengths (B,) integers in 1..L or None for all -> (B, L, d_model).
+        """Normalise x (B, L, d_model) -> (B, L, d_model).
+
+        Args:
+            x: sequences.
+            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid.
 
         Raises:
             ValueError: training on a single valid step, which has no variance.
@@ -76,7 +80,7 @@ class MaskedBatchNorm(nn.Module):
         return y.where(valid, 0).to(x.dtype)
 
     def fused(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What `forward` gives, by kernels for the CPU: x (B, L, d_model) float32 or float64, differentiable once."""
+        """Compute `forward` by CPU kernels: x (B, L, d_model) is float32 or float64; first derivatives only."""
         shared = self._begin(x, lengths)
         lengths = torch.full((x.shape[0],), x.shape[1]) if lengths is None else lengths.long()
         x = x.transpose(1, 2)
@@ -100,7 +104,7 @@ class MaskedBatchNorm(nn.Module):
         return normalise(x, lengths, self.weight, self.bias, mean, scale, share, shared).transpose(1, 2)
 
     def _begin(self, x: Tensor, lengths: Tensor | None) -> bool:
-        """Count the batch, in training; whether its statistics are shared with other processes."""
+        """Count a training batch. Return True if its statistics are shared with other processes."""
         shared = self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         if self.training:
             _check_more_than_one_step(x, lengths, shared)
@@ -127,10 +131,10 @@ class MaskedBatchNorm(nn.Module):
 def make_norm(
     norm: Norm, d_model: int, device: torch.device | str | None, dtype: torch.dtype | None
 ) -> nn.LayerNorm | MaskedBatchNorm:
-    """Build the norm of that name.
+    """Build the norm named "layer" or "batch".
 
     Raises:
-        ValueError: another name.
+        ValueError: the name is neither.
     """
     if norm not in get_args(Norm):
         raise ValueError(f"norm: expected 'layer', 'batch' or a module, got {norm!r}")
@@ -138,14 +142,17 @@ def make_norm(
 
 
 def apply_norm(norm: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Apply a norm to x (B, L, D); of the norms here, batch norm alone has to know which steps are valid."""
+    """Apply a norm to x (B, L, D). Only `MaskedBatchNorm` gets the lengths."""
     return norm(x, lengths) if isinstance(norm, MaskedBatchNorm) else norm(x)
 
 
 def _statistics(x: Tensor, valid: Tensor, lengths: Tensor, shared: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Count (), mean (D,), x minus mean and 0 in the padding (B, L, D), biased variance (D,) of the valid steps.
+    """Compute statistics of the valid steps of x (B, L, D) in two passes.
 
-    In two passes: a mean of squares minus a square of the mean cancels where the mean is large.
+    One pass, the mean of squares minus the squared mean, would lose precision where the mean is large.
+
+    Returns:
+        Count (), mean (D,), x minus mean with 0 in the padding (B, L, D), biased variance (D,).
     """
     count = lengths.sum().to(x.dtype)
     total = x.where(valid, 0).sum((0, 1))
@@ -160,7 +167,7 @@ def _statistics(x: Tensor, valid: Tensor, lengths: Tensor, shared: bool) -> tupl
 
 
 def _check_more_than_one_step(x: Tensor, lengths: Tensor | None, shared: bool) -> None:
-    # Every sequence has a valid step: only a batch of one can lack a second, and no other has to wait for the device.
+    # Every sequence has a valid step, so larger batches have two: they skip the wait for the device.
     if x.shape[0] > 1 or shared or x.is_meta or torch.compiler.is_compiling():
         return
     steps = x.shape[0] * x.shape[1] if lengths is None else int(lengths.sum())
@@ -169,7 +176,7 @@ def _check_more_than_one_step(x: Tensor, lengths: Tensor | None, shared: bool) -
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """Sum of a tensor over all processes. Each process' loss depends on it, so the gradient is summed likewise."""
+    """Sum of a tensor over all processes. Every process's loss depends on it, so gradients are summed as well."""
 
     @staticmethod
     def forward(ctx: Any, local: Tensor) -> Tensor:

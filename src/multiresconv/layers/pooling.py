@@ -1,4 +1,4 @@
-"""Pooling of a sequence of features to one vector: of the whole sequence, or after each step of a stream."""
+"""Pooling of a sequence of features to one vector, for whole sequences and after each step of a stream."""
 
 from typing import Literal, get_args
 
@@ -11,15 +11,18 @@ Pooling = Literal["mean", "last", "max"]
 
 
 def check_pooling(pooling: Pooling) -> None:
-    """Raise ValueError unless there is such a pooling."""
+    """Raise ValueError unless `pooling` is "mean", "last" or "max"."""
     if pooling not in get_args(Pooling):
         raise ValueError(f"pooling: expected one of {', '.join(get_args(Pooling))}, got {pooling!r}")
 
 
 def pool(x: Tensor, lengths: Tensor | None = None, pooling: Pooling = "mean") -> Tensor:
-    """Pool the valid steps: x (B, L, D), lengths (B,) in 1..L or None for all -> (B, D).
+    """Pool the valid steps of x (B, L, D) to (B, D).
 
-    "mean" is the mean over the valid steps, "last" the last valid step, "max" the maximum over them per channel.
+    Args:
+        x: features.
+        lengths: (B,) valid steps of each sequence, 1..L; None if all are valid.
+        pooling: "mean" and "max" are over the valid steps, per channel; "last" takes the last valid step.
     """
     if lengths is None:
         return {"mean": lambda: x.mean(1), "last": lambda: x[:, -1], "max": lambda: x.amax(1)}[pooling]()
@@ -29,16 +32,16 @@ def pool(x: Tensor, lengths: Tensor | None = None, pooling: Pooling = "mean") ->
     valid = valid_steps(lengths, x.shape[1])
     if pooling == "max":
         return x.where(valid, -torch.inf).amax(1)
-    # Half precision counts exactly to 256 or 2048 only.
+    # bfloat16 counts exactly up to 256 only, float16 up to 2048.
     total = x.where(valid, 0).sum(1, dtype=torch.promote_types(x.dtype, torch.float32))
     return (total / lengths[:, None]).to(x.dtype)
 
 
 def pooled_before(pooling: Pooling, batch_size: int, features: Tensor) -> dict[str, Tensor]:
-    """Pooling's part of a stream's state before the first step; `features` (..., D) gives width, dtype and device.
+    """Return the pooling state of a stream before its first step.
 
-    "mean" keeps the sum of all features in float64, so that a running mean stays exact however long the stream is;
-    "max" keeps the maximum; "last" keeps nothing.
+    "mean" keeps the sum of all features, in float64 so that the mean stays accurate in long streams. "max" keeps the
+    maximum, "last" nothing. `features` (..., D) sets width, dtype and device.
     """
     shape = (batch_size, features.shape[-1])
     if pooling == "mean":
@@ -55,11 +58,12 @@ def pool_chunk(
 
     Args:
         x: (B, L, D) features of the chunk.
-        before: what `pooled_before` or the last chunk gave.
-        position: (B,) steps before the chunk.
+        before: the pooling state from `pooled_before` or from the last chunk.
+        position: (B,) number of steps before the chunk.
+        pooling: "mean", "last" or "max".
 
     Returns:
-        (B, L, D), and pooling's part of the state after the chunk.
+        Pooled features (B, L, D), and the pooling state after the chunk.
     """
     if pooling == "last":
         return x, {}

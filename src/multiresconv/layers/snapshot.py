@@ -1,4 +1,4 @@
-"""`Snapshot`: tells whether a module is still what it was, at the cost of a few microseconds."""
+"""`Snapshot`: checks within microseconds that a module has not changed."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -10,13 +10,13 @@ from multiresconv.layers.hooks import global_hook_tables, hook_tables
 
 
 class Snapshot:
-    """What a module consists of: its submodules, their attributes, and where its tensors lie.
+    """Record of a module's submodules, their attributes and the addresses of its tensors.
 
-    Values that change inside the same memory, as by an optimizer's step, are not part of it.
+    In-place changes of tensor values, such as an optimizer's step, do not count as a change.
 
     Args:
-        module: with all its submodules.
-        tensors: whose memory must stay what it is.
+        module: the module to watch, with all its submodules.
+        tensors: tensors whose addresses must not change.
     """
 
     def __init__(self, module: nn.Module, tensors: Sequence[Tensor]) -> None:
@@ -30,17 +30,17 @@ class Snapshot:
         self._empty: list[dict] = [d for d in contents if not d]
         self._empty += [d for m in self._modules for d in hook_tables(m)] + global_hook_tables()
         self._tensors = list(tensors)
-        self._aliases = [t.detach() for t in tensors]  # keep the memory from being given to other tensors
+        self._aliases = [t.detach() for t in tensors]  # keeps the addresses from being reused
         self._addresses = list(map(Tensor.data_ptr, self._tensors))
 
     def holds(self) -> bool:
-        """True if nothing was exchanged, added, removed, hooked, moved or reconfigured.
+        """Return True if nothing was replaced, added, removed, hooked, moved or reconfigured.
 
-        Compares lists: it takes C a nanosecond for what is identical, and a loop in Python a microsecond per tensor.
+        Compares whole lists in C: an identical item takes a nanosecond, in a Python loop a microsecond.
         """
         try:
             same_values = [*chain.from_iterable(map(dict.values, self._attributes))] == self._values
-        except (RuntimeError, ValueError):  # tensors or arrays, which refuse to be compared
+        except (RuntimeError, ValueError):  # an attribute is now a tensor or array, whose == gives no bool
             return False
         return (
             same_values

@@ -1,14 +1,14 @@
-"""`Standardise`: from the units of the data to mean 0 and standard deviation 1, channel by channel."""
+"""`Standardise`: scales each channel to mean 0 and standard deviation 1."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std per channel, (..., d_input) -> (..., d_input), in the dtype of the buffers.
+    """(x - mean) / std per channel: (..., d_input) -> (..., d_input) in the dtype of the buffers.
 
-    A network has it before its encoder, so that raw units go in and the model's file holds all that is needed. It
-    starts as the identity: mean 0, std 1.
+    It stands before a network's encoder, so the model takes raw units and its file holds the statistics. It starts as
+    the identity: mean 0, std 1.
 
     Args:
         d_input: number of channels.
@@ -27,10 +27,10 @@ class Standardise(nn.Module):
 
     @torch.no_grad()
     def set(self, mean: Tensor | float, std: Tensor | float) -> None:
-        """Standardise by these from now on: numbers, or one for each channel (d_input,).
+        """Set mean and standard deviation, each a number or a tensor (d_input,).
 
         Raises:
-            ValueError: a mean that is not finite, or a standard deviation that is not a finite number above 0.
+            ValueError: a mean is not finite, or a standard deviation is not a finite number above 0.
         """
         mean, std = (torch.as_tensor(t, dtype=torch.float64, device="cpu") for t in (mean, std))
         if not (mean.isfinite().all() and std.isfinite().all() and (std > 0).all()):

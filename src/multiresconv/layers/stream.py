@@ -1,4 +1,4 @@
-"""`Stream`: a module that goes through time, step by step or in chunks, and keeps its state to itself."""
+"""`Stream`: runs a module over time, by steps or chunks, and owns the state."""
 
 from collections.abc import Sequence
 from operator import index
@@ -13,18 +13,18 @@ from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_n
 from multiresconv.ops.cpu.threads import share
 from multiresconv.ops.streaming import State, check_state_names, check_state_tensor
 
-# Multiply-adds that a thread gets at least, about 200 microseconds: starting a second one takes 30.
+# Least number of multiply-adds per thread, about 200 microseconds; starting a second thread takes 30.
 _SERIAL_WORK = 3 << 20
 
 
 class StreamParts(NamedTuple):
-    """What a step of a module computes with.
+    """What the streaming kernel needs to know about a module.
 
     Attributes:
-        tensors: of the network.
-        pooled: name of the state's tensor that the pooling keeps, if it keeps one.
-        late: name of the state's tensor that holds the output to come, if outputs come one step late.
-        input_dtype: of x where that is not the dtype of the network.
+        tensors: the tensors of the network.
+        pooled: name of the state tensor of the pooling, or None.
+        late: name of the state tensor that holds the next output, if outputs come one step late, or None.
+        input_dtype: dtype of x if it differs from the network's dtype, or None.
     """
 
     tensors: NetworkTensors
@@ -34,10 +34,10 @@ class StreamParts(NamedTuple):
 
 
 class Streamable(nn.Module):
-    """What goes through time: steps and streams, made of `init_state` and `forward(x, state=state)`.
+    """Base of modules that can stream: `step` and `stream`, built on `init_state` and `forward(x, state=state)`.
 
-    A subclass gives `stream_parts`: what the kernel needs to know, or the reason why the kernel cannot do what the
-    module does. It raises RuntimeError where a step would differ from the whole sequence.
+    A subclass implements `stream_parts`, which returns the kernel's view of the module, or the reason why the kernel
+    cannot run it. `stream_parts` raises RuntimeError if steps would differ from the whole sequence.
     """
 
     if TYPE_CHECKING:
@@ -49,25 +49,30 @@ class Streamable(nn.Module):
         def check_step(self, x: Tensor) -> None: ...
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step: the outputs for x, whose axis of time is left out, and the state after it.
+        """Take one step, a chunk of length 1; `stream` takes the same step in a fraction of the time.
 
-        The state given stays as it is. A step is a chunk of length 1; `stream` does the same in a fraction of the time.
+        Args:
+            x: input of one step, without a time axis: (B, d_input) or (B,) tokens.
+            state: from `init_state`, a step or a chunk; not modified.
+
+        Returns:
+            The output of the step, without a time axis, and the state after it.
 
         Raises:
-            RuntimeError: dropout or batch norm in training mode.
-            ValueError: an input or a state that does not fit.
+            RuntimeError: dropout or batch norm is in training mode.
+            ValueError: the input or the state does not fit.
         """
         self.check_step(x)
         y, state = self(x.unsqueeze(1), state=state)
         return y.squeeze(1), state
 
     def stream(self, batch_size: int | None = None, *, state: State | None = None) -> "Stream":
-        """Make a `Stream` of `batch_size` sequences from their start, by default 1, or from a state on."""
+        """Make a `Stream` of `batch_size` new sequences, by default 1, or one that continues from `state`."""
         return Stream(self, batch_size, state)
 
 
 def fused_parts(module: Any) -> StreamParts | str:
-    """The parts of a module for the kernel, or why the kernel cannot do what the module does."""
+    """Return the parts of a module for the kernel, or the reason why the kernel cannot run it."""
     parts = module.stream_parts()
     if isinstance(parts, str):
         return parts
@@ -75,24 +80,24 @@ def fused_parts(module: Any) -> StreamParts | str:
 
 
 class Stream:
-    """A batch of sequences that a module follows through time; made by the `stream` method of every module.
+    """A module running over a batch of sequences, for inference only; made by the module's `stream` method.
 
-    The stream owns its state and brings it up to date in place, on a CPU in one kernel for the whole module. For
-    inference: it gives no gradients. Values of parameters may change between calls, by an optimizer's step for example,
-    and take effect at once. If anything else about the module changes, the next call raises: make a new stream.
+    The stream owns its state and updates it in place. On a CPU one kernel computes the whole module. Parameter values
+    may change between calls, for example by an optimizer's step, and take effect at once. If anything else about the
+    module changes, the next call raises RuntimeError: make a new stream.
 
     Args:
         module: a layer, block, net or model.
-        batch_size: number of sequences; default 1. Or else
-        state: to go on from, as `init_state`, a step or a chunk give it; copied.
+        batch_size: number of sequences; default 1. Not together with `state`.
+        state: where to continue, from `init_state`, a step or a chunk; copied.
 
     Attributes:
-        why_not_fused: why the kernel cannot serve and the module's own `forward(x, state=state)` runs in its place, or
-            None. Such a stream follows every change of the module.
+        why_not_fused: the reason why the stream calls `module(x, state=state)` instead of the kernel, or None. A stream
+            with a reason follows every change of the module.
 
     Raises:
-        RuntimeError: a module in training mode, with dropout or batch norm; a module that cannot stream.
-        ValueError: a state that does not fit.
+        RuntimeError: dropout or batch norm is in training mode, or the module cannot stream.
+        ValueError: the state does not fit, or both batch_size and state are given.
     """
 
     def __init__(self, module: Streamable, batch_size: int | None = None, state: State | None = None) -> None:
@@ -110,37 +115,37 @@ class Stream:
         self._fused = None if isinstance(parts, str) else _Fused(module, parts, self.batch_size)
 
     def __call__(self, x: Tensor, rows: Sequence[int] | Tensor | None = None) -> Tensor:
-        """Go on by one step or by a chunk of steps.
+        """Advance the stream by one step or by a chunk of steps.
 
         Args:
             x: one step (B, d_input) or (B,) tokens, or a chunk (B, L, d_input) or (B, L) tokens.
-            rows: which sequences go on, the others staying where they are; default all. x has one row for each.
+            rows: indices of the sequences to advance; default all. x then has one row for each index.
 
         Returns:
-            What the module gives for these steps: (B, d_output), or (B, L, d_output) for a chunk.
+            The module's outputs (B, d_output) for a step, (B, L, d_output) for a chunk.
 
         Raises:
             RuntimeError: the module has changed since the stream was made.
-            ValueError: an input or rows that do not fit; nothing has changed then.
+            ValueError: the input or the rows do not fit; the state is then unchanged.
         """
         if self._fused is None:
-            return self._follow(x, rows)
+            return self._advance_module(x, rows)
         return self._fused.advance(x, None if rows is None else self._rows(rows), self._state)
 
     def reset(self, rows: Sequence[int] | Tensor | None = None) -> None:
-        """Begin anew, with all sequences or with these rows only."""
+        """Restart the sequences with the indices `rows`, by default all."""
         chosen = torch.arange(self.batch_size) if rows is None else self._rows(rows)
         with torch.inference_mode(False), torch.no_grad():
             for name, fresh in self._module.init_state(1).items():
                 self._state[name][chosen.to(fresh.device)] = fresh
 
     def state(self) -> State:
-        """A copy of the state, for `init_state`'s uses: `module.stream(state=...)`, a step, a chunk, saving."""
+        """Return a copy of the state, to save it or to continue by `module.stream(state=...)`, a step or a chunk."""
         return {name: tensor.clone() for name, tensor in self._state.items()}
 
     @torch.no_grad()
-    def _follow(self, x: Tensor, rows: Sequence[int] | Tensor | None) -> Tensor:
-        """The next steps by the module itself."""
+    def _advance_module(self, x: Tensor, rows: Sequence[int] | Tensor | None) -> Tensor:
+        """Advance by calling the module instead of the kernel."""
         step = x.ndim == (1 if x.dtype in (torch.int64, torch.int32) else 2)  # tokens have no axis of channels
         if rows is None:
             y, self._state = self._module(x.unsqueeze(1) if step else x, state=self._state)
@@ -153,7 +158,7 @@ class Stream:
         return y.squeeze(1) if step else y
 
     def _rows(self, rows: Sequence[int] | Tensor) -> Tensor:
-        """Rows (n,) on the CPU, once they are known to be different ones of the batch."""
+        """Check that `rows` are distinct indices into the batch and return them as a CPU tensor (n,)."""
         numbers = [index(row) for row in (rows.tolist() if isinstance(rows, Tensor) else rows)]
         if len(set(numbers)) < len(numbers) or not all(0 <= row < self.batch_size for row in numbers):
             raise ValueError(f"rows: expected different numbers in 0..{self.batch_size - 1}, got {numbers}")
@@ -161,7 +166,7 @@ class Stream:
 
 
 class _Fused:
-    """The kernel, with the network that it was made for."""
+    """The streaming kernel with the tensors of one module."""
 
     def __init__(self, module: Any, parts: StreamParts, batch_size: int) -> None:
         from multiresconv.ops.cpu.kernels.streaming import advance_network
@@ -172,13 +177,13 @@ class _Fused:
         self._network = describe_network(parts.tensors)
         self._work = self._network.work()
         self._dtype = tensors[0].dtype
-        # What is standardised is brought to the dtype of the network by that.
+        # With a standardisation any input dtype is accepted and converted.
         self._input_dtype = parts.input_dtype or (None if parts.tensors.standardise else self._dtype)
         self._all_rows = torch.arange(batch_size)
         self._kernel = advance_network
 
     def advance(self, x: Tensor, rows: Tensor | None, state: State) -> Tensor:
-        """y of the next steps x; the state comes up to date in place."""
+        """Return the outputs of the next steps x; updates `state` in place."""
         if not self._snapshot.holds():
             raise RuntimeError("stream: the module has changed since the stream was made; make a new stream")
         rows = self._all_rows if rows is None else rows
@@ -197,10 +202,10 @@ class _Fused:
             self._kernel(*arguments, 1, 0, 1)
         else:
             share(lambda group: self._kernel(*arguments, groups, group, group + 1), groups, groups)
-        return y if parts.late is None else _one_late(y, state[parts.late], rows)
+        return y if parts.late is None else _delay_by_one(y, state[parts.late], rows)
 
     def _samples(self, x: Tensor, count: int) -> Tensor:
-        """Real-valued input as the kernel takes it, once it is known to fit."""
+        """Check real-valued input and return it as the kernel needs it."""
         shape, inputs = x.shape, self._network.inputs
         if len(shape) not in (2, 3) or shape[0] != count or shape[-1] != inputs or 0 in shape[1:]:
             raise ValueError(
@@ -215,7 +220,7 @@ class _Fused:
         return x if x.is_contiguous() else x.contiguous()
 
     def _tokens(self, x: Tensor, count: int) -> Tensor:
-        """Tokens as the kernel takes them, once they are known to fit."""
+        """Check tokens and return them as the kernel needs them."""
         shape, encoder = x.shape, self._parts.tensors.encoder
         if len(shape) not in (1, 2) or shape[0] != count or 0 in shape[1:]:
             raise ValueError(
@@ -233,7 +238,7 @@ class _Fused:
 
 
 def _checked_copy(state: State, module: Streamable) -> State:
-    """A copy of a state, once it is known to be one of the module's."""
+    """Check that a state fits the module and return a copy."""
     expected = module.init_state(1)
     check_state_names(state, *expected)
     batch_size = len(state["position"])
@@ -243,8 +248,8 @@ def _checked_copy(state: State, module: Streamable) -> State:
 
 
 @torch.no_grad()
-def _one_late(y: Tensor, held: Tensor, rows: Tensor) -> Tensor:
-    """The outputs y (n, P) or (n, L, P) one step late; `held` (B, P) has the one before them, then their last."""
+def _delay_by_one(y: Tensor, held: Tensor, rows: Tensor) -> Tensor:
+    """Delay outputs y (n, P) or (n, L, P) by one step; `held` (B, P) keeps the last output of each row."""
     first = held[rows]
     if y.ndim == 2:
         held[rows] = y

@@ -1,4 +1,4 @@
-"""Whole networks, and how they are stored."""
+"""Complete models, sampling, and model folders."""
 
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier

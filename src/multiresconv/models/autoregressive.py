@@ -1,4 +1,4 @@
-"""`MultiresAR`: a distribution over images, one pixel after the other."""
+"""`MultiresAR`: an autoregressive density model of images."""
 
 import math
 from typing import Any
@@ -16,24 +16,25 @@ from multiresconv.ops.streaming import check_state_tensor
 
 
 class MultiresAR(SequenceModel):
-    """A `MultiresNet` that gives each pixel a mixture of discretized logistics, from the pixels before it.
+    """A `MultiresNet` that predicts each pixel from the pixels before it, as a mixture of discretized logistics.
 
-    Pixels (B, L, C) uint8 -> parameters (B, L, P) of the distribution of each, for `mixture_log_prob`. The network sees
-    levels scaled to [-1, 1], one pixel late: zeros in place of what comes before the first pixel. Its blocks have the
-    additional linear map of the paper's density networks.
+    Pixels (B, L, C) uint8 -> parameters (B, L, P) of each pixel's distribution, for `mixture_log_prob`. The network
+    reads levels scaled to [-1, 1], shifted by one pixel, with zeros before the first pixel. Its blocks have the extra
+    linear map (`projection`) of the paper's density networks.
 
-    The outputs of a step are the parameters of the pixel that it takes, which do not depend on that pixel: they stood
-    in the state before it, as `state["params"]` (B, P), which are always those of the pixel to come.
+    In a stream, `state["params"]` (B, P) are the parameters of the next pixel. The output of a step are the parameters
+    of the pixel that the step takes, which the state held before the step.
 
     Args:
         d_model: width of the blocks.
         n_layers: number of blocks.
-        n_channels: 3 or 1, of a pixel.
+        n_channels: channels of a pixel, 3 or 1.
         n_mixtures: number of mixture components.
-        input: what goes in; default an image of unknown size.
-        backend: where the blocks run, see `multires_conv`.
+        input: description of the input; default an image of unknown size.
+        output: description of the output; default a density.
+        backend: where the blocks run; see `multires_conv`.
         **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
-            dropout, norm, norm_first. A bidirectional net would see the pixels that it is to predict.
+            dropout, norm, norm_first. Not bidirectional: the net would see the pixels that it predicts.
 
     Example:
         >>> model = MultiresAR(32, n_layers=2, max_length=1024)
@@ -79,8 +80,8 @@ class MultiresAR(SequenceModel):
     def init_state(self, batch_size: int) -> State:
         """Return the state before the first pixel."""
         state = self.net.init_state(batch_size)
-        # The network has seen one step of nothing, the same for all rows. It left marks in a few slots only.
-        features, first = self.net(self._nothing(1), state=self.net.init_state(1))
+        # The network reads one step of zeros, the same for all rows. Only a few slots of its state change.
+        features, first = self.net(self._zero_pixel(1), state=self.net.init_state(1))
         slots = first["lines"].ne(0).any(3).any(1).squeeze(0)
         state["lines"][:, :, slots] = first["lines"][:, :, slots]
         return {**state, "position": state["position"] + 1, "params": self.head(features[:, 0]).repeat(batch_size, 1)}
@@ -92,11 +93,11 @@ class MultiresAR(SequenceModel):
         return parts._replace(late="params", input_dtype=torch.uint8)
 
     def log_prob(self, pixels: Tensor) -> Tensor:
-        """Log-probability of whole images in nats: (B, L, C) uint8 -> (B,)."""
+        """Return the log-probability of whole images, in nats: (B, L, C) uint8 -> (B,)."""
         return mixture_log_prob(self(pixels), pixels).sum(1)
 
     def bits_per_dim(self, pixels: Tensor) -> Tensor:
-        """Bits that it takes to code a level, on average over an image: (B, L, C) uint8 -> (B,)."""
+        """Return the mean bits per channel of a pixel (bits per dimension): (B, L, C) uint8 -> (B,)."""
         return self.log_prob(pixels) / (-math.log(2) * pixels.shape[1] * pixels.shape[2])
 
     def _check(self, x: Tensor, time: tuple[str, ...]) -> None:
@@ -107,17 +108,17 @@ class MultiresAR(SequenceModel):
             raise ValueError(f"pixels: expected shape ({', '.join(['batch', *time])}, {self.n_channels}), got {shape}")
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        nothing = self._nothing(x.shape[0])
-        return self.head(self.net(torch.cat([nothing, x[:, :-1].to(nothing.dtype)], dim=1), lengths))
+        zeros = self._zero_pixel(x.shape[0])
+        return self.head(self.net(torch.cat([zeros, x[:, :-1].to(zeros.dtype)], dim=1), lengths))
 
     def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """Under autocast "params" have autocast's dtype."""
+        """See `SequenceModel`. Under autocast "params" have the dtype of autocast."""
         params, weight = state["params"], self.head.weight
         check_state_tensor("params", params, (len(state["lines"]), len(weight)), params.dtype, weight.device)
         params = torch.cat([params.unsqueeze(1), self.head(features)], dim=1)
         return params[:, :-1], {"params": params[:, -1].clone()}
 
-    def _nothing(self, batch_size: int) -> Tensor:
-        """(B, 1, C) what stands before the first pixel: 0 once it is standardised."""
+    def _zero_pixel(self, batch_size: int) -> Tensor:
+        """Return the input (B, 1, C) that precedes the first pixel: 0 after standardisation."""
         assert self.net.standardise is not None
         return self.net.standardise.mean.expand(batch_size, 1, -1)

@@ -1,4 +1,4 @@
-"""`MultiresClassifier`: from a sequence to the logits of its classes or labels."""
+"""`MultiresClassifier`: maps a sequence to logits of classes or labels."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from multiresconv.ops.streaming import check_state_tensor
 
 
 class MultiresClassifier(SequenceModel):
-    """A `MultiresNet`, pooling over its valid steps, and a linear map to logits: (B, L, ...) -> (B, d_output).
+    """A `MultiresNet`, pooling over the valid steps, and a linear map to logits: (B, L, ...) -> (B, d_output).
 
     Args:
-        d_output: number of classes, or of labels.
+        d_output: number of classes or labels.
         d_model: width of the blocks.
         n_layers: number of blocks.
-        d_input: channels of real-valued input; or else
-        n_tokens: size of the vocabulary of token input. Exactly one of the two.
-        pooling: "mean" over the valid steps, the "last" of them, or the "max" over them.
-        input: what goes in; default a signal of channels without names, or tokens named by their numbers.
-        output: what comes out; default classes named by their numbers.
-        backend: where the blocks run, see `multires_conv`.
+        d_input: channels of real-valued input. Give exactly one of d_input and n_tokens.
+        n_tokens: size of the vocabulary of token input.
+        pooling: "mean" or "max" over the valid steps, or the "last" valid step.
+        input: description of the input; default a signal with unnamed channels, or tokens named by their numbers.
+        output: description of the output; default classes named by their numbers.
+        backend: where the blocks run; see `multires_conv`.
         **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
             bidirectional, dropout, norm, norm_first.
 

@@ -1,4 +1,4 @@
-"""`NetConfig`: the options of a network, in one place for nets, models, recipes and the command line."""
+"""`NetConfig`: the options of a network, shared by nets, models, recipes and the command line."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -8,20 +8,20 @@ from multiresconv.layers import Norm
 
 @dataclass(frozen=True)
 class NetConfig:
-    """Options of a `MultiresNet`. All but `n_layers` are those of `MultiresBlock` and `MultiresLayer`.
+    """Options of a `MultiresNet`. All but `n_layers` are passed on to `MultiresBlock` and `MultiresLayer`.
 
     Args:
-        d_model: width of the blocks: channels D.
+        d_model: width of the blocks, the number of channels D.
         n_layers: number of blocks.
-        kernel_size: taps of the filters, learned; default 2. Null where a wavelet is named.
-        wavelet: name of a discrete wavelet to start the filters from, such as db2.
+        kernel_size: taps of each learned filter; default 2. Null if a wavelet is given.
+        wavelet: name of a discrete wavelet that initialises the filters, such as db2.
         depth: number of scales J.
-        max_length: length of the sequences whose whole past the coarsest scale is to see; sets the depth.
+        max_length: sequence length that the coarsest scale must cover; sets the depth.
         memory: fading, the total number of coefficients that a uniform memory keeps, or counts (m_J, ..., m_1).
-        own_skip_init: draw the skip weight w_x from U(-1, 1), as if it were a layer of its own.
-        bidirectional: read each sequence from its end as well, by a second set of filters.
+        own_skip_init: draw the skip weight w_x from U(-1, 1) instead of from the range of the other weights.
+        bidirectional: also read each sequence from its end, with a second set of filters.
         dropout: probability that a whole channel is dropped.
-        norm: normalisation, layer or batch. In Python also a module of your own, of which each block gets a copy.
+        norm: normalisation, layer or batch. In Python also your own module, of which each block gets a copy.
         norm_first: normalise before the convolution (pre-norm) instead of after the residual sum.
     """
 
@@ -46,9 +46,9 @@ class NetConfig:
             raise ValueError(f"norm: expected 'layer', 'batch' or a module, got {self.norm!r}")
 
     def of_block(self) -> dict[str, Any]:
-        """The arguments of one `MultiresBlock`."""
+        """Return the arguments of one `MultiresBlock`."""
         return {name: value for name, value in vars(self).items() if name != "n_layers"}
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as JSON and YAML have them."""
+        """Return the options as values for JSON and YAML."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}

@@ -1,6 +1,6 @@
-"""`Input` and `Output`: what goes into a model and what comes out, in words, as its folder keeps them.
+"""`Input` and `Output`: descriptions of what a model takes and gives, stored in its folder.
 
-Whoever has a model reads these and nothing else: prediction, streams, estimators, exported files, web pages.
+Prediction and streaming need no other knowledge of the task that a model was trained on.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ Kind = TypeVar("Kind", bound="Input | Output")
 
 @dataclass(frozen=True)
 class Input:
-    """What one time step of the input is.
+    """Description of a model's input: what one time step contains.
 
     Args:
         kind: "signal" (samples of channels), "tokens" (symbols of a vocabulary) or "image" (pixels 0 to 255).
-        channels: names of the channels of a signal or of a pixel, in their order.
-        unit: of a signal, such as "mV"; None where it is not known.
-        rate: samples a second; None where it is not known.
-        missing: what a missing value does; "refuse" is an error.
-        vocabulary: the token of each number, from 0.
+        channels: names of the channels of a signal or a pixel, in order.
+        unit: unit of a signal, such as "mV"; None if unknown.
+        rate: samples per second; None if unknown.
+        missing: treatment of missing values; "refuse" raises an error.
+        vocabulary: the tokens; the index of a token is its number.
         end: token that ends every sequence, or None.
-        ignored: characters that are dropped from a text before it is cut into tokens.
-        max_tokens: tokens of the longest sequence, the end included; None for no limit.
-        syntax: how a text must be formed; "listops" are nested expressions, one a line.
+        ignored: characters to remove from a text before it is split into tokens.
+        max_tokens: largest number of tokens of a sequence, the end included; None for no limit.
+        syntax: grammar of a text; "listops" means nested expressions, one per line.
         side: height and width of an image in pixels.
-        order: which pixel is read at each step, numbered row after row; None is that order.
+        order: index of the pixel that is read at each step, counted row by row; None for row by row.
     """
 
     kind: InputKind
@@ -58,12 +58,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """What a model says of a sequence.
+    """Description of a model's output.
 
     Args:
-        kind: "class" (one of the names), "labels" (any of them), "value", "forecast" or "density".
-        names: of the classes, labels or values, in their order.
-        units: of values; one for each name, or none.
+        kind: "class" (exactly one of the names), "labels" (any number of them), "value", "forecast" or "density".
+        names: names of the classes, labels or values, in order.
+        units: units of the values, one for each name, or empty.
     """
 
     kind: OutputKind
@@ -78,7 +78,7 @@ class Output:
         """Turn logits (..., C) into the probability of each name, in float32.
 
         Raises:
-            ValueError: outputs that are no probabilities.
+            ValueError: the model is of a kind that gives no probabilities.
         """
         if self.kind == "class":
             return logits.float().softmax(-1)
@@ -88,12 +88,12 @@ class Output:
 
 
 def numbered(name: str, count: int) -> tuple[str, ...]:
-    """Names for what nobody named: "channel 1", "channel 2", ..."""
+    """Return numbered default names: "channel 1", "channel 2", ..."""
     return tuple(f"{name} {number}" for number in range(1, count + 1))
 
 
 def to_dict(description: Input | Output) -> dict[str, Any]:
-    """A description as JSON has it, defaults left out."""
+    """Return a description as values for JSON, without defaults."""
     values = asdict(description)
     default = {field.name: field.default for field in fields(description)}
     kept = {name: value for name, value in values.items() if value != default[name]}
@@ -101,10 +101,10 @@ def to_dict(description: Input | Output) -> dict[str, Any]:
 
 
 def from_dict(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """The inverse of `to_dict`.
+    """Build a description of class `kind` from the result of `to_dict`.
 
     Raises:
-        TypeError, ValueError: an unknown name, or a value of another type.
+        TypeError, ValueError: a name is unknown, or a value has the wrong type.
     """
     arguments: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     return kind(**arguments)

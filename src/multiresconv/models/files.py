@@ -1,8 +1,8 @@
-"""A model on disk: a folder with `config.json`, which says how to build it, and `model.safetensors`, its tensors.
+"""Model folders: `config.json` says how to build the model, `model.safetensors` holds its tensors.
 
-`config.json`, format 2: {"format": 2, "class": ..., "arguments": {...}, "input": {...}, "output": {...}}, the latter
-two as of `Input` and `Output`. Format 1 had neither input nor output, no standardisation, and called the head "output";
-it is read too.
+`config.json`, format 2: {"format": 2, "class": ..., "arguments": {...}, "input": {...}, "output": {...}}; "input" and
+"output" hold the fields of `Input` and `Output`. Format 1 can be read too. It had no input, output or standardisation,
+and its tensors called the head "output".
 """
 
 import json
@@ -31,16 +31,16 @@ _KEYS = {1: {"format", "class", "arguments"}, 2: {"format", "class", "arguments"
 
 
 def save(model: SequenceModel, folder: str | os.PathLike[str]) -> None:
-    """Write a model into `folder`, which is made if need be; a model that is there already is replaced.
+    """Write a model into `folder`; creates the folder, and replaces a model in it.
 
-    Each file appears whole or not at all, `config.json` last: a folder that has it has a model, and never the tensors
-    of one with the configuration of another.
-    Where and how it runs (device, backend, train or eval mode) is not saved; the dtype is, with the tensors.
+    Each file is written atomically, `config.json` last. So a folder with `config.json` holds a complete model, and
+    configuration and tensors always belong together. Device, backend and train or eval mode are not saved; the dtype
+    is, with the tensors.
 
     Raises:
-        TypeError: not a model of this library, one in a wrapper (DDP, `torch.compile`: save what it wraps), or one with
-            a norm or a mixing of your own, which `config.json` cannot describe.
-        ValueError: a model on the meta device, which has no values.
+        TypeError: the object is not a model of this library, is wrapped by DDP or `torch.compile` (save the model
+            inside), or has your own norm or mixing module, which `config.json` cannot describe.
+        ValueError: the model is on the meta device, so it has no values.
     """
     name = type(model).__name__
     if type(model) is not CLASSES.get(name):
@@ -72,19 +72,19 @@ def save(model: SequenceModel, folder: str | os.PathLike[str]) -> None:
 def load(
     folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto"
 ) -> SequenceModel:
-    """Load the model that `save` wrote into `folder`, in eval mode: call `train()` on it to train it further.
+    """Load the model that `save` wrote into `folder`, in eval mode; call `train()` on it to continue training.
 
     Args:
         folder: path of the model folder.
         device: where to put the model; default the CPU.
-        backend: of the operator, see `multires_conv`.
+        backend: where the blocks run; see `multires_conv`.
 
     Returns:
-        The model; `.input` and `.output` say what goes in and what comes out.
+        The model; its `.input` and `.output` describe what it takes and gives.
 
     Raises:
         FileNotFoundError: the folder or one of its two files is missing.
-        ValueError: a file that is damaged, of a newer format, or at odds with the other or with this version.
+        ValueError: a file is damaged, has a newer format, or contradicts the other file or this version.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -107,7 +107,7 @@ def load(
 
 
 def model_format(folder: str | os.PathLike[str]) -> int:
-    """The format of a model folder: 2, or 1 for one that has no description of input and output."""
+    """Return the format of a model folder: 2, or 1 if it lacks descriptions of input and output."""
     return _read_config(Path(folder) / "config.json")["format"]
 
 
@@ -137,7 +137,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _build(path: Path, config: dict[str, Any], backend: Backend) -> SequenceModel:
-    """Build the model that a `config.json` describes, on the meta device: its tensors come from the other file."""
+    """Build the model that a `config.json` describes, on the meta device; `load` adds the tensors."""
     if config["class"] not in list(CLASSES):
         raise ValueError(f"{path}: expected class {' or '.join(CLASSES)}, got {config['class']!r}")
     described: dict[str, Any] = {}
@@ -158,7 +158,7 @@ def _build(path: Path, config: dict[str, Any], backend: Backend) -> SequenceMode
 
 
 def _from_format_1(tensors: dict[str, Tensor], model: SequenceModel) -> dict[str, Tensor]:
-    """Tensors of format 1 by today's names, with a standardisation that changes nothing of what the model did."""
+    """Rename tensors of format 1 to today's names and add the standardisation that keeps the model's outputs."""
     renamed = {re.sub(r"^output\.", "head.", name): tensor for name, tensor in tensors.items()}
     like = renamed.get("head.weight")
     if model.net.standardise is None or like is None:

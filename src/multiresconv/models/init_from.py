@@ -1,4 +1,4 @@
-"""`init_from`: start a model from the weights of a saved one."""
+"""`init_from`: initialises a model with the weights of a saved one."""
 
 import os
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from multiresconv.models.sequence_model import SequenceModel
 
 
 class Initialised(NamedTuple):
-    """Names of the tensors that came from the saved model, and of those that did not."""
+    """Names of the tensors that were taken from the saved model, and of those left as they were."""
 
     taken: tuple[str, ...]
     left: tuple[str, ...]
@@ -22,16 +22,16 @@ class Initialised(NamedTuple):
 
 @torch.no_grad()
 def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialised:
-    """Give `model` the weights of the model in `folder`, which has the same kind of input and the same network.
+    """Copy the weights of the model in `folder` into `model`. Both need the same kind of input and the same network.
 
-    The head is taken where the output is the same, and left as it is where it differs. So is the standardisation, which
-    belongs to the data, not to the network.
+    The head is copied only if both outputs are the same. The standardisation is never copied, because it belongs to the
+    data.
 
     Returns:
-        What was taken and what was not.
+        Names of the copied tensors and of the others.
 
     Raises:
-        ValueError: another kind of input, or tensors of other names or shapes; the message names them.
+        ValueError: the inputs differ in kind or size, or tensors in name or shape; the message names them.
     """
     source = load(folder)
     described = model.input.kind, model.input.size

@@ -1,19 +1,21 @@
 """Mixtures of discretized logistics: a distribution over the 256 levels of every channel of a pixel.
 
-After Salimans et al. 2017, "PixelCNN++". A pixel picks one of M mixture components, for all of its channels. In each
-channel a component is a logistic distribution on the real line, scaled so that the levels 0..255 lie in [-1, 1], and a
-level has what falls in its bin, 2/255 wide; level 0 has everything below its bin as well, level 255 everything above.
-With 3 channels the mean of the second depends linearly on the level of the first, that of the third on both, by
-coefficients in (-1, 1).
+After Salimans et al. 2017, "PixelCNN++". A pixel draws one of M mixture components, shared by its channels. In each
+channel a component is a logistic distribution on the real line, scaled so that the levels 0..255 lie in [-1, 1]. The
+probability of a level is the mass in its bin, which is 2/255 wide. The bin of level 0 extends to minus infinity, the
+bin of level 255 to infinity. With 3 channels, the mean of the second depends linearly on the level of the first, and
+the mean of the third on the levels of the first and second. The coefficients are in (-1, 1).
 
 The parameters of a pixel are one vector, in the order of the code published with the paper:
 
     1 channel    [logits (M) | mean (M) | log scale (M)]
-    3 channels   [logits (M) | for each channel: mean (M), log scale (M), coefficient (M)], where the coefficients are,
-                 before tanh, those of the second channel on the first, the third on the first, the third on the second
+    3 channels   [logits (M) | for each channel: mean (M), log scale (M), coefficient (M)]
 
-A log scale below -7 counts as -7. Computed in levels, 127.5 times the scaled units, where bins are 1 wide and the
-middle is 0: levels are exact there in every float, and so is their difference from a mean close by.
+The coefficients are stored before tanh. Those of the three channels are: second on first, third on first, third on
+second.
+
+A log scale below -7 counts as -7. The code computes in levels minus 127.5, which is 127.5 times the scaled units. Bins
+are 1 wide there. Every float type represents these levels exactly, and the difference from a nearby mean is exact too.
 """
 
 import math
@@ -29,10 +31,10 @@ MIN_LOG_SCALE = -7.0
 
 
 def mixture_size(n_channels: int, n_mixtures: int) -> int:
-    """Number of parameters of the distribution of one pixel.
+    """Return the number of parameters of one pixel's distribution.
 
     Raises:
-        ValueError: no mixture component, or channels that are neither 1 nor 3.
+        ValueError: n_mixtures is below 1, or n_channels is neither 1 nor 3.
     """
     if n_channels not in (1, 3):
         raise ValueError(f"n_channels: expected 1 (grey) or 3 (colour), got {n_channels}")
@@ -42,20 +44,20 @@ def mixture_size(n_channels: int, n_mixtures: int) -> int:
 
 
 def mixture_log_prob(params: Tensor, pixels: Tensor) -> Tensor:
-    """Log-probability of pixels, in nats; in float32 where the parameters have half precision.
+    """Return the log-probability of pixels in nats, in float32 if the parameters have half precision.
 
-    Exact for every level, scale and mean: the probability of a bin is never a difference of two close numbers. With
-    s the logistic function, s(a) - s(b) = s(a) * s(-b) * (1 - exp(b - a)), each factor of which has a stable logarithm,
-    and a - b is the width of a bin over the scale, whatever the level. (The published code takes the difference, and
-    where it falls below 1e-5 the density in the middle of the bin in its place: the same but for rounding, save where
-    a bin is both improbable and wide for its scale.)
+    The result is accurate for every level, scale and mean, because no bin's probability is computed as a difference of
+    two close numbers. With s the logistic function, s(a) - s(b) = s(a) * s(-b) * (1 - exp(b - a)). Each factor has a
+    stable logarithm, and a - b is the bin width over the scale. The published code computes the difference instead, and
+    below 1e-5 replaces it by the density in the middle of the bin. Both agree up to rounding, except for bins that are
+    improbable and also wide for their scale.
 
     Args:
         params: (..., P), P = mixture_size(C, M).
         pixels: (..., C) uint8.
 
     Returns:
-        (...), differentiable in `params`.
+        Log-probabilities (...), differentiable in `params`.
     """
     n_channels = pixels.shape[-1]
     n_mixtures = params.shape[-1] // mixture_size(n_channels, 1)
@@ -74,12 +76,18 @@ def mixture_log_prob(params: Tensor, pixels: Tensor) -> Tensor:
 
 
 def _log_bin(distance: Tensor, log_width: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
-    """Log-probability that a logistic has for a bin 1 wide: `distance` from its mean to the middle of the bin,
-    `log_width` the logarithm of the bin's width over its scale; the lowest and highest bins have a tail as well."""
+    """Return the log-probability of a bin of width 1 under a logistic distribution.
+
+    Args:
+        distance: from the mean of the distribution to the middle of the bin.
+        log_width: logarithm of the bin width over the scale.
+        lowest: True where the bin includes the lower tail.
+        highest: True where the bin includes the upper tail.
+    """
     width = log_width.exp()
     below_upper_edge = F.logsigmoid((distance + 0.5) * width).masked_fill(highest, 0)
     above_lower_edge = F.logsigmoid((0.5 - distance) * width).masked_fill(lowest, 0)
-    # log(1 - exp(-width)), by its series where the width is small. `clamp` keeps the other branch's gradient finite.
+    # log(1 - exp(-width)), by its series for small widths. `clamp` keeps the gradient of the other branch finite.
     series = log_width - width / 2 + width.square() / 24
     direct = torch.log(-torch.expm1(-width.clamp(min=1e-3)))
     both_edges = torch.where(width < 1e-3, series, direct).masked_fill(lowest | highest, 0)
@@ -89,18 +97,18 @@ def _log_bin(distance: Tensor, log_width: Tensor, lowest: Tensor, highest: Tenso
 def draw_pixels(
     params: NDArray[np.float64], gumbel: NDArray[np.float64], logistic: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Pixels whose distribution is that of `mixture_log_prob`, as a function of given noise.
+    """Turn noise into pixels that have the distribution of `mixture_log_prob`.
 
-    In NumPy, where it takes a tenth of the time: a step of sampling has a handful of numbers, and waits for each call.
+    NumPy takes a tenth of PyTorch's time here: a sampling step has few numbers, so the overhead per call dominates.
 
     Args:
         params: (B, P).
         gumbel: (B, M), standard Gumbel noise, which picks the component.
-        logistic: (B, C), standard logistic noise. Noise times T draws at temperature T: logits / T and scale * T;
-            at 0 the likeliest component at its mean.
+        logistic: (B, C), standard logistic noise. Both noises times T sample at temperature T, that is with logits / T
+            and scale * T; T = 0 gives the likeliest component at its mean.
 
     Returns:
-        (B, C).
+        Pixels (B, C).
     """
     (batch, n_mixtures), n_channels = gumbel.shape, logistic.shape[1]
     component = (params[:, :n_mixtures] + gumbel).argmax(1)
@@ -116,5 +124,5 @@ def draw_pixels(
 
 
 def _nearest(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The middle of the bin that a value falls in, the tails belonging to the outer bins."""
+    """Round each value to the middle of its bin; the outer bins include the tails."""
     return np.minimum(np.maximum(np.floor(value), -128), 127) + 0.5  # several times as fast as np.clip

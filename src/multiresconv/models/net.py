@@ -1,4 +1,4 @@
-"""`MultiresNet`: an encoder and a stack of blocks, what every model here is built on."""
+"""`MultiresNet`: an encoder and a stack of blocks, the base of every model."""
 
 import copy
 from collections.abc import Sequence
@@ -24,15 +24,16 @@ from multiresconv.ops.streaming import check_state
 
 
 class MultiresNet(Streamable):
-    """From a sequence of samples or tokens to one feature vector per step.
+    """Encoder and blocks that map a sequence of samples or tokens to one feature vector per step.
 
     Args:
         d_model: width of the blocks.
         n_layers: number of blocks.
-        d_input: channels of real-valued input, standardised and encoded by a linear map; or else
-        n_tokens: size of the vocabulary of token input, encoded by an embedding. Exactly one of the two.
-        projection: of the blocks, see `MultiresBlock`.
-        backend: where the blocks run, see `multires_conv`.
+        d_input: channels of real-valued input, which is standardised and encoded by a linear map. Give exactly one of
+            d_input and n_tokens.
+        n_tokens: size of the vocabulary of token input, which is encoded by an embedding.
+        projection: passed to `MultiresBlock`.
+        backend: where the blocks run; see `multires_conv`.
         **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
             bidirectional, dropout, norm, norm_first.
 
@@ -75,7 +76,7 @@ class MultiresNet(Streamable):
         ]
         self.blocks = nn.ModuleList(blocks)
         self.norm: nn.Module | None = None
-        if config.norm_first:  # nothing has normalised the sum of all branches yet
+        if config.norm_first:  # the residual sum of all blocks is not normalised yet
             given: Any = config.norm
             own = isinstance(given, nn.Module)
             self.norm = copy.deepcopy(given) if own else make_norm(given, d_model, device, dtype)
@@ -84,12 +85,12 @@ class MultiresNet(Streamable):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments that build this net again, defaults filled in, ready for JSON.
+        """Arguments that rebuild this net, defaults filled in, ready for JSON.
 
-        Where and in what precision it runs (backend, device, dtype) is no part of it.
+        Backend, device and dtype are not included.
         """
         options = self._config.to_dict()
-        for name in ("kernel_size", "wavelet", "depth", "max_length"):  # the layer knows what came of them
+        for name in ("kernel_size", "wavelet", "depth", "max_length"):  # the layer's config has what they resolve to
             del options[name]
         first = cast(MultiresBlock, self.blocks[0])
         return {**options, **self._inputs, "projection": self._projection, **first.conv.config}
@@ -109,7 +110,7 @@ class MultiresNet(Streamable):
                 cast(Any, part).reset_parameters()
 
     def init_state(self, batch_size: int) -> State:
-        """Return the state before the first step of `batch_size` sequences: "lines" (B, n_layers, S, d_model).
+        """Return the state before the first step of `batch_size` sequences, with "lines" (B, n_layers, S, d_model).
 
         See `multires_conv_init`.
         """
@@ -125,7 +126,7 @@ class MultiresNet(Streamable):
         self.check_input(x, time=())
 
     def stream_parts(self) -> StreamParts | str:
-        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        """Return the tensors for the streaming kernel, or the reason why it cannot run; see `Streamable`."""
         encoder, blocks = self.encoder, []
         if type(self) is not MultiresNet:
             return f"the net is a {type(self).__name__}"
@@ -155,14 +156,15 @@ class MultiresNet(Streamable):
         """Compute the features of every step.
 
         Args:
-            x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1.
-            lengths: (B,) integers in 1..L, how many steps of each sequence are valid; None: all. The rest is padding,
-                which may hold anything, NaN or an unused token too, and changes no valid output and no gradient.
-            state: of `init_state`, a step or a chunk, where x is the next chunk of a longer sequence. It is left as it
-                is. Not together with lengths, nor while dropout or batch norm is in training mode.
+            x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1. With a state, x is the next
+                chunk of longer sequences.
+            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid. The rest is padding. It may hold
+                any value, NaN and unused tokens included, and changes no valid output and no gradient.
+            state: from `init_state`, a step or a chunk; not modified. Not together with lengths, and not while dropout
+                or batch norm is in training mode.
 
         Returns:
-            (B, L, d_model); what stands at padded steps has no meaning. With a state: that and the state after it.
+            Features (B, L, d_model), arbitrary at padded steps. With a state, (features, the state after the chunk).
         """
         self.check_input(x)
         if state is not None:
@@ -170,7 +172,7 @@ class MultiresNet(Streamable):
             return self._chunk(x, state)
         if lengths is not None:
             lengths = check_lengths(lengths, x)
-            # Before the first product: a gradient of 0 times NaN would still be NaN.
+            # Clear the padding before the first product: a gradient of 0 times NaN would still be NaN.
             valid = valid_steps(lengths, x.shape[1])
             x = x.where(valid if x.ndim == 3 else valid.squeeze(2), 0)
         x = self._encode(x)

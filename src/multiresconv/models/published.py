@@ -1,4 +1,4 @@
-"""`load_published`: checkpoints of the code published with the paper (Shi, Wang & Fox, ICML 2023)."""
+"""`load_published`: loads checkpoints of the code published with the paper (Shi, Wang & Fox, ICML 2023)."""
 
 import os
 import re
@@ -19,20 +19,20 @@ from multiresconv.ops import wavelet_taps
 
 
 def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> SequenceModel:
-    """A model with the weights of a published checkpoint, in eval mode, on the CPU.
+    """Load a model with the weights of a published checkpoint, in eval mode, on the CPU.
+
+    The model takes input (B, L, C), the published code (B, C, L); tokens are (B, L) in both. A density model takes
+    uint8 pixels, the published one pixels that the caller has scaled to [-1, 1].
 
     Args:
-        ckpt: path of a checkpoint as the published `classification.py` or `autoregressive.py` writes it.
-        config: keyword arguments of the published `MultiresNet`, or `MultiresAR`, that it was trained with; those left
-            out have the published defaults. With `nr_logistic_mix` it is a density model, a `MultiresAR`.
-
-    Input is (B, L, C) here, (B, C, L) there; tokens are (B, L) in both. Pixels are uint8 here, scaled by the caller to
-    [-1, 1] there.
+        ckpt: path of a checkpoint that the published `classification.py` or `autoregressive.py` wrote.
+        config: keyword arguments of the published `MultiresNet` or `MultiresAR` that it was trained with. Missing ones
+            have the published defaults. With `nr_logistic_mix` the model is a `MultiresAR`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a configuration that is unknown or incomplete; a file that is not such a checkpoint; tensors that do
-            not fit the configuration, by their published names.
+        FileNotFoundError: the file does not exist.
+        ValueError: the configuration is unknown or incomplete, the file is not such a checkpoint, or tensors do not fit
+            the configuration; the message has their published names.
     """
     build = _density_model if "nr_logistic_mix" in config else _classifier
     try:
@@ -49,7 +49,7 @@ def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> S
 
 
 def _standardisation(model: SequenceModel) -> dict[str, Tensor]:
-    """Input is scaled by the caller of a classifier; a density model takes levels 0 to 255."""
+    """Return the standardisation: levels 0..255 to [-1, 1] for a density model, the identity for a classifier."""
     if model.net.standardise is None:
         return {}
     mean, std = (HALF_RANGE, HALF_RANGE) if isinstance(model, MultiresAR) else (0.0, 1.0)
@@ -86,7 +86,7 @@ def _arguments(
     kernel_size: int = 2,
     indep_res_init: bool = False,
 ) -> dict[str, Any]:
-    """Arguments of both models here for those of both published constructors, whose names and defaults these are."""
+    """Translate arguments of the published constructors, with their names and defaults, to those of our models."""
     choices = {"encoder": ("linear", "embedding"), "layer_type": ("multires",), "tree_select": ("fading", "uniform")}
     for name, value in {"encoder": encoder, "layer_type": layer_type, "tree_select": tree_select}.items():
         if value not in choices[name]:
@@ -96,7 +96,7 @@ def _arguments(
     if tree_select == "uniform" and d_mem is None:
         raise ValueError("config: d_mem: needed with tree_select 'uniform'")
     if hinit is not None and len(wavelet_taps(hinit)[0]) != kernel_size:
-        # The published layer pads by kernel_size whatever the wavelet: only where they agree does it run at all.
+        # The published layer pads by kernel_size and fails if the wavelet has another length.
         taps = len(wavelet_taps(hinit)[0])
         raise ValueError(f"config: kernel_size: expected {taps}, the length of wavelet {hinit!r}, got {kernel_size}")
     memory: Memory = "fading" if tree_select == "fading" or d_mem is None else d_mem
@@ -117,12 +117,12 @@ def _arguments(
 
 
 def _read(ckpt: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by their published names, less the prefix that DistributedDataParallel adds."""
+    """Read tensors by their published names, without the prefix that DistributedDataParallel adds."""
     if not Path(ckpt).is_file():
         raise FileNotFoundError(f"{ckpt}: expected a checkpoint, there is no such file")
     try:
         checkpoint = torch.load(ckpt, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged file makes the reader stumble over
+    except Exception as error:  # a damaged file can raise anything
         raise ValueError(f"{ckpt}: not a checkpoint that can be read without running code from it") from error
     state = checkpoint.get("model") if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(t, Tensor) for k, t in state.items()):
@@ -144,7 +144,7 @@ def _published_name(name: str, model: SequenceModel) -> str:
 
 
 def _published_view(name: str, tensor: Tensor, model: SequenceModel) -> Tensor:
-    """A tensor of the model in its published shape: filters and linear maps over time are `conv1d` weights there."""
+    """Reshape a tensor to its published shape; published filters and linear maps over time are `conv1d` weights."""
     if name.endswith((".h0", ".h1")):
         return tensor.unsqueeze(1)
     over_time = (

@@ -1,4 +1,4 @@
-"""`sample`: draw images from a `MultiresAR`, streamed: one step of the network for each pixel."""
+"""`sample`: draws images from a `MultiresAR`, one streaming step per pixel."""
 
 import copy
 from numbers import Real
@@ -25,31 +25,31 @@ def sample(
     batch_size: int = 16,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """Draw n images, or complete n given beginnings of images.
+    """Draw n images, or complete n images from their first pixels.
 
-    Image i is a function of the model, the temperature, the seed, i and its own prefix: the noise of each pixel is
-    fixed beforehand. It does not depend on n or the batch size, and a longer image begins like a shorter one.
+    Image i depends on the model, the temperature, the seed, i and its prefix only. It depends neither on n nor on the
+    batch size, and a longer image begins like a shorter one.
 
     Args:
-        model: the density model; run in eval mode, on a copy, on the device where it is.
+        model: the density model; a copy runs in eval mode on the model's device.
         n: number of images.
         length: pixels of an image.
         prefix: (n, p, C) uint8 with p <= length, the first pixels of each image; default none.
-        temperature: >= 0. Divides the logits of the mixture and multiplies the scales of its components: 1 draws from
-            the model's distribution, less gives likelier and less varied images, 0 takes at each pixel the likeliest
-            component at its mean.
+        temperature: >= 0; divides the logits of the mixture and multiplies the scales of its components. 1 draws from
+            the model's distribution. Lower values give likelier and less varied images. 0 takes the mean of the
+            likeliest component at each pixel.
         seed: >= 0.
-        batch_size: how many images are drawn side by side. Each takes memory for a state of the whole network.
-        dtype: precision that the network runs in. Rounding depends on batch size, thread count and device. In float32
-            that moves a level by 1 now and then, after which an image goes its own way; in float64 it practically
-            never does, at up to twice the time where the network is large.
+        batch_size: number of images that are drawn side by side. Each needs memory for a state of the whole network.
+        dtype: precision of the network. Rounding depends on batch size, thread count and device. In float32 it
+            sometimes changes a level by 1, and the rest of the image then differs. In float64 that practically never
+            happens, at up to twice the time for large networks.
 
     Returns:
-        (n, length, C) uint8, on the CPU.
+        Pixels (n, length, C) uint8, on the CPU.
 
     Raises:
-        TypeError: a prefix that is not uint8; a number that is not one.
-        ValueError: a number out of range; a prefix of another shape; a model whose outputs are not finite.
+        TypeError: the prefix is not uint8, or a number argument is not a number.
+        ValueError: a number is out of range, the prefix has another shape, or the model's outputs are not finite.
     """
     _check_numbers(n, length, temperature, seed, batch_size)
     images = torch.empty(n, length, model.n_channels, dtype=torch.uint8)
@@ -66,9 +66,9 @@ def sample(
 
 
 def image_noise(model: MultiresAR, length: int, *, seed: int, row: int) -> tuple[NDArray[np.float64], ...]:
-    """What is random in image `row`: Gumbel (L, M) and logistic (L, C) noise, for `draw_pixels` pixel by pixel."""
+    """Draw the noise of image `row` for `draw_pixels`: Gumbel (L, M) and logistic (L, C)."""
     uniform = np.random.default_rng([seed, row]).random((length, model.n_mixtures + model.n_channels))
-    log_u = np.log(np.maximum(uniform, 2.0**-54))  # 0 is among the numbers that are drawn, 1 is not
+    log_u = np.log(np.maximum(uniform, 2.0**-54))  # uniform draws can be 0 but not 1
     gumbel, logistic = -np.log(-log_u), log_u - np.log1p(-uniform)
     return gumbel[:, : model.n_mixtures], logistic[:, model.n_mixtures :]
 
@@ -77,7 +77,7 @@ def image_noise(model: MultiresAR, length: int, *, seed: int, row: int) -> tuple
 def _complete(
     model: MultiresAR, images: Tensor, given: int, gumbel: NDArray[np.float64], logistic: NDArray[np.float64]
 ) -> None:
-    """Fill images (B, L, C) from pixel `given` on, in place, with noise (B, L, M) and (B, L, C)."""
+    """Draw the pixels of images (B, L, C) from pixel `given` on, in place; noise is (B, L, M) and (B, L, C)."""
     device = model.head.weight.device
     state = model.init_state(len(images))
     if given:
@@ -94,7 +94,7 @@ def _complete(
 
 
 def _check_prefix(prefix: Tensor, images: Tensor) -> int:
-    """The number of pixels that are given, once they are known to fit."""
+    """Check the prefix and return its number of pixels."""
     if not isinstance(prefix, Tensor) or prefix.dtype != torch.uint8:
         found = prefix.dtype if isinstance(prefix, Tensor) else type(prefix).__name__
         raise TypeError(f"prefix: expected a tensor of uint8 levels 0..255, got {found}")

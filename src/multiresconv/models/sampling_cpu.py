@@ -1,4 +1,4 @@
-"""`complete_cpu`: sampling by a Numba kernel."""
+"""`complete_cpu`: samples images by a Numba kernel."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from multiresconv.ops import State
 from multiresconv.ops.cpu.network import describe_network
 from multiresconv.ops.cpu.threads import share
 
-# Pixels in one call of the kernel, which cannot be interrupted.
+# Pixels per call of the kernel. Ctrl-C has to wait for the end of a call.
 _PIXELS = 32
 
 
@@ -20,13 +20,15 @@ def complete_cpu(
     model: MultiresAR, images: Tensor, given: int, gumbel: NDArray[np.float64], logistic: NDArray[np.float64],
     state: State,
 ) -> bool:  # fmt: skip
-    """Fill images (B, L, C) from pixel `given` on, in place, with noise (B, L, M) and (B, L, C); uses up the state.
+    """Draw the pixels of images (B, L, C) from pixel `given` on, in place; noise is (B, L, M) and (B, L, C).
+
+    The state may be overwritten.
 
     Returns:
-        False, with nothing done, if the kernel cannot take this model: see `Stream.why_not_fused`.
+        True; or False, with nothing drawn, if the kernel cannot run this model, see `Stream.why_not_fused`.
 
     Raises:
-        ValueError: parameters that are not finite.
+        ValueError: the model's outputs are not finite.
     """
     parts = fused_parts(model)
     if isinstance(parts, str):

@@ -1,4 +1,4 @@
-"""`SequenceModel`: what all models share: a net, a linear head, a description, streaming."""
+"""`SequenceModel`: base of all models, with a net, a linear head, descriptions and streaming."""
 
 from typing import Any, overload
 
@@ -14,16 +14,16 @@ from multiresconv.ops.streaming import check_state_names
 
 
 class SequenceModel(Streamable):
-    """A `MultiresNet`, and a linear map from its features to outputs.
+    """A `MultiresNet` and a linear map from its features to outputs.
 
-    A model of some kind says what it makes of features (B, L, d_model), of whole sequences in `_whole` and of a chunk
-    of a stream in `_chunk`, with a part of the state of its own in `_start`.
+    A subclass overrides `_whole` to compute outputs of whole sequences and `_chunk` to compute outputs of a chunk of a
+    stream. If its head needs state, it names that in `_state_names` and initialises it in `_start`.
 
     Attributes:
         net: the `MultiresNet`.
-        head: linear map d_model -> outputs.
-        input: what goes in, an `Input`.
-        output: what comes out, an `Output`.
+        head: linear map d_model -> n_outputs.
+        input: description of the input.
+        output: description of the output.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SequenceModel(Streamable):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments that build this model again, defaults filled in, ready for JSON; without input and output."""
+        """Arguments that rebuild this model except input and output, defaults filled in, ready for JSON."""
         raise TypeError(f"{type(self).__name__} has no config")
 
     def reset_parameters(self) -> None:
@@ -54,7 +54,7 @@ class SequenceModel(Streamable):
         self.head.reset_parameters()
 
     def init_state(self, batch_size: int) -> State:
-        """Return the state before the first step of `batch_size` sequences: that of the net, and the head's part."""
+        """Return the state of net and head before the first step of `batch_size` sequences."""
         return {**self.net.init_state(batch_size), **self._start(batch_size)}
 
     def check_step(self, x: Tensor) -> None:
@@ -62,7 +62,7 @@ class SequenceModel(Streamable):
         self._check(x, time=())
 
     def stream_parts(self) -> StreamParts | str:
-        """Give what a step computes with, or say why the kernel cannot serve; see `Streamable`."""
+        """Return the tensors for the streaming kernel, or the reason why it cannot run; see `Streamable`."""
         parts, head = self.net.stream_parts(), self.head
         if isinstance(parts, str):
             return f"net: {parts}"
@@ -80,15 +80,16 @@ class SequenceModel(Streamable):
         """Compute the outputs of whole sequences or, with a state, after each step of their next chunk.
 
         Args:
-            x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1. In the units of `input`.
-            lengths: (B,) integers in 1..L, how many steps of each sequence are valid; None: all. The rest is padding,
-                which may hold anything and changes no output, no statistic and no gradient.
-            state: of `init_state`, a step or a chunk, where x is the next chunk of a longer sequence. It is left as it
-                is. Not together with lengths, nor while dropout or batch norm is in training mode.
+            x: (B, L, d_input) real, in the unit of `input`, or (B, L) integer tokens in 0..n_tokens-1; L >= 1. With a
+                state, x is the next chunk of longer sequences.
+            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid. The rest is padding. It may hold
+                any value and changes no output, no statistic and no gradient.
+            state: from `init_state`, a step or a chunk; not modified. Not together with lengths, and not while dropout
+                or batch norm is in training mode.
 
         Returns:
-            What the class says of whole sequences. With a state: (B, L, n_outputs), at each step of the chunk the
-            outputs for all steps up to there, and the state after the chunk.
+            The outputs of whole sequences; the class documents their shape. With a state, (outputs (B, L, n_outputs)
+            for the sequence up to each step of the chunk, the state after the chunk).
         """
         self._check(x, time=("length >= 1",))
         if state is None:
@@ -100,7 +101,7 @@ class SequenceModel(Streamable):
         y, part = self._chunk(features, state)
         return y, {**after, **part}
 
-    # What a kind of model says
+    # To override in subclasses
 
     _state_names: tuple[str, ...] = ()
 
@@ -109,13 +110,13 @@ class SequenceModel(Streamable):
         self.net.check_input(x, time)
 
     def _start(self, batch_size: int) -> State:
-        """The head's part of the state before the first step."""
+        """Return the head's part of the state before the first step."""
         return {}
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Outputs of whole sequences x."""
+        """Compute the outputs of whole sequences x."""
         return self.head(self.net(x, lengths))
 
     def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """Outputs (B, L, n_outputs) of a chunk, and the head's part of the state after it."""
+        """Compute outputs (B, L, n_outputs) of a chunk's features, and the head's part of the state after it."""
         return self.head(features), {}

@@ -1,4 +1,4 @@
-"""`check_state`: refuse tensors that are not those of a model, by name."""
+"""`check_state`: checks that tensors read from a file fit a model."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 def check_state(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], origin: str) -> None:
-    """Raise unless `found`, read from `origin`, has the names and shapes of `expected`, floating point where that is.
+    """Raise unless `found`, read from `origin`, has the names and shapes of `expected`.
 
-    The dtype may be another floating one: a model in half precision is still that model.
+    A floating-point tensor may have another floating-point dtype, such as half precision.
 
     Raises:
-        ValueError: a missing, unknown or wrongly shaped tensor, by name.
+        ValueError: tensors are missing, unknown or have another shape or kind of dtype; the message names them.
     """
     missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or unknown:
