@@ -1,4 +1,4 @@
-# Everything runs in a virtual environment of the project's own; PYTHON is the interpreter that makes it.
+# Everything runs in the project's own virtual environment, which is created with PYTHON.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: demo test check bench clean
 
-demo: $(INSTALLED)  ## train on short ListOps, evaluate, say where the pictures are
+demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where the pictures are
 	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
 	$(BIN)/multiresconv evaluate $(RUN)
 	@echo "Pictures: $(RUN)/curves.png  $(RUN)/confusion.png  $(RUN)/confusion-test.png"
@@ -21,7 +21,7 @@ check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## training steps, layers side by side, the operator, length, streaming, sampling; on this machine
+bench: $(INSTALLED)  ## run the CPU benchmarks on this machine
 	$(BIN)/python benchmarks/bench_step.py
 	$(BIN)/multiresconv bench
 	$(BIN)/python benchmarks/bench_conv.py

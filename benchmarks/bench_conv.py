@@ -2,9 +2,9 @@
 
     python benchmarks/bench_conv.py [--threads 2] [--repeats 15] [--out benchmarks/results]
 
-Times are medians of forward and forward + backward (all four gradients), the contenders taking turns. Memory is the
-peak resident memory beyond what was there before one forward + backward, in tensors of the size of x, gradients that
-are returned included (x's is one of them). "fft" is the long convolution of S4 or Hyena with its kernel given.
+Times are medians of forward and forward + backward (all four gradients), measured in turns. Memory is the growth of
+peak resident memory during one forward + backward, in units of the size of x; it includes the returned gradients (that
+of x is one unit). "fft" is the long convolution of S4 or Hyena with a given kernel.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Contender = tuple[Callable[..., Tensor], list[Tensor]]
 
 
 def contenders(batch: int, channels: int, length: int, kernel_size: int) -> dict[str, Contender]:
-    """Name -> (function, its arguments); all give (B, D, L)."""
+    """Return name -> (function, its arguments); every function returns (B, D, L)."""
     depth = default_depth(length, kernel_size)
     x = torch.randn(batch, channels, length)
     last = torch.randn(batch, length, channels).transpose(1, 2)
@@ -64,13 +64,13 @@ def forward(contender: Contender) -> None:
 
 
 def times(shape: tuple[int, int, int, int], repeats: int) -> dict[str, dict[str, float]]:
-    """Contender -> median milliseconds of forward and forward + backward, and the latter's quartiles."""
+    """Return contender -> median milliseconds of forward and forward + backward, and quartiles of the latter."""
     named = contenders(*shape)
     grads = {name: torch.randn_like(contender[1][0]) for name, contender in named.items()}
     runs: dict[str, dict[str, list[float]]] = {name: {"forward": [], "both": []} for name in named}
     for _ in range(repeats):
         for name, contender in named.items():
-            # The first run of a turn, not counted, settles the caches and the allocator after another contender's.
+            # The first run of a turn is not counted: it warms up the caches and the allocator.
             for timed in (False, True):
                 before = time.perf_counter()
                 forward(contender)
@@ -88,7 +88,7 @@ def times(shape: tuple[int, int, int, int], repeats: int) -> dict[str, dict[str,
 
 
 def peak_memory(name: str) -> float:
-    """Peak extra memory of a forward + backward at MEMORY_SHAPE, in units of x; in this process (Linux)."""
+    """Return the extra peak memory of forward + backward at MEMORY_SHAPE in this process, in units of x (Linux)."""
     contender = contenders(*MEMORY_SHAPE)[name]
     small = contenders(1, 4, 64, MEMORY_SHAPE[3])[name]
     forward_backward(small, torch.randn_like(small[1][0]))  # loads kernels and libraries

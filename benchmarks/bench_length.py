@@ -1,10 +1,10 @@
-"""The operator on this CPU from 2^10 to 2^20 steps: time per element and scale, and memory.
+"""Time per element and scale, and memory, of the operator on this CPU for 2^10 to 2^20 steps.
 
     python benchmarks/bench_length.py [--threads 1] [--repeats 15] [--out benchmarks/results]
 
 One batch element, 16 channels, float32, fading memory over the default depth; forward + backward with all four
-gradients. Times are medians, all lengths taking turns. Memory is the peak resident memory beyond what was there before
-a step, in tensors of the size of x, gradients that are returned included; each length in a process of its own.
+gradients. Times are medians; the lengths are measured in turns. Memory is the growth of peak resident memory during a
+step, in units of the size of x, including the returned gradients; each length runs in its own process.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from multiresconv.ops import default_depth, weight_size
 CHANNELS = 16
 LENGTHS = [1 << power for power in range(10, 21)]
 KERNEL_SIZES = [2, 4]
-# Steps of a sequence in a timed call, at least: short ones are repeated.
+# Least number of time steps in a timed call: short sequences are repeated.
 _TIMED = 1 << 15
 
 
 def step(length: int, kernel_size: int) -> Callable[[], None]:
-    """Forward + backward on x (1, 16, length)."""
+    """Return a function that runs forward + backward on x (1, 16, length)."""
     memory = fading(default_depth(length, kernel_size))
     sizes = (kernel_size, kernel_size, weight_size(memory))
     x, grad = (torch.randn(1, CHANNELS, length) for _ in range(2))
@@ -52,7 +52,7 @@ def repeated(call: Callable[[], None], times: int) -> None:
 
 
 def peak_memory(length: int, kernel_size: int) -> float:
-    """In tensors of x's size; in this process."""
+    """Return the extra peak memory of a step in this process, in units of the size of x."""
     step(LENGTHS[0], kernel_size)()  # loads libraries and kernels
     step(LENGTHS[-1], kernel_size)()
     extra = peak_extra_memory(step(length, kernel_size))
@@ -70,7 +70,7 @@ def measure(threads: int, repeats: int) -> dict[str, Any]:
         rows = report["kernel sizes"][str(k)] = {}
         for n in LENGTHS:
             command = [sys.executable, __file__, "--threads", str(threads), "--memory-of", str(n), str(k)]
-            # freed memory goes back to the system, so that it is seen when it is taken again
+            # freed memory returns to the system, so that reusing it counts
             environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 16)}
             peak = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
             taken, unit = times[f"{k} {n}"], cells[k, n] * CHANNELS * n * default_depth(n, k) / 1e9

@@ -1,12 +1,12 @@
-"""Time to sample images from a `MultiresAR` on this CPU: streamed, against the whole network for every pixel.
+"""Time to sample images from a `MultiresAR` on this CPU: streaming against running the whole network per pixel.
 
     python benchmarks/bench_sample.py [--threads 2] [--repeats 5] [--naive-pixels 16] [--out benchmarks/results]
 
-Random weights: 4 layers x 128, K = 2, depth 10; images of 1024 pixels, 3 channels. Times are medians, the contenders
-taking turns. "streamed" is `sample`, called for whole images, in float64 as is its default, and in float32. "naive", in
-float32, runs the network over all 1024 pixels for every pixel that it draws, with the operator's fast kernels; "naive,
-conv1d loop" with the operator in plain PyTorch. A naive pixel takes as long wherever it is in the image: some pixels,
-spread evenly, are timed (fewer of a batch beyond 16), and the mean counts 1024 times.
+Random weights: 4 layers x 128, K = 2, depth 10; images of 1024 pixels, 3 channels. Times are medians, measured in
+turns. "streamed" is `sample` for whole images, in float64 (its default) and in float32. "naive", in float32, runs the
+network over all 1024 pixels for every pixel that it draws, with the operator's fast kernels; "naive, conv1d loop" does
+so with the operator in plain PyTorch. All naive pixels take equally long, so only some, evenly spread, are timed (fewer
+for batches above 16), and their mean is multiplied by 1024.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def build(backend: Backend = "auto") -> MultiresAR:
 
 
 def streamed(batch: int, dtype: torch.dtype) -> Timer:
-    """Seconds for `batch` images, side by side."""
+    """Return a function that measures the seconds for a batch of images."""
     model = build()
 
     def seconds() -> float:
@@ -51,7 +51,7 @@ def streamed(batch: int, dtype: torch.dtype) -> Timer:
 
 @torch.inference_mode()
 def naive(batch: int, pixels: int, backend: Backend) -> Timer:
-    """Seconds for `batch` images, side by side, from some of their pixels."""
+    """Return a function that estimates the seconds for a batch of images from some of their pixels."""
     model = build(backend)
     images = torch.randint(256, (batch, LENGTH, 3), dtype=torch.uint8)
     noise = [image_noise(model, LENGTH, seed=0, row=row) for row in range(batch)]
@@ -70,7 +70,7 @@ def naive(batch: int, pixels: int, backend: Backend) -> Timer:
 
 
 def times(batch: int, repeats: int, naive_pixels: int) -> dict[str, float]:
-    """Contender -> median seconds for a batch of images."""
+    """Return contender -> median seconds for a batch of images."""
     naive_pixels = max(1, naive_pixels * min(16, batch) // batch)
     timers = {
         "streamed": streamed(batch, torch.float64),

@@ -1,13 +1,13 @@
-"""A whole training step on this CPU: three networks of the paper, against the same in plain PyTorch.
+"""A whole training step on this CPU: three networks of the paper, compared with plain PyTorch versions.
 
     python benchmarks/bench_step.py [--threads 2] [--repeats 7] [--out benchmarks/results] [--losses 50]
 
 A step is forward, loss, backward and AdamW (fused), with dropout, on random input of full length. "plain" is
-`plain_network.py` in this folder, one conv1d per scale and filter, as the published code computes it; "bf16" is
-autocast to bfloat16. Times are medians of single steps, the contenders taking turns. Both start from the same
-parameters and the same seed: their losses over the first 50 steps are compared. Memory is the peak of resident memory
-during the first step of a process beyond what was there before it, once a step on short sequences has loaded what
-libraries take. Inference is of whole sequences, without gradients.
+`plain_network.py` in this folder: one conv1d per scale and filter, like the published code. "bf16" is autocast to
+bfloat16. Times are medians of single steps, measured in turns. The networks start from equal parameters and seeds, and
+their losses over the first 50 steps are compared. Memory is the growth of peak resident memory during the first full
+step of a process; a step on short sequences loads the libraries before. Inference runs whole sequences without
+gradients.
 """
 
 import argparse
@@ -55,7 +55,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], int, int]] = {
     ),
 }
 DEPTH = 10
-# What the published code took per sample on a machine of this kind, in milliseconds.
+# Milliseconds per sample of the published code on a machine of this kind.
 PUBLISHED = {"ListOps 10 x 128, K 4, batch norm": 386.0, "PTB-XL 6 x 128, K 2": 143.0, "sCIFAR 10 x 256, K 2": 391.0}
 INFERENCE_BATCHES = (1, 64)
 
@@ -67,20 +67,20 @@ def build(name: str, plain: bool) -> nn.Module:
 
 
 def inputs(name: str, batch: int, length: int) -> tuple[Tensor, Tensor]:
-    """Random sequences and targets."""
+    """Return random sequences and targets."""
     options, *_ = NETWORKS[name]
     draw = torch.Generator().manual_seed(1)
     if "n_tokens" in options:
         x = torch.randint(options["n_tokens"], (batch, length), generator=draw)
     else:
         x = torch.randn(batch, length, options["d_input"], generator=draw)
-    if name.startswith("PTB-XL"):  # several labels each
+    if name.startswith("PTB-XL"):  # several labels per sequence
         return x, (torch.rand(batch, options["d_output"], generator=draw) < 0.1).float()
     return x, torch.randint(options["d_output"], (batch,), generator=draw)
 
 
 def training(name: str, plain: bool = False, half: bool = False, length: int | None = None) -> Callable[[], float]:
-    """A function that takes a training step, on sequences of the network's length or another, and returns the loss."""
+    """Return a function that takes one training step and returns the loss; `length` replaces the network's own."""
     _, batch, usual_length = NETWORKS[name]
     model = build(name, plain).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
@@ -101,7 +101,7 @@ def training(name: str, plain: bool = False, half: bool = False, length: int | N
 
 def losses(name: str, plain: bool, steps: int) -> list[float]:
     step = training(name, plain)
-    torch.manual_seed(2)  # of dropout
+    torch.manual_seed(2)  # for dropout
     return [step() for _ in range(steps)]
 
 
@@ -116,7 +116,7 @@ def inference(name: str, batch: int, plain: bool = False) -> Callable[[], None]:
 
 
 def per_sample(times: dict[str, Any], batch: int) -> dict[str, list[float]]:
-    """Milliseconds per sample: median, lower and upper quartile."""
+    """Return contender -> milliseconds per sample: median, lower and upper quartile."""
     return {name: [1e3 * t / batch for t in (of.median, of.low, of.high)] for name, of in times.items()}
 
 

@@ -1,11 +1,11 @@
-"""Time of one step of streaming on this CPU: the PTB-XL network of the paper against a GRU of its width and depth.
+"""Time of one streaming step on this CPU: the paper's PTB-XL network against a GRU of equal width and depth.
 
     python benchmarks/bench_stream.py [--threads 2] [--repeats 2000] [--out benchmarks/results]
 
-A step is one call from Python: of `MultiresClassifier.stream`, which gives the running prediction after each sample,
-and of `torch.nn.GRU` on a sequence of one, without encoder or head. "window" is what a network that cannot stream has
-to do: run on the last 1,000 samples. Times are of single calls; the contenders take turns. The cost of a step late in a
-stream is timed on one stream that takes all its steps.
+A step is one call from Python. `MultiresClassifier.stream` returns the running prediction after each sample;
+`torch.nn.GRU` runs on a sequence of length 1, without encoder or head. "window" runs the network on the last 1,000
+samples, as a network that cannot stream must. Single calls are timed, in turns. The cost late in a stream is timed on
+one stream that takes all the steps before.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def network() -> MultiresClassifier:
 
 
 def contenders(batch: int) -> dict[str, Callable[[], object]]:
-    """Name -> a function that goes one step on in a stream of its own."""
+    """Return name -> a function that advances its own stream by one step."""
     model, gru = network(), nn.GRU(WIDTH, WIDTH, num_layers=DEPTH, batch_first=True).eval()
     stream, hidden = model.stream(batch), torch.zeros(DEPTH, batch, WIDTH)
     sample, features, window = (
@@ -54,7 +54,7 @@ def contenders(batch: int) -> dict[str, Callable[[], object]]:
 
 
 def times(batch: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Contender -> microseconds of a step: median, quartiles, least."""
+    """Return contender -> microseconds of a step: median, quartiles, minimum."""
     named = contenders(batch)
     runs: dict[str, list[float]] = {name: [] for name in named}
     turns = 20
@@ -63,14 +63,14 @@ def times(batch: int, repeats: int) -> dict[str, dict[str, float]]:
             # a window is a thousand times as long as a step
             for call in range(max(repeats // turns // (100 if name == "window" else 1), 2)):
                 taken = microseconds(step)
-                # the first turn compiles, the first call of a turn finds the others' data in the caches
+                # not counted: the first turn compiles, and the first call of a turn has cold caches
                 if turn and call:
                     runs[name].append(taken)
     return {name: summary(taken) for name, taken in runs.items()}
 
 
 def growth(repeats: int) -> dict[str, dict[str, float]]:
-    """Steps that a stream has behind it -> microseconds of each of those that follow."""
+    """Return number of steps taken so far -> microseconds of the steps that follow."""
     step, done, table = contenders(1)["multiresconv"], 0, {}
     for milestone in MILESTONES:
         while done < milestone:

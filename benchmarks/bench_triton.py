@@ -2,13 +2,13 @@
 
     python benchmarks/bench_triton.py [--rows 0 1 2 3] [--dtypes bfloat16 float32] [--out benchmarks/results]
 
-Agreement first: values and gradients over shapes, dtypes, layouts and memories, under torch.compile and in a CUDA
-graph; exit code 1 where an error is beyond its tolerance. Then, for each shape and dtype, the times of forward and of
-forward + backward (all four gradients), every contender captured in a CUDA graph, so that Python is not measured, and
-with a cold L2: medians and quartiles. "copy" is the limit, as many copies of x as passes over memory are needed: one
-(2 passes) forward, one and a half (3 passes) more backward. "conv1d loop" is `reference`, which computes bfloat16 in
-float32; "fft" the long convolution of S4 or Hyena with its kernel given. "first call" compiles: the kernels go to a
-new folder, so that none is found compiled. Rows measured before on this machine are kept in the report.
+First, agreement: values and gradients over shapes, dtypes, layouts and memories, also under torch.compile and in a CUDA
+graph; the exit code is 1 if an error exceeds its tolerance. Then, for each shape and dtype, medians and quartiles of
+the times of forward and forward + backward (all four gradients), with a cold L2. Every contender is captured in a CUDA
+graph, so that Python is not measured. "copy" is the lower limit, the time to copy x as often as memory must be passed
+over: one copy (2 passes) forward, one and a half more (3 passes) backward. "conv1d loop" is `reference`, which computes
+bfloat16 in float32. "fft" is the long convolution of S4 or Hyena with a given kernel. "first call" includes
+compilation, into a new cache folder. Rows measured earlier on this machine stay in the report.
 
 Without a GPU nothing is measured; with TRITON_INTERPRET=1 small shapes are compared in Triton's interpreter.
 """
@@ -35,14 +35,14 @@ from multiresconv.ops import Backend, default_depth, weight_size
 
 SHAPES = [(64, 256, 1024, 2), (50, 128, 2048, 4), (16, 512, 1024, 4), (1, 256, 131072, 4)]
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32, "float64": torch.float64}
-# of the largest value of each result
+# Relative to the largest value of each result.
 TOLERANCES = {torch.bfloat16: 2e-2, torch.float16: 3e-3, torch.float32: 2e-5, torch.float64: 1e-11}
 
 Run = Callable[[], Any]
 
 
 class Case(NamedTuple):
-    """A shape of the operator, and a memory."""
+    """A shape of the operator's input, a memory, a layout and a dtype."""
 
     batch: int
     channels: int
@@ -53,7 +53,7 @@ class Case(NamedTuple):
     dtype: torch.dtype = torch.float32
 
     def tensors(self, device: str) -> list[Tensor]:
-        """x, h0, h1 and w."""
+        """Return x, h0, h1 and w."""
         x = torch.randn(self.batch, self.channels, self.length, device=device, dtype=torch.float64)
         if self.channels_last:
             x = x.transpose(1, 2).contiguous().transpose(1, 2)
@@ -87,21 +87,21 @@ def operator(tensors: list[Tensor], memory: tuple[int, ...], backend: Backend) -
 
 
 def forward_backward(function: Callable[[list[Tensor]], Tensor], tensors: list[Tensor], grad: Tensor) -> list[Tensor]:
-    """The function's y and its four gradients."""
+    """Return y and the four gradients of the function."""
     leaves = [t.detach().requires_grad_() for t in tensors]
     y = function(leaves)
     return [y.detach(), *torch.autograd.grad(y, leaves, grad, allow_unused=True, materialize_grads=True)]
 
 
 def error(got: list[Tensor], wanted: list[Tensor]) -> float:
-    """The largest, each result's in units of its largest value."""
+    """Return the largest error of all results, each relative to the largest value of the result."""
     return max(
         float((g.double() - w.double()).abs().max() / w.double().abs().max()) for g, w in zip(got, wanted, strict=True)
     )
 
 
 def agreement(device: str) -> bool:
-    """Compare every case with `reference` in float64, and say how far it is."""
+    """Compare every case with `reference` in float64 and print the error; return True if all are within tolerance."""
     good = True
 
     def report(name: str, case: Case, found: float) -> None:
@@ -134,7 +134,7 @@ def agreement(device: str) -> bool:
 
 
 def captured(case: Case, tensors: list[Tensor], grad: Tensor) -> list[Tensor]:
-    """y and the gradients from a CUDA graph that was captured on other values."""
+    """Return y and the gradients from a CUDA graph that was captured on other values."""
     inputs = [torch.zeros_like(t) for t in (*tensors, grad)]
     triton = partial(operator, memory=case.memory, backend="triton")
     results: list[Tensor] = []
@@ -150,7 +150,7 @@ def captured(case: Case, tensors: list[Tensor], grad: Tensor) -> list[Tensor]:
 
 
 def graph(run: Run) -> Run:
-    """`run` captured in a CUDA graph."""
+    """Capture `run` in a CUDA graph; return the replay function."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -164,7 +164,7 @@ def graph(run: Run) -> Run:
 
 
 def contenders(case: Case) -> dict[str, dict[str, Run]]:
-    """Name -> {"forward", "both"} -> what to time."""
+    """Return name -> {"forward", "both"} -> function to time."""
     tensors = case.tensors("cuda")
     x = tensors[0]
     grad, kernel = torch.randn_like(x), torch.randn(case.channels, case.length, device="cuda") * case.length**-0.5
@@ -198,7 +198,7 @@ def contenders(case: Case) -> dict[str, dict[str, Run]]:
 
 
 def milliseconds(run: Run) -> list[float]:
-    """First quartile, median, third quartile; the L2 is emptied before each run."""
+    """Return first quartile, median and third quartile; the L2 cache is flushed before each run."""
     from triton.testing import do_bench
 
     times: Any = do_bench(run, warmup=50, rep=300, quantiles=[0.25, 0.5, 0.75])
@@ -206,7 +206,7 @@ def milliseconds(run: Run) -> list[float]:
 
 
 def measure(case: Case) -> dict[str, Any]:
-    """A row of the report: contender -> quartiles in ms, forward and forward + backward; seconds of the first call."""
+    """Return contender -> quartiles in ms of "forward" and "both"; for triton also seconds of the first call."""
     row: dict[str, Any] = {}
     for name, runs in contenders(case).items():
         row[name] = {}
@@ -227,7 +227,7 @@ def measure(case: Case) -> dict[str, Any]:
 
 
 def timed(run: Run) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     torch.cuda.synchronize()
     before = time.perf_counter()
     run()
@@ -275,7 +275,7 @@ def main() -> int:
         print("no GPU: not measured")
         return 0 if os.environ.get("TRITON_INTERPRET") != "1" or agreement("cpu") else 1
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["TRITON_CACHE_DIR"] = folder  # read on first use, so that first calls do compile
+        os.environ["TRITON_CACHE_DIR"] = folder  # Triton reads it on first use, so first calls compile
         if not agreement("cuda"):
             return 1
         import triton

@@ -1,6 +1,6 @@
-"""The paper's classifier in the plainest PyTorch: channels first, one `conv1d` per scale and filter, module by module.
+"""The paper's classifier in plain PyTorch: channels first, one `conv1d` per scale and filter, unfused modules.
 
-It computes what `multiresconv.MultiresClassifier` computes, from the same parameters by the same names.
+It computes the same function as `multiresconv.MultiresClassifier`, with the same parameter names.
 """
 
 import torch
@@ -32,7 +32,7 @@ class PlainConv(nn.Module):
 
 
 class PlainBlock(nn.Module):
-    """(B, D, L) -> (B, D, L)."""
+    """A block, (B, D, L) -> (B, D, L)."""
 
     def __init__(self, d_model: int, kernel_size: int, depth: int, dropout: float, norm: str) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainNet(nn.Module):
-    """(B, L, d_input) or tokens (B, L) -> (B, D, L)."""
+    """Encoder and blocks, (B, L, d_input) or tokens (B, L) -> (B, D, L)."""
 
     def __init__(self, encoder: nn.Module, blocks: nn.Sequential) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class PlainNet(nn.Module):
 
 
 class PlainClassifier(nn.Module):
-    """(B, L, d_input) or tokens (B, L) -> (B, d_output), with the parameters that `model` has."""
+    """A classifier, (B, L, d_input) or tokens (B, L) -> (B, d_output), with a copy of the parameters of `model`."""
 
     def __init__(self, model: MultiresClassifier) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Saving pictures."""
+"""Save figures as image files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Writing files: each appears whole or not at all, and an error of the system says which file it met."""
+"""Write files atomically: each appears whole or not at all, and system errors name the file."""
 
 import json
 import os
@@ -10,26 +10,28 @@ from typing import Any
 
 @contextmanager
 def errors_name(path: Path) -> Iterator[None]:
-    """Let errors of the system name `path`: a full disk's, for one, name no file by themselves."""
+    """Make system errors name `path`. By themselves some name no file, for example when the disk is full."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # a library's own, in its own words
+        if error.errno is None:  # raised by a library, with its own message
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place; the suffix stays, since writers look at it.
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`.
+
+    The temporary file has the suffix of `path`, since some writers choose the format by it.
 
     Raises:
-        OSError: it cannot be written, the disk being full, say; it names `path`.
+        OSError: the file cannot be written, for example because the disk is full; the error names `path`.
     """
     part = path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
     try:
         with errors_name(path):
             write(part)
-            with open(part, "rb+") as file:  # for writing too, without which Windows syncs nothing
+            with open(part, "rb+") as file:  # Windows syncs only files that are open for writing
                 os.fsync(file.fileno())
             os.replace(part, path)
     finally:
@@ -37,10 +39,10 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8, see `write_atomically`."""
+    """Write text as UTF-8; see `write_atomically`."""
     write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, see `write_atomically`; NaN and infinity are a ValueError."""
+    """Write indented JSON; see `write_atomically`. Raises ValueError for NaN or infinity."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""Locks between processes. The system lifts one when the process that holds it ends, in whatever way."""
+"""Locks between processes. The operating system releases a lock when its process ends, even if it is killed."""
 
 import errno
 import os
@@ -13,15 +13,15 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 @contextmanager
 def locked(path: Path, busy: str, *, keep: bool = True) -> Iterator[None]:
-    """Hold the lock that the empty file `path` stands for; where the file system has no locks, go without.
+    """Hold a lock on the empty file `path`; on a file system without locks, continue without one.
 
     Args:
-        path: made if need be.
-        busy: what the error says if another process holds the lock.
-        keep: leave the file there at the end.
+        path: the lock file, created if it does not exist.
+        busy: message of the error if another process holds the lock.
+        keep: leave the file in place at the end.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process holds the lock.
     """
     lock = FileLock(path, timeout=0)
     try:
@@ -36,9 +36,9 @@ def locked(path: Path, busy: str, *, keep: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        if not keep and os.name == "posix":  # before the release: after it the file may be another process's
+        if not keep and os.name == "posix":  # before the release: afterwards another process may hold the file
             path.unlink(missing_ok=True)
         lock.release()
-        if not keep and os.name != "posix":  # Windows deletes no file that a process has open
+        if not keep and os.name != "posix":  # Windows cannot delete a file that a process has open
             with suppress(OSError):
                 path.unlink()

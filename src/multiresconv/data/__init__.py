@@ -1,4 +1,4 @@
-"""Data sets: find, generate, verify, read and batch them; knows no model."""
+"""Data sets: download, generate, verify, read and batch them. Nothing here depends on a model."""
 
 from multiresconv.data.batches import Batch, LengthBuckets, TokenBuckets, collate
 

@@ -1,4 +1,4 @@
-"""Unpack archives from elsewhere safely: only files, only below one folder, and all of them or none."""
+"""Unpack untrusted archives safely: only files and folders, only below one folder, and all of them or none."""
 
 import gzip
 import os
@@ -13,25 +13,25 @@ from typing import IO, cast
 
 from multiresconv.data.scratch import scratch_folder
 
-_NONSENSE = (ValueError, OverflowError, RecursionError)  # what `tarfile` makes of headers that are none
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, *_NONSENSE)
+_BAD_HEADER = (ValueError, OverflowError, RecursionError)  # `tarfile` raises these for malformed headers
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, *_BAD_HEADER)
 
 
 @contextmanager
 def unpacked(archive: str | Path, where: str | Path, *, max_bytes: int) -> Iterator[Path]:
-    """A hidden folder in `where` with what a .tar.gz file holds, gone at the end: move out of it what is wanted.
+    """Unpack a .tar.gz file into a hidden folder in `where`, which is deleted at the end; move out what you need.
 
-    A member that climbs out of the folder, a link, a device and a name that comes twice are refused, and with them
-    the archive. Owners, permissions and times are not taken over.
+    The whole archive is refused if a member lies outside the folder, is a link or a device, or has the name of another
+    member. Owners, permissions and times are not restored.
 
     Args:
-        archive: the file.
-        where: a folder, on the disk that the content is meant for.
-        max_bytes: how large the archive may be, unpacked.
+        archive: the .tar.gz file.
+        where: a folder on the disk where the content will end up.
+        max_bytes: the largest allowed size of the unpacked archive.
 
     Raises:
-        ValueError: a member is refused, the message names it, or the archive is damaged or too large.
-        OSError: the archive cannot be read, or the folder not be written.
+        ValueError: a member is refused (the message names it), or the archive is damaged or too large.
+        OSError: the archive cannot be read, or the folder cannot be written.
     """
     archive = Path(archive)
     with open(archive, "rb") as packed, scratch_folder(Path(where), archive.name) as folder:
@@ -48,11 +48,11 @@ def unpacked(archive: str | Path, where: str | Path, *, max_bytes: int) -> Itera
 
 
 class _RefusedError(Exception):
-    """No honest packer made this archive."""
+    """The archive may be malicious, and is not unpacked."""
 
 
 class _AtMost:
-    """The first bytes of a stream; it is an error if there are more."""
+    """A stream that may have at most `limit` bytes; reading more raises `_RefusedError`."""
 
     def __init__(self, stream: BufferedIOBase, limit: int) -> None:
         self.stream = stream
@@ -68,8 +68,8 @@ class _AtMost:
 
 
 def _unpack(stream: _AtMost, folder: Path) -> None:
-    # not `extractall`, whose filters early releases of Python 3.11 lack and let links within the folder pass
-    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:  # "r|" asks for no more than `read`
+    # not `extractall`: early releases of Python 3.11 lack its filters, which also allow links within the folder
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:  # "r|" calls only `read`
         for member in tar:
             _check(member)
             target = folder / member.name
@@ -85,14 +85,14 @@ def _unpack(stream: _AtMost, folder: Path) -> None:
                     os.fsync(file.fileno())
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 raise _RefusedError(f"member {member.name!r} comes twice, or is both a file and a folder") from None
-    while stream.read(1 << 20):  # to the end, where the checksum is
+    while stream.read(1 << 20):  # to the end, where gzip checks the checksum
         pass
 
 
 def _check(member: tarfile.TarInfo) -> None:
-    name = PureWindowsPath(member.name)  # it knows each way to climb that POSIX knows, and drives and \ beside
+    name = PureWindowsPath(member.name)  # it parses POSIX paths too, and also recognises drives and backslashes
     if name.anchor or ".." in name.parts:
-        raise _RefusedError(f"member {member.name!r} is to go outside the folder")
+        raise _RefusedError(f"member {member.name!r} lies outside the folder")
     if not (member.isfile() or member.isdir()) or member.issparse():
         raise _RefusedError(f"member {member.name!r} is a link, a device or the like, expected a file or a folder")
     if member.size < 0:

@@ -1,4 +1,4 @@
-"""Ragged sequences in batches of similar length."""
+"""Batches of ragged sequences, grouped by similar length."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 
 
 class Batch(NamedTuple):
-    """Sequences padded with 0 to the longest of them, or slightly more: see `padded_length`."""
+    """Sequences padded with 0 to the longest of them, or slightly further; see `padded_length`."""
 
     tokens: Tensor  # (B, L) int64
     lengths: Tensor  # (B,) int64
@@ -19,7 +19,7 @@ class Batch(NamedTuple):
 
 
 def collate(items: Sequence[tuple[NDArray, int]]) -> Batch:
-    """A batch of (tokens (n,), label) pairs, B >= 1 of them, of any lengths."""
+    """Make a batch of B >= 1 pairs (tokens (n,), label), whose lengths n may differ."""
     lengths = torch.tensor([len(tokens) for tokens, _ in items])
     padded = np.zeros((len(items), padded_length(int(lengths.max()))), np.int64)
     for row, (tokens, _) in zip(padded, items, strict=True):
@@ -28,24 +28,25 @@ def collate(items: Sequence[tuple[NDArray, int]]) -> Batch:
 
 
 def padded_length(longest: int) -> int:
-    """The next of 16 lengths an octave, exact up to 32: at most a sixteenth more, 3 % on average.
+    """Round a length up to one of 16 steps per octave: exact up to 32, then at most 1/16 more, 3 % on average.
 
-    So batches come in few sizes. Were each of its own, an allocator would hardly ever find room left by another that
-    fits, and the memory of a long training would grow severalfold.
+    Batches thus come in few sizes, so that the allocator can reuse freed blocks. If every batch had a size of its own,
+    the memory of a long training would grow severalfold.
     """
     step = 1 << max(longest.bit_length() - 5, 0)
     return -(-longest // step) * step
 
 
 class Batches(Sampler[list[int]]):
-    """What the batch samplers below share: the batches of an epoch, shared out over the ranks.
+    """Base class of the batch samplers: it distributes the batches of an epoch over the ranks.
 
-    Every rank computes all batches and takes rows rank, rank + world_size, ... of each, so that the union over
-    the ranks depends on neither.
+    Every rank computes all batches and takes rows rank, rank + world_size, ... of each. The union over the ranks is
+    therefore the same for any number of ranks.
 
     Attributes:
-        epoch: chooses the permutation; whoever iterates sets it before every epoch.
-        start: batches to skip at the beginning, to resume within an epoch; whoever resumes sets it, and back to 0.
+        epoch: chooses the permutation; the caller sets it before every epoch.
+        start: number of batches to skip at the beginning of the epoch; a caller that resumes sets it, and later resets
+            it to 0.
     """
 
     def __init__(self, lengths: ArrayLike, *, seed: int, rank: int, world_size: int) -> None:
@@ -63,11 +64,11 @@ class Batches(Sampler[list[int]]):
         self.start = 0
 
     def __len__(self) -> int:
-        """Batches of this rank in a full epoch, whatever `start` is; every epoch has as many."""
+        """Return the number of batches of this rank in a full epoch, the same in every epoch; `start` is ignored."""
         raise NotImplementedError
 
     def batches(self) -> list[NDArray[np.int64]]:
-        """The rows of each batch of this epoch, over all ranks together."""
+        """Return the rows of each batch of this epoch, over all ranks together."""
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -78,20 +79,22 @@ class Batches(Sampler[list[int]]):
 
 
 class LengthBuckets(Batches):
-    """Batch sampler that puts sequences of similar length together, in batches of `batch_size` rows.
+    """Batch sampler that groups sequences of similar length, in batches of `batch_size` rows.
 
-    Shuffled, for training: a permutation from (seed, epoch) is cut into pools of `pool` batches, each pool is sorted by
-    length and cut into batches, and the batches come in random order. Rows that fill no batch are left out, other ones
-    every epoch. Not shuffled, for evaluation: every row once, sorted by length; the last batch may be smaller, so a
-    rank may get fewer rows or even a batch fewer.
+    With `shuffle`, for training: a permutation drawn from (seed, epoch) is cut into pools of `pool` batches. Each pool
+    is sorted by length and cut into batches, and the batches come in random order. Rows left over at the end of the
+    permutation are dropped; they differ from epoch to epoch.
+
+    Without `shuffle`, for evaluation: every row comes once, sorted by length. The last batch may be smaller, so a rank
+    may get fewer rows, or even one batch fewer, than another.
 
     Args:
-        lengths: (rows,) of the sequences.
+        lengths: (rows,) lengths of the sequences.
         batch_size: rows of a batch over all ranks together, a multiple of world_size.
-        seed: of the permutations, at least 0.
+        seed: seed of the permutations, at least 0.
         shuffle: see above.
-        pool: 50 batches hold little padding and mix anew every epoch; 1 makes plain random batches, whose statistics,
-            those of batch norm say, do not depend on a common length.
+        pool: batches that are sorted together. 50 keeps padding small and still mixes the rows anew every epoch.
+            1 makes plain random batches, whose statistics (for batch norm) do not depend on the length.
         rank, world_size: of this process, 0 <= rank < world_size.
 
     Raises:
@@ -139,17 +142,17 @@ class LengthBuckets(Batches):
 
 
 class TokenBuckets(Batches):
-    """Batch sampler for training whose batches hold about equally many time steps: many short rows, or few long ones.
+    """Batch sampler for training whose batches have about the same number of time steps: many short rows or few long.
 
-    A permutation from (seed, epoch) is sorted by padded length, the longest first, and cut into batches of as many rows
-    as fit; the batches come in random order. Rows of one padded length thus mix anew every epoch. The sizes of the
-    batches follow from the lengths alone, so every epoch has as many batches. Every row comes once an epoch.
+    A permutation drawn from (seed, epoch) is sorted by padded length, longest first, and cut into batches of as many
+    rows as fit. The batches come in random order, and rows of equal padded length mix anew every epoch. Batch sizes
+    follow from the lengths alone, so every epoch has the same number of batches. Every row comes once per epoch.
 
     Args:
         lengths: (rows,) of the sequences.
-        batch_tokens: the most that rows * `padded_length` of a batch may be, over all ranks together. The longest row
-            must fit 2 * world_size - 1 times, so that no rank is ever without a row.
-        seed: of the permutations, at least 0.
+        batch_tokens: largest rows * `padded_length` of a batch, over all ranks together. The longest row must fit
+            2 * world_size - 1 times, so that every rank gets at least one row of every batch.
+        seed: seed of the permutations, at least 0.
         rank, world_size: of this process, 0 <= rank < world_size.
 
     Raises:
@@ -182,10 +185,10 @@ class TokenBuckets(Batches):
         return [batches[i] for i in random.permutation(len(batches))]
 
     def _ends(self, batch_tokens: int) -> list[int]:
-        """Where each batch ends in the rows from the longest to the shortest."""
+        """Return the end index of each batch among the rows sorted from the longest to the shortest."""
         padded, ends = np.sort(self.padded)[::-1], [0]
         while ends[-1] < len(padded):
             ends.append(min(ends[-1] + batch_tokens // int(padded[ends[-1]]), len(padded)))
-        if len(ends) > 2 and ends[-1] - ends[-2] < ends[-2] - ends[-3]:  # two middling batches, not one full, one tiny
+        if len(ends) > 2 and ends[-1] - ends[-2] < ends[-2] - ends[-3]:  # the last two share their rows equally
             ends[-2] = (ends[-1] + ends[-3] + 1) // 2
         return ends[1:]

@@ -1,7 +1,8 @@
-"""Caches: folders made of other files once, which prove that they are whole and still of these files.
+"""Caches: folders of arrays derived from source files, rebuilt when they are incomplete or out of date.
 
-A cache is a folder of arrays and `finished.json`, written last, which says what the cache was made of. A cache without
-this mark, or at odds with it, or made of other files, is made anew. Any number of processes may open one at once.
+A cache is a folder of arrays and a mark, `finished.json`, which is written last and describes the source files. A cache
+is rebuilt if its mark is missing, contradicts the arrays, or describes other files. Any number of processes may open
+the same cache at once.
 """
 
 import errno
@@ -32,30 +33,31 @@ def open_cache(
     source: Path,
     name: str,
 ) -> Found:
-    """What `load` makes of the cache, which is built first unless it is there and sound.
+    """Return the result of `load`, after building the cache if it is missing, damaged or out of date.
 
     Args:
-        cache: the folder.
-        load: takes what the mark says; None, or an error such as a missing file gives, means that the cache is no good.
-        read: gives what `write` needs; called before anything is written. What it says of the state of the source, it
-            looks up before it reads: then a file that changes meanwhile leaves a stale cache, not a false one.
-        write: fills an empty folder with arrays, and gives the mark.
-        source: what the cache is made of, for messages.
-        name: of the source, for messages.
+        cache: folder of the cache.
+        load: takes the content of the mark and opens the cache; returns None, or fails (a file is missing, say), if the
+            cache must be rebuilt.
+        read: reads the source and returns what `write` needs; called before anything is written. It must record the
+            state of the source first: if the source changes while it is read, the cache then counts as out of date.
+        write: fills an empty folder with arrays and returns the mark.
+        source: path of the source, for messages.
+        name: name of the source, for messages.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    for _ in range(3):  # more than once only where other processes replace the same bad cache in the same instant
+    for _ in range(3):  # again only if other processes replace the same bad cache at the same moment
         found = _load(cache, load)
         if found is not None:
             return found
         _build(cache, load, read(), write, name)
-    raise OSError(f"{cache}: not readable although just built; is {source} being written? Try again when it is not")
+    raise OSError(f"{cache}: not readable although just built; is {source} being written? Try again when it is done")
 
 
 def cache_path(source: Path, beside: Path, cache_folder: str | Path | None, name: str) -> Path:
-    """`beside`, or the place of the cache of `source` in a folder that may hold those of many sources of this name."""
+    """Return `beside`, or if `cache_folder` is given a path in it that is unique to `source`."""
     if cache_folder is None:
         return beside
     origin = blake2b(os.fsencode(source.resolve()), digest_size=8).hexdigest()
@@ -63,7 +65,7 @@ def cache_path(source: Path, beside: Path, cache_folder: str | Path | None, name
 
 
 def file_state(path: str | Path) -> dict[str, int]:
-    """What tells one state of a file from another without reading it."""
+    """Return the size, modification time and change time of a file, to detect changes without reading it."""
     status = os.stat(path)
     return {name: getattr(status, f"st_{name}") for name in ("size", "mtime_ns", "ctime_ns")}
 
@@ -78,7 +80,7 @@ def _load(cache: Path, load: Load[Found]) -> Found | None:
 def _build(
     cache: Path, load: Load[Any], content: Content, write: Callable[[Path, Content], dict[str, Any]], name: str
 ) -> None:
-    """Fill a folder of our own, then put it in place, unless another process was first."""
+    """Fill a scratch folder, then rename it to `cache`, unless another process was first."""
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with scratch_folder(cache.parent, cache.name) as scratch:
@@ -86,10 +88,10 @@ def _build(
             fresh.mkdir()
             write_json(fresh / _MARK, write(fresh, content))
             try:
-                os.rename(fresh, cache)  # fails where there is a folder with files in it
+                os.rename(fresh, cache)  # fails if `cache` is a folder with files in it
             except OSError:
                 if _load(cache, load) is None:
-                    with suppress(OSError):  # a failure is another process doing the same; `open_cache` looks again
+                    with suppress(OSError):  # fails if another process does the same; `open_cache` tries again
                         os.rename(cache, scratch / "old")
                         os.rename(fresh, cache)
     except OSError as error:

@@ -40,12 +40,12 @@ _AGAIN = "delete it and run `multiresconv data cifar10` again"
 
 
 def open_cifar10(folder: str | Path, split: PublishedSplit, batches: Sequence[int] = _BATCHES) -> Images:
-    """The images of a split, in their order: pixels (n, 1024, 3), labels 0 to 9, see `CIFAR10_CLASSES`.
+    """Read the images of a split in file order: pixels (n, 1024, 3), labels 0 to 9, see `CIFAR10_CLASSES`.
 
     Args:
-        folder: holds the files `data_batch_1.bin` ... `test_batch.bin`, or the folder `cifar-10-batches-bin` of them.
-        split: "train" (10,000 images a batch) or "test" (10,000 images).
-        batches: which of the five training batches; of "test" there is only one, whatever this says.
+        folder: holds the files `data_batch_1.bin` ... `test_batch.bin`, or a folder `cifar-10-batches-bin` with them.
+        split: "train" (10,000 images per batch) or "test" (10,000 images).
+        batches: which of the five training batches to read; ignored for "test".
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -59,27 +59,28 @@ def open_cifar10(folder: str | Path, split: PublishedSplit, batches: Sequence[in
 
 
 def open_cifar10_file(path: str | Path) -> Images:
-    """The images of one file in the binary format, of any number: pixels (n, 1024, 3), labels 0 to 9.
+    """Read all images of one file in the binary format: pixels (n, 1024, 3), labels 0 to 9.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is damaged.
+        ValueError: the file is damaged.
     """
     return _read([Path(path)])
 
 
 def download_cifar10(folder: str | Path, *, mirrors: Sequence[str] = CIFAR10_URLS) -> None:
-    """Put those files of both splits that are missing into the folder, out of the official archive.
+    """Extract the missing files of both splits from the official archive.
 
-    The archive is downloaded to the folder, unless it is there, and stays. Each file has its name once it is whole.
+    The archive is downloaded to the folder, unless it is there already, and is kept. A file gets its name only when it
+    is complete.
 
     Args:
-        folder: as of `open_cifar10`; made if need be.
+        folder: see `open_cifar10`; created if it does not exist.
         mirrors: URLs of the archive, tried in this order.
 
     Raises:
         ValueError: the archive lacks a file.
-        OSError: no mirror gave the archive, or something cannot be written.
+        OSError: no mirror served the archive, or a file cannot be written.
     """
     folder = Path(folder)
     target = _bin_folder(folder)
@@ -100,12 +101,12 @@ def download_cifar10(folder: str | Path, *, mirrors: Sequence[str] = CIFAR10_URL
 def prepare_cifar10(
     folder: str | Path, *, download: bool = True, splits: Collection[PublishedSplit] = ("train", "test")
 ) -> None:
-    """See to it that the files of the splits are in the folder and whole, out of the archive if it is there.
+    """Make sure that the folder has the complete files of the splits.
 
-    Else the archive is downloaded, unless told otherwise.
+    Missing files are extracted from the archive, which is downloaded first if it is missing and `download` is True.
 
     Raises:
-        FileNotFoundError: a file is missing, and nothing may be downloaded.
+        FileNotFoundError: a file is missing, and `download` is False.
         ValueError: a file is damaged.
         OSError: the download failed.
     """
@@ -119,11 +120,14 @@ def prepare_cifar10(
 
 
 def verify_cifar10(folder: str | Path) -> str:
-    """One line that says which files are right: the training batches by md5, the test batch by its content.
+    """Check the training batches by md5 and the test batch by its content.
+
+    Returns:
+        One line that says which files are right.
 
     Raises:
         FileNotFoundError: a training batch is missing.
-        ValueError: the first file that is damaged or another one.
+        ValueError: a file is damaged or not the official one; the message names the first.
     """
     for name, path in zip(_SPLITS["train"], _found(folder, _SPLITS["train"]), strict=True):
         with open(path, "rb") as file:
@@ -144,7 +148,7 @@ def verify_cifar10(folder: str | Path) -> str:
 
 
 def _bin_folder(folder: str | Path) -> Path:
-    """Where the .bin files are, or are to go: the folder itself if it has any of them, else the official one in it."""
+    """Return the folder for the .bin files: `folder` itself if it has any of them, else its official subfolder."""
     official = Path(folder) / _FOLDER
     for candidate in (official, Path(folder)):
         if any((candidate / name).is_file() for name in _NAMES):
@@ -157,7 +161,7 @@ def _missing(folder: str | Path, names: Sequence[str]) -> list[str]:
 
 
 def _found(folder: str | Path, names: Sequence[str]) -> list[Path]:
-    """The paths of these files, once all are there."""
+    """Return the paths of these files; raise FileNotFoundError if one is missing."""
     target = _bin_folder(folder)
     if missing := _missing(folder, names):
         raise FileNotFoundError(
@@ -184,7 +188,7 @@ def _read(paths: Sequence[Path]) -> Images:
 
 
 def _count(path: Path) -> int:
-    """How many records a file has, by its size."""
+    """Return the number of records in a file, computed from its size."""
     size = path.stat().st_size
     if not size or size % _RECORD:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Downloads: a file has its name only once it is whole and its checksum right."""
+"""Download files. A file gets its name only when it is complete and its checksum is right."""
 
 import os
 import re
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # it comes with the training extra; `fetch` imports it
+if TYPE_CHECKING:  # part of the training extra; `fetch` imports it
     import requests
 
-_PASSING = (408, 425, 429)  # these answers, and all from 500 on, may be others the next time
+_TEMPORARY = (408, 425, 429)  # status codes worth a retry, besides all from 500 on
 _CHUNK = 1 << 16
 
 
 class _Unavailable(Exception):
-    """A mirror will not give the file; another may."""
+    """This mirror does not serve the file; another one may."""
 
 
 class _Interrupted(Exception):
-    """What a mirror gave is not all; it may give the rest when asked again."""
+    """The mirror sent only a part; a retry may get the rest."""
 
 
 def fetch(
@@ -38,25 +38,25 @@ def fetch(
     by_hand: str = "put the file there by hand",
     session: "requests.Session | None" = None,
 ) -> Path:
-    """Download a file, unless it is there with the right checksum; return `path`.
+    """Download a file, unless it exists with the right checksum; return `path`.
 
-    What arrives is kept in a hidden file beside `path`, from which a later attempt, on any mirror and in any process,
-    goes on. It takes its name, and the place of a wrong file there, only when it is whole and right.
+    The received bytes go to a hidden file beside `path`. A later attempt resumes from it, on any mirror and in any
+    process. It is renamed to `path`, replacing a wrong file, only when it is complete and its checksum is right.
 
     Args:
-        path: the file; its folder is made if need be.
-        urls: where it is to be had, tried in this order.
-        checksum: "md5:..." or "sha256:..."; None takes whatever comes whole, and goes on from no earlier attempt.
-        attempts: how often in a row a mirror may break off without coming further than before.
-        pause: seconds before the second attempt, twice as many before each further one.
-        timeout: seconds without a byte that end an attempt.
-        progress: show a bar, if standard error is a terminal.
-        by_hand: the way out that the error names.
-        session: connections to use again where there are many files.
+        path: the file; its folder is created if it does not exist.
+        urls: URLs of the file, tried in this order.
+        checksum: "md5:..." or "sha256:..."; None accepts any complete file, and never resumes.
+        attempts: failures in a row, without a new byte, after which a mirror is given up.
+        pause: seconds before the second attempt; doubled before each further one.
+        timeout: seconds without a byte after which an attempt is given up.
+        progress: show a progress bar if standard error is a terminal.
+        by_hand: what the error message suggests to do instead.
+        session: an open session, to reuse its connections for many files.
 
     Raises:
         ImportError: the training extra is missing.
-        OSError: no URL gave the right file, another process is downloading it, or it cannot be written.
+        OSError: no URL served the right file, another process is downloading it, or it cannot be written.
     """
     try:
         import pooch
@@ -64,7 +64,7 @@ def fetch(
     except ImportError:
         raise ImportError('downloads need the training extra: pip install "multiresconv[train]"') from None
     path = Path(path)
-    pooch.get_logger().setLevel("WARNING")  # the bar and the error say what it would
+    pooch.get_logger().setLevel("WARNING")  # the progress bar and the error say it already
     reasons = []
     if path.exists():
         if pooch.hashes.hash_matches(str(path), checksum):
@@ -75,11 +75,11 @@ def fetch(
             try:
                 for _ in range(2):
                     download = _Download(path, connections, checksum is not None, attempts, pause, timeout, progress)
-                    call: Any = download  # the type that pooch demands has other names for the arguments
+                    call: Any = download  # pooch's type for a downloader names the arguments differently
                     try:
                         pooch.retrieve(url, checksum, fname=path.name, path=path.parent, downloader=call)
                         return path
-                    except ValueError:  # the checksum; not the mirror, but what an earlier attempt left may be to blame
+                    except ValueError:  # wrong checksum; the part left by an earlier attempt may be the cause
                         if not download.has_resumed:
                             break
                 reasons.append(f"{url}: served another file than the one with {checksum}")
@@ -90,7 +90,7 @@ def fetch(
 
 @dataclass
 class _Download:
-    """What `pooch` calls to have a URL in a file; pooch then checks it and puts it in its place."""
+    """The downloader that pooch calls with a URL and a file; pooch then checks the file and moves it into place."""
 
     path: Path
     session: "requests.Session"
@@ -103,10 +103,10 @@ class _Download:
     has_resumed: bool = False
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        from multiresconv.locks import locked  # not above: it comes with the training extra
+        from multiresconv.locks import locked  # not at the top: needs the training extra
 
         outer = sys.exception()
-        os.unlink(output_file)  # empty as yet; a process that is killed meanwhile would leave it behind
+        os.unlink(output_file)  # still empty; if this process were killed, the file would stay behind
         part = self.path.with_name(f".{self.path.name}.part")
         lock = self.path.with_name(f".{self.path.name}.lock")
         busy = f"{part}: another process is downloading it right now; wait for it"
@@ -116,7 +116,7 @@ class _Download:
             os.replace(part, output_file)
 
     def _receive_all(self, url: str, file: IO[bytes], outer: BaseException | None) -> None:
-        """`_receive`, as often as need be; `outer` is the error, if any, that was being handled before."""
+        """Call `_receive` until the file is complete; `outer` is the error, if any, that was handled before."""
         import requests
         import urllib3
 
@@ -130,14 +130,14 @@ class _Download:
             size = _size(file)
             furthest, failures = (size, 1) if size > furthest else (furthest, failures + 1)
             if not self.has_answered and isinstance(reason, ConnectionRefusedError | socket.gaierror):
-                raise _Unavailable(str(reason))  # down, or we are offline: waiting is of no use
+                raise _Unavailable(str(reason))  # the mirror is down or we are offline: a retry does not help
             if failures >= self.attempts:
                 raise _Unavailable(f"{str(reason) or type(reason).__name__} ({failures} attempts)")
             time.sleep(self.pause * 2 ** (failures - 1))
         os.fsync(file.fileno())
 
     def _receive(self, url: str, file: IO[bytes]) -> None:
-        """Add to the file what it lacks, or write it anew if the mirror cannot leave out its beginning."""
+        """Append the missing bytes to the file, or start over if the mirror cannot resume."""
         from tqdm import tqdm
 
         offset = _size(file) if self.resume else _emptied(file)
@@ -150,13 +150,13 @@ class _Download:
             status = response.status_code
             sent = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
             start, total = sent.groups() if sent else (None, None)
-            if status == 416 and total == str(offset):  # ended between the last byte and the move into place
+            if status == 416 and total == str(offset):  # complete: an earlier attempt ended just before the rename
                 return
             if status == 416 or (status == 206 and start != str(offset)):
                 _emptied(file)
                 raise _Interrupted(f"cannot go on from byte {offset}")
             if status not in (200, 206):
-                kind = _Interrupted if status in _PASSING or status >= 500 else _Unavailable
+                kind = _Interrupted if status in _TEMPORARY or status >= 500 else _Unavailable
                 raise kind(f"{status} {response.reason}")
             if status == 200:
                 offset, total = _emptied(file), response.headers.get("Content-Length")
@@ -165,7 +165,7 @@ class _Download:
             with tqdm(
                 desc=self.path.name, initial=offset, total=size, unit="B", unit_scale=True, disable=disable
             ) as bar:
-                # not `iter_content`, which would unpack a .gz file that a mirror declares to be a packed one
+                # not `iter_content`: it unpacks a .gz file if the mirror declares a gzip content encoding
                 for chunk in response.raw.stream(_CHUNK, decode_content=False):
                     file.write(chunk)
                     bar.update(len(chunk))
@@ -175,10 +175,10 @@ class _Download:
 
 @contextmanager
 def _opened(part: Path) -> Iterator[IO[bytes]]:
-    """The file, for appending; it goes if an error leaves it empty.
+    """Open the file for appending; delete it if an error leaves it empty.
 
     Raises:
-        OSError: it cannot be written; the disk being full, say.
+        OSError: the file cannot be written, for example because the disk is full.
     """
     try:
         with open(part, "ab") as file:
@@ -188,7 +188,7 @@ def _opened(part: Path) -> Iterator[IO[bytes]]:
             part.unlink()
         if not isinstance(error, OSError) or error.errno is None or error.filename is not None:
             raise
-        raise OSError(error.errno, error.strerror, str(part)) from error  # by itself it would not name the file
+        raise OSError(error.errno, error.strerror, str(part)) from error  # names the file
 
 
 def _size(file: IO[bytes]) -> int:
@@ -196,16 +196,16 @@ def _size(file: IO[bytes]) -> int:
 
 
 def _emptied(file: IO[bytes]) -> int:
-    """Size 0."""
+    """Empty the file; return its size, 0."""
     file.seek(0)
     return file.truncate()
 
 
 def _root(error: BaseException, below: BaseException | None) -> BaseException:
-    """What was wrong at first: the errors that were made of it tell of sockets and pools.
+    """Return the root cause of an error; the errors raised on top of it only describe sockets and pools.
 
     Args:
-        below: the error, if any, that was being handled before all this.
+        below: the error, if any, that was handled before; the search stops at it.
     """
     while error.__context__ is not None and error.__context__ is not below:
         error = error.__context__

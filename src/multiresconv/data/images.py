@@ -1,4 +1,4 @@
-"""Labelled images as sequences: what the readers of MNIST and CIFAR-10 give."""
+"""Labelled images as pixel sequences, as the readers of MNIST and CIFAR-10 return them."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images of one size, each a sequence of pixels: row after row from the top, each row from the left.
+    """Images of one size, each a sequence of pixels: rows from top to bottom, each row from left to right.
 
     Args:
-        pixels: (n, side * side, channels) uint8, one channel for grey images, red, green, blue for coloured ones.
+        pixels: (n, side * side, channels) uint8; one channel for grey images; red, green, blue for coloured ones.
         labels: (n,) uint8.
         side: height and width in pixels.
     """

@@ -33,7 +33,7 @@ _MD5_COMPRESSED = {
     "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
 }
-_MD5 = {  # of the idx files themselves: there are copies that were compressed anew
+_MD5 = {  # of the uncompressed idx files, since some copies were compressed again
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
@@ -43,16 +43,16 @@ _AGAIN = "delete it and run `multiresconv data mnist` again"
 
 
 def open_mnist(folder: str | Path, split: PublishedSplit) -> Images:
-    """The images of a split, in their order: pixels (n, 784, 1), labels 0 to 9, n = 60,000 (train) or 10,000 (test).
+    """Read the images of a split in file order: pixels (n, 784, 1), labels 0 to 9; n = 60,000 (train), 10,000 (test).
 
     Args:
-        folder: holds the idx files under their official names, `train-images-idx3-ubyte` and so on, or with a dot for
-            the second hyphen, as some copies have them; each as it is or compressed, `.gz`.
+        folder: holds the idx files, each plain or compressed (`.gz`). Their names are the official ones,
+            `train-images-idx3-ubyte` and so on; in some copies a dot replaces the second hyphen, which works too.
         split: "train" or "test".
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is damaged, or the two files of the split do not belong together.
+        ValueError: a file is damaged, or the two files of the split have different numbers of rows.
     """
     check_split(split, PUBLISHED_SPLITS)
     images_path, labels_path = (_find(folder, name) for name in _SPLITS[split])
@@ -69,14 +69,14 @@ def open_mnist(folder: str | Path, split: PublishedSplit) -> Images:
 
 
 def download_mnist(folder: str | Path, *, mirrors: Sequence[str] = MNIST_MIRRORS) -> None:
-    """Download those of the four files that are missing, compressed, each checked before it has its name.
+    """Download the missing ones of the four files, compressed, and check each before it gets its name.
 
     Args:
-        folder: where they go; made if need be.
+        folder: destination; created if it does not exist.
         mirrors: URLs of folders with the files, tried in this order.
 
     Raises:
-        OSError: no mirror gave a file, or it cannot be written.
+        OSError: no mirror served a file, or a file cannot be written.
     """
     missing = _missing(folder)
     for name in missing:
@@ -86,10 +86,10 @@ def download_mnist(folder: str | Path, *, mirrors: Sequence[str] = MNIST_MIRRORS
 
 
 def prepare_mnist(folder: str | Path, *, download: bool = True) -> None:
-    """See to it that the data are in the folder and whole; what is missing is downloaded, unless told otherwise.
+    """Make sure that the folder has all files, complete; missing files are downloaded if `download` is True.
 
     Raises:
-        FileNotFoundError: a file is missing, and nothing may be downloaded.
+        FileNotFoundError: a file is missing, and `download` is False.
         ValueError: a file is damaged.
         OSError: the download failed.
     """
@@ -101,11 +101,14 @@ def prepare_mnist(folder: str | Path, *, download: bool = True) -> None:
 
 
 def verify_mnist(folder: str | Path) -> str:
-    """One line that says so, once the content of all four files is the official one, compressed or not.
+    """Check that the content of all four files, compressed or not, is the official one.
+
+    Returns:
+        One line that says so.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: the first file that is damaged or another one.
+        ValueError: a file is damaged or not the official one; the message names the first.
     """
     for name in _NAMES:
         path, digest = _find(folder, name), md5(usedforsecurity=False)
@@ -132,13 +135,13 @@ def _find(folder: str | Path, name: str) -> Path:
 
 
 def _variants(folder: str | Path, name: str) -> list[Path]:
-    """Where a file may be that officially has this name."""
+    """Return the paths where the file with this official name may be."""
     dotted = name.replace("-idx", ".idx")
     return [Path(folder) / variant for variant in (name, dotted, f"{name}.gz", f"{dotted}.gz")]
 
 
 def _read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
-    """(n, *item) bytes of an idx file: its magic number, its sizes, big-endian, and the bytes; n >= 1."""
+    """Read the (n, *item) bytes of an idx file, n >= 1. The format: magic number, sizes (both big-endian), bytes."""
     magic = 0x0800 + 1 + len(item)  # unsigned bytes, number of dimensions
     with _opened(path) as file:
         (number,) = np.frombuffer(_read(file, 4, path), ">u4")
@@ -156,7 +159,7 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedIOBase]:
-    """The file, unpacked on the way where it is compressed."""
+    """Open a file for reading; a .gz file is decompressed."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             yield file
@@ -165,7 +168,7 @@ def _opened(path: Path) -> Iterator[BufferedIOBase]:
 
 
 def _read(file: BufferedIOBase, size: int, path: Path) -> bytearray:
-    """In pieces, since `read` would make room for whatever size a damaged header claims."""
+    """Read `size` bytes in pieces, since a damaged header may claim any size and `read` would allocate it at once."""
     values = bytearray()
     while chunk := file.read(min(size - len(values), 1 << 20)):
         values += chunk

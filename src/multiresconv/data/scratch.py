@@ -1,4 +1,4 @@
-"""Folders for files that are not whole yet."""
+"""Scratch folders for files that are not complete yet."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def scratch_folder(where: Path, name: str) -> Iterator[Path]:
-    """Make a hidden folder in `where` and delete it at the end; first delete those that killed processes left."""
+    """Create a hidden folder in `where`, deleted at the end; first delete the folders that killed processes left."""
     prefix = f".{name}-{socket.gethostname()}-"
     for path in where.iterdir():
         maker = path.name.removeprefix(prefix).partition("-")[0]
@@ -22,12 +22,12 @@ def scratch_folder(where: Path, name: str) -> Iterator[Path]:
 
 
 def _is_alive(process: int) -> bool:
-    if os.name != "posix":  # elsewhere os.kill does more than ask
+    if os.name != "posix":  # os.kill with signal 0 merely tests for a process only on POSIX
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # there, but another user's
+    except OSError:  # the process exists, but belongs to another user
         return True
     return True

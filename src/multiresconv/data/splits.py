@@ -1,25 +1,25 @@
-"""The names of the parts of a data set."""
+"""Names and fingerprints of the splits of a data set."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 Split = Literal["train", "val", "test"]
-PublishedSplit = Literal["train", "test"]  # of sets that leave it to their users what to validate on
+PublishedSplit = Literal["train", "test"]  # for data sets published without a validation split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 PUBLISHED_SPLITS: tuple[PublishedSplit, ...] = get_args(PublishedSplit)
 
 
 def check_split(split: str, splits: Sequence[str] = SPLITS) -> None:
-    """Raise ValueError unless it is one of these."""
+    """Raise ValueError unless `split` is one of `splits`."""
     if split not in splits:
         raise ValueError(f"split: expected one of {', '.join(splits)}, got {split!r}")
 
 
 def fingerprint(open_split: Callable[[Split], Any]) -> dict[str, Any]:
-    """What tells the rows that a model is trained and chosen on from others, ready for JSON.
+    """Return the number of rows and a checksum of "train" and "val", ready for JSON, to detect changed data.
 
-    `open_split` gives the rows of a split, with a length and a method `checksum`.
+    `open_split` returns the rows of a split; they have a length and a method `checksum`.
     """
     used: tuple[Split, ...] = ("train", "val")
     splits = {name: open_split(name) for name in used}

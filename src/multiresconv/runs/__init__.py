@@ -1,1 +1,1 @@
-"""A finished or running run on disk: its directory, checkpoints, evaluation and pictures."""
+"""Runs on disk: training into a run directory, checkpoints, evaluation, prediction and pictures."""

@@ -1,4 +1,4 @@
-"""The run directory: what a run writes, and where. Every file appears whole or not at all."""
+"""The run directory: the files of a run and their names. Files are written whole or not at all."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ from multiresconv.locks import locked
 
 
 def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[str, Any]:
-    """Parse a mapping; the ValueError for anything else begins with `where`."""
+    """Parse a mapping; raise a ValueError that begins with `where` for anything else."""
     try:
         value = parse(text)
     except (ValueError, yaml.YAMLError) as error:
@@ -26,7 +26,7 @@ def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[st
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8; the ValueError for anything else names the file."""
+    """Read a UTF-8 file; raise a ValueError that names the file for anything else."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -35,11 +35,10 @@ def read_text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Names of the files of a run.
+    """The files of a run.
 
-    run.json (task and versions), config.yaml (every option), metrics.jsonl, checkpoints/last.ckpt and best.ckpt,
-    model/ (the best model, see `multiresconv.load`), curves.png and the pictures of its task, and .lock,
-    which is empty.
+    run.json (task, versions and data), config.yaml (every option), metrics.jsonl, checkpoints/last.ckpt and best.ckpt,
+    model/ (the best model, see `multiresconv.load`), curves.png and the pictures of the task, and an empty .lock.
     """
 
     path: Path
@@ -69,7 +68,7 @@ class RunDirectory:
         return self.path / "model"
 
     def check_is_free(self) -> None:
-        """Raise FileExistsError if the directory holds more than a killed start leaves behind."""
+        """Raise FileExistsError if the directory holds more than a start that was killed leaves behind."""
         if not self.path.exists():
             return
         if self.about.is_file():
@@ -88,14 +87,14 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training here; where the file system has no locks, go without.
+        """Keep other processes from training here; on a file system without locks, continue without one.
 
         Raises:
             BlockingIOError: another process is training here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path / ".lock", f"{self.path}: another process is training this run right now"):
-            for part in self.last.parent.glob(".*.part-*"):  # of a sitting that was killed while it wrote
+            for part in self.last.parent.glob(".*.part-*"):  # left by a process that was killed while writing
                 with suppress(OSError):
                     part.unlink()
             yield
@@ -105,13 +104,13 @@ class RunDirectory:
         self.last.parent.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config, sort_keys=False)
         write_text(self.config, text)
-        write_json(self.about, about)  # last: with it the directory is a run
+        write_json(self.about, about)  # last: this file marks the directory as a run
 
     def read_about(self) -> dict[str, Any]:
         """Read run.json.
 
         Raises:
-            FileNotFoundError: this is no run directory.
+            FileNotFoundError: this is not a run directory.
             ValueError: the file is damaged.
         """
         if not self.about.is_file():
@@ -125,8 +124,8 @@ class RunDirectory:
         """Read the options in config.yaml.
 
         Raises:
-            FileNotFoundError: this is no run directory.
-            ValueError: it is one of another task, or a file is damaged.
+            FileNotFoundError: this is not a run directory.
+            ValueError: the run is of another task, or a file is damaged.
         """
         seen = self.read_about()["task"]
         if seen != task:
@@ -138,10 +137,10 @@ class RunDirectory:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Read the lines of metrics.jsonl, except a last one that a kill cut short.
+        """Read the lines of metrics.jsonl, without an incomplete last line, which a killed process may leave.
 
         Raises:
-            ValueError: a damaged line; the message names it.
+            ValueError: a line is damaged; the message names it.
         """
         if not self.metrics.is_file():
             return []
@@ -155,7 +154,7 @@ class RunDirectory:
         return metrics
 
     def cut_metrics(self, step: int, validated_epochs: int) -> None:
-        """Drop the lines later than the checkpoint at this position; the run writes them again."""
+        """Delete the lines after the checkpoint at this position; the resumed run writes them again."""
         known = [
             line
             for line in self.read_metrics()

@@ -1,4 +1,4 @@
-"""Scores and predictions of a trained run."""
+"""Evaluate the best model of a run."""
 
 import shlex
 from pathlib import Path
@@ -32,9 +32,9 @@ def evaluate(
     device: torch.device,
     file: Path | None = None,
 ) -> dict[str, Any]:
-    """Score the run's best model on `rows`, write evaluation-<name>.json and pictures *-<name>.png, give the report.
+    """Score the run's best model on `rows`; write evaluation-<name>.json and pictures *-<name>.png; return the report.
 
-    The report says which `file`, if not a split, the rows are from, and which epoch and step the model is from.
+    The report states the epoch and step of the model and, if the rows come from a `file` instead of a split, that file.
     """
     check_batch_size(batch_size)
     model = best_model(task, directory, device)
@@ -56,10 +56,10 @@ def evaluate(
 
 
 def best_model(task: Task, directory: RunDirectory, device: torch.device) -> SequenceModel:
-    """The model of the best validation, in eval mode; its folder, if deleted, is made again of best.ckpt.
+    """Load the best model of a run, in eval mode; if its folder was deleted, restore the folder from best.ckpt.
 
     Raises:
-        FileNotFoundError: the run has not come to its first validation yet.
+        FileNotFoundError: the run has not finished its first validation yet.
         ValueError: the model or the checkpoint is damaged.
     """
     name = directory.read_about()["task"]
@@ -80,11 +80,11 @@ def best_model(task: Task, directory: RunDirectory, device: torch.device) -> Seq
 
 @torch.inference_mode()
 def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torch.device) -> dict[str, Tensor]:
-    """The task's scores of a model in eval mode, on the CPU."""
+    """Compute the task's scores for a model in eval mode; the returned tensors are on the CPU."""
     scores = task.scores().to(device)
     batches = LengthBuckets(rows.lengths, batch_size, shuffle=False)
     loader = DataLoader(rows, batch_sampler=batches, collate_fn=task.collate)
-    with tqdm(total=len(rows), unit=" samples", desc="evaluate", disable=None) as bar:  # None: on a terminal only
+    with tqdm(total=len(rows), unit=" samples", desc="evaluate", disable=None) as bar:  # None: only on a terminal
         for batch in loader:
             batch = on_device(batch, device)
             outcome = task.run(model, batch)

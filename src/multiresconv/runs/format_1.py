@@ -1,4 +1,4 @@
-"""Models that were saved in format 1: what their folder lacks comes from their run."""
+"""Complete models saved in format 1: their description comes from the run, since their folder lacks it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from multiresconv.tasks.ptbxl import PTBXL_INPUT
 
 
 def complete(model: SequenceModel, task: Task, about: Mapping[str, Any]) -> None:
-    """Give a model of format 1 its description and its standardisation, in place.
+    """Add the description of input and output and the standardisation to a model of format 1, in place.
 
     Args:
-        model: as `load` gave it.
-        task: of the run.
-        about: what run.json says. Of PTB-XL it has the classes and the standardiser, which were learned of the data.
+        model: the model, as returned by `load`.
+        task: the task of the run.
+        about: content of run.json; for PTB-XL it has the classes and the standardiser, computed from the data.
     """
     data = about.get("data", {})
     if {"classes", "standardiser"} <= data.keys() and model.net.standardise is not None:

@@ -1,4 +1,4 @@
-"""From the files and lines that a user brings to the input of a model, as its description says it."""
+"""Convert users' files and lines of text to the input of a model, following the model's description."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,12 +18,12 @@ def read_rows(input: Input, path: Path) -> Iterator[Tensor]:
     """Read the sequences of a file: (L, channels), or tokens (L,).
 
     Args:
-        input: of the model.
-        path: of a picture, `.npy`, `.csv`, WFDB record or text, see `data/readers`.
+        input: description of the model's input.
+        path: a picture, `.npy`, `.csv`, WFDB record or text file; see `data/readers`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: content that the model does not take; the message names file and line.
+        ValueError: the content does not fit the model; the message names file and line.
     """
     if input.kind == "image":
         pixels = np.array(read_images(path, input.side or 0, len(input.channels)))
@@ -35,12 +35,12 @@ def read_rows(input: Input, path: Path) -> Iterator[Tensor]:
 
 
 def read_steps(input: Input, lines: Iterable[str]) -> Iterator[Tensor]:
-    """Read a stream step by step: (1, channels) or tokens (1,), one line of text a step.
+    """Read a stream step by step: (1, channels) or tokens (1,), one line of text per step.
 
-    A line of text for a model of tokens may have any number of them, blanks between; an empty one is the end token.
+    For a model of tokens, a line may hold several tokens separated by blanks; an empty line means the end token.
 
     Raises:
-        ValueError: content that the model does not take; the message names the line.
+        ValueError: the content does not fit the model; the message names the line.
     """
     if input.kind == "image":
         yield from (torch.from_numpy(pixel) for pixel in read_pixels(lines, len(input.channels)))
@@ -61,7 +61,7 @@ def _texts(path: Path, input: Input) -> Iterator[str]:
 
 
 def _sequence(text: str, input: Input, where: str) -> NDArray[np.int64]:
-    """The numbers of a text's tokens, cut to what the model takes, and the end token."""
+    """Return the token numbers of a text, truncated to the model's limit, then the end token if it has one."""
     numbers = _numbers(text, input, where)
     if input.end is None:
         return numbers[: input.max_tokens]

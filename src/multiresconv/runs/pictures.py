@@ -1,4 +1,4 @@
-"""Pictures of a run: its curves, and those that its task draws."""
+"""Draw the training curves of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ _TRAIN, _VAL = "#4477aa", "#cc3311"
 
 
 def draw_curves(path: Path, metrics: Sequence[dict[str, Any]], monitor: str) -> None:
-    """Loss, the monitored score and learning rate by step; nothing is drawn where nothing was measured."""
+    """Draw loss, monitored score and learning rate against the step; without metrics, write no picture."""
     if not metrics:
         return
     train = [line for line in metrics if line["kind"] == "train"]

@@ -1,4 +1,4 @@
-"""Predictions of a trained model, of sequences that are there and of a stream; needs the model alone."""
+"""Predict with a trained model, for complete sequences and for a stream; no run or task is needed."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -12,12 +12,12 @@ from multiresconv.models import SequenceModel
 
 @torch.inference_mode()
 def predict(model: SequenceModel, rows: Iterable[Tensor], *, batch_size: int) -> Iterator[dict[str, float]]:
-    """For each row give the probability of every name, the most probable first.
+    """Yield name -> probability for each row, the most probable name first.
 
     Args:
         model: a classifier in eval mode.
         rows: sequences (L, channels) or tokens (L,), of any lengths.
-        batch_size: rows that are computed together.
+        batch_size: number of rows computed together.
 
     Raises:
         ValueError: batch_size below 1.
@@ -35,13 +35,13 @@ def predict(model: SequenceModel, rows: Iterable[Tensor], *, batch_size: int) ->
 
 @torch.inference_mode()
 def predict_stream(model: SequenceModel, steps: Iterable[Tensor]) -> Iterator[dict[str, float]]:
-    """After each time step (1, channels), or token (1,), give the probability of every name for all steps so far."""
+    """Yield name -> probability after each time step (1, channels) or token (1,), given all steps so far."""
     stream = model.stream()
     for x in steps:
         yield ranked(model, stream(x)[0])
 
 
 def ranked(model: SequenceModel, logits: Tensor) -> dict[str, float]:
-    """Names and probabilities of logits (C,), the most probable first."""
+    """Convert logits (C,) to name -> probability, the most probable name first."""
     probabilities = model.output.probabilities(logits).cpu()
     return {model.output.names[int(i)]: float(probabilities[i]) for i in probabilities.argsort(descending=True)}

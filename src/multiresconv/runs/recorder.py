@@ -14,14 +14,14 @@ from multiresconv.training.state import Best, RunState
 
 
 class RunRecorder:
-    """Writes metrics.jsonl, the checkpoints and the model folder of `directory`; a `Recorder`.
+    """A `Recorder` that writes metrics.jsonl, the checkpoints and the model folder of a run directory.
 
     Args:
-        directory: of the run.
-        create: makes the directory when the run starts; None for one that goes on where it stands.
+        directory: the run directory.
+        create: creates the directory when a new run starts; None for a resumed run.
 
     Attributes:
-        started: True once the directory is this run's to write.
+        started: True once this run may write into the directory.
         best: the best validation so far.
     """
 

@@ -1,4 +1,4 @@
-"""Images drawn from a density model, as files."""
+"""Draw images from a density model and write them to files."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from multiresconv.data.readers.images import read_images
 from multiresconv.files import write_atomically
 from multiresconv.models import MultiresAR, SequenceModel, sample
 
-_SCALE = 4  # pixels of the grid for a pixel of an image
-_GAP = 1
+_SCALE = 4  # width of an image pixel in pixels of the grid
+_GAP = 1  # pixels between images
 
 
 def write_samples(
@@ -24,16 +24,16 @@ def write_samples(
     seed: int,
     out: Path,
 ) -> Path:
-    """Draw images from a density model, or complete given ones; write `out`, a PNG grid, and an .npy beside it.
+    """Draw images from a density model, or complete given ones; write a PNG grid to `out` and an .npy file beside it.
 
-    The array is (images, side, side, channels) uint8; completions of an image stand together.
+    The .npy array is (images, side, side, channels) uint8, with the completions of an image next to each other.
 
     Raises:
-        ValueError: a model that draws no images, or an option out of range.
+        ValueError: the model cannot draw images, or an option is out of range.
     """
     side = model.input.side
     if not isinstance(model, MultiresAR) or side is None:
-        raise ValueError(f"model: one of {model.output.kind} draws no images; expected one of density, of a known size")
+        raise ValueError(f"model: a {model.output.kind} model draws no images; expected a density model of images")
     if out.suffix != ".png":
         raise ValueError(f"out: expected the path of a .png file, got {out}")
     if rows is not None and complete is None:
@@ -57,7 +57,7 @@ def write_samples(
 
 
 def grid(images: np.ndarray) -> np.ndarray:
-    """Images (n, side, side, C) as one (height, width[, 3]), in a block as square as can be, enlarged."""
+    """Arrange images (n, side, side, C) in one enlarged picture (height, width[, 3]), as square as possible."""
     n, side, _, channels = images.shape
     columns = int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)

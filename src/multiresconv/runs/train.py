@@ -1,4 +1,4 @@
-"""A run from its options to its pictures: `fit`, written into a run directory."""
+"""Train a model and write checkpoints, metrics and pictures into a run directory."""
 
 import platform
 import sys
@@ -33,13 +33,14 @@ def train(
     max_time: timedelta | None = None,
     resume: bool = False,
 ) -> RunState:
-    """Train until the last epoch, writing `directory`; with `resume` go on where that run stands.
+    """Train until the last epoch and write the run into `directory`; with `resume`, continue its run.
 
-    `config` is what config.yaml says of the options, kept as it was when a run is resumed.
+    `config` is the content of config.yaml, all options; a resumed run keeps the file as it is.
 
     Raises:
         BlockingIOError: another process is training this run.
-        FileExistsError, FileNotFoundError, ValueError: the directory, the data or an option is not as it should be.
+        FileExistsError: `directory` exists already, and `resume` is False.
+        FileNotFoundError, ValueError: a file is missing or damaged, or the data or an option is invalid.
         Stopped, NonFiniteError, KeyboardInterrupt: see `fit`.
     """
     is_first = is_first_process()
@@ -50,13 +51,13 @@ def train(
             directory.check_is_free()
         resumed = load_last(directory) if resume else None
         if is_first:
-            task.prepare(may_generate=not resume)  # here too, since an error before Lightning starts others is one line
+            task.prepare(may_generate=not resume)  # here too: an error before other processes start is shown once
         if is_first and resume:
             check_data(task, directory)
 
         def create() -> None:
             lock.enter_context(directory.locked())
-            directory.check_is_free()  # again, since another process may have started here meanwhile
+            directory.check_is_free()  # again, since another process may have started a run here
             directory.create(config, about(task))
 
         recorder = RunRecorder(directory, None if resume else create)
@@ -71,14 +72,14 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
     """Load the last checkpoint of a run; None if the run was stopped before its first one.
 
     Raises:
-        FileNotFoundError, ValueError: last.ckpt is missing or damaged; the message names a way out.
+        FileNotFoundError, ValueError: last.ckpt is missing or damaged; the message suggests what to do.
     """
     best = directory.best
     way_out = f"copy {best} over it to go on from there" if best.is_file() else "start another run"
     if not directory.last.is_file():
         if not directory.read_metrics():
             return None
-        raise FileNotFoundError(f"{directory.last}: missing, though {directory.metrics} tells of steps; {way_out}")
+        raise FileNotFoundError(f"{directory.last}: missing, though {directory.metrics} has lines; {way_out}")
     try:
         return load_checkpoint(directory.last)
     except ValueError as error:
@@ -86,7 +87,7 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
 
 
 def check_data(task: Task, directory: RunDirectory) -> None:
-    """Raise ValueError if the data differ from those that the run began with."""
+    """Raise ValueError if the data differ from those with which the run began."""
     seen = task.fingerprint()
     begun_with = {split: rows for split, rows in directory.read_about().get("data", seen).items() if split in seen}
     if begun_with != seen:
@@ -97,7 +98,7 @@ def check_data(task: Task, directory: RunDirectory) -> None:
 
 
 def about(task: Task) -> dict[str, Any]:
-    """run.json: what the numbers of a run depend on beside its options."""
+    """Return the content of run.json: what the results of a run depend on besides its options."""
     versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
     return {
         "task": task.name,
@@ -107,7 +108,7 @@ def about(task: Task) -> dict[str, Any]:
 
 
 def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: str) -> None:
-    """Draw the pictures. An error in drawing is printed: it must not end a run, or hide what ended it."""
+    """Draw the pictures. An error is only printed: it must not end the run or hide the error that ended it."""
     try:
         draw_curves(directory.path / "curves.png", directory.read_metrics(), task.monitor)
         if best is not None:

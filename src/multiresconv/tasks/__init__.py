@@ -1,4 +1,4 @@
-"""Tasks: each names its data, model, loss and scores; knows nothing of how training is run."""
+"""Tasks: each defines its data, model, loss and scores. Nothing here depends on the training loop."""
 
 from multiresconv.tasks.cifar_density import CifarDensity, MixtureOptions
 from multiresconv.tasks.image_classification import ImageClassification

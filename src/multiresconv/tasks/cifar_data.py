@@ -1,4 +1,4 @@
-"""Options that say which images of CIFAR-10 are used."""
+"""Options that select the images of CIFAR-10."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,13 @@ from multiresconv.tasks.image_rows import ImageRows, hold_out
 
 @dataclass(frozen=True)
 class CifarData:
-    """Where the binary files of CIFAR-10 are, and how the training images are split.
+    """Location of the binary files of CIFAR-10, and the split of the training images.
 
     Args:
-        folder: of the files or of the folder cifar-10-batches-bin; they are downloaded where it has none.
-        batches: numbers of the training files that are used, 1 to 5; those left out can be scored with
-            `evaluate --file`.
-        val_share: of the images in them that are held out for validation.
-        n_train: how many of the others are used; null is all.
+        folder: folder with the files or with cifar-10-batches-bin; missing files are downloaded.
+        batches: numbers of the training files to use, 1 to 5; the others can be scored with `evaluate --file`.
+        val_share: share of their images that is held out for validation.
+        n_train: number of the remaining images to train on; null means all.
     """
 
     folder: Path = Path("data/cifar10")
@@ -28,7 +27,7 @@ class CifarData:
 
     side: ClassVar[int] = 32
     classes: ClassVar[tuple[str, ...]] = CIFAR10_CLASSES
-    mean: ClassVar[tuple[float, ...]] = (0.4914, 0.4822, 0.4465)  # over the training images
+    mean: ClassVar[tuple[float, ...]] = (0.4914, 0.4822, 0.4465)  # of the training images, pixels scaled to 0 to 1
     std: ClassVar[tuple[float, ...]] = (0.2470, 0.2435, 0.2616)
 
     def prepare(self, *, download: bool) -> None:

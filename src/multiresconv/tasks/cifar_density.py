@@ -1,4 +1,4 @@
-"""CIFAR-10 density estimation: the probability of a coloured image, pixel by pixel, in bits per dimension."""
+"""CIFAR-10 density estimation: model the probability of a colour image pixel by pixel, in bits per dimension."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ class MixtureOptions:
 
 
 class CifarDensity(ImageTask):
-    """Density of the images of CIFAR-10; without --recipe and --config as in the paper."""
+    """Model the density of CIFAR-10 images. Defaults are the paper's unless --recipe or --config is given."""
 
     name = "cifar-density"
     monitor = "bits_per_dim"
@@ -50,7 +50,7 @@ class CifarDensity(ImageTask):
         )
 
     def run(self, model: MultiresAR, batch: ImageBatch) -> Outcome:
-        """The loss of an image is its bits per dimension."""
+        """Compute the loss, which is the bits per dimension of each image."""
         bits = model.bits_per_dim(batch.pixels)
         return Outcome(bits, None, bits)
 
@@ -60,7 +60,7 @@ class CifarDensity(ImageTask):
         return DensityScores()
 
     def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Mean bits per dimension and its 95 % interval, from the spread over images."""
+        """Report the mean bits per dimension with its 95 % interval, from the standard error over images."""
         mean, error = float(scores["bits_per_dim"]), float(scores["standard_error"])
         return {
             "n": int(scores["n"]),
@@ -82,7 +82,7 @@ class CifarDensity(ImageTask):
         return {}
 
     def examples(self, model: MultiresAR, rows: ImageRows, title: str) -> dict[str, "Figure"]:
-        """Images drawn from the model, and the upper halves of some of `rows`, completed by it three times."""
+        """Draw images from the model, and three completions of the upper half of some images of `rows`."""
         from multiresconv.models import sample
         from multiresconv.tasks.image_pictures import draw_completions, draw_grid
 

@@ -1,4 +1,4 @@
-"""Tasks in which every row has one class: loss, scores, report, table and picture."""
+"""Classification tasks with one class per row: loss, scores, report, table and picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Classification:
-    """The part of `Task` that all tasks share in which every row has one of `classes`."""
+    """The part of `Task` shared by all tasks in which every row has one of `classes`."""
 
     monitor = "accuracy"
     maximize = True
@@ -40,15 +40,15 @@ class Classification:
 
 
 def classify(logits: Tensor, labels: Tensor) -> Outcome:
-    """Cross entropy and hits of logits (n, C) with labels (n,), in float32 whatever the precision of the network."""
+    """Compute cross entropy and hits of logits (n, C) with labels (n,); always in float32."""
     logits = logits.float()
     losses = F.cross_entropy(logits, labels, reduction="none")
     return Outcome(losses, (logits.argmax(1) == labels).float(), logits)
 
 
 def classification_report(scores: Mapping[str, Tensor], classes: Sequence[str]) -> dict[str, Any]:
-    """Accuracy with its 95 % interval (Wilson), and the rate that always naming the commonest class would have."""
-    from scipy.stats import binomtest  # not above: it takes a while, and help texts need this module
+    """Report the accuracy with its 95 % interval (Wilson), the majority-class rate, the loss and the confusion."""
+    from scipy.stats import binomtest  # not at the top: slow to import, and `--help` imports this module
 
     confusion = scores["confusion"]
     n, hits = int(confusion.sum()), int(confusion.diagonal().sum())
@@ -66,7 +66,7 @@ def classification_report(scores: Mapping[str, Tensor], classes: Sequence[str]) 
 
 
 def classification_table(report: Mapping[str, Any]) -> str:
-    """A `classification_report` for people."""
+    """Format a `classification_report` as text."""
     low, high = report["accuracy_95"]
     return aligned(
         {

@@ -10,9 +10,9 @@ from multiresconv.tasks.task import Outcome
 
 
 class ClassifierScores(Metric):
-    """Mean loss, accuracy, number of rows and the confusion counts (C, C), true class first.
+    """Mean loss, accuracy, number of rows and the confusion counts (C, C), indexed [true, predicted].
 
-    Sums are kept, not means, so that the result does not depend on how rows fall into batches and processes.
+    It keeps sums, not means, so the result does not depend on how rows are distributed over batches and processes.
     """
 
     full_state_update = False

@@ -1,4 +1,4 @@
-"""Picture of a confusion matrix."""
+"""Draw a confusion matrix."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def draw_confusion(counts: Tensor, classes: Sequence[str], title: str) -> Figure:
-    """Counts (C, C), true class first: each row's shares as colours, the counts as numbers."""
+    """Draw counts (C, C), indexed [true, predicted]: numbers are counts, colours are shares of the true class."""
     table = counts.numpy()
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     size = 2.5 + 0.5 * len(classes)

@@ -10,9 +10,9 @@ from multiresconv.tasks.task import Outcome
 
 
 class DensityScores(Metric):
-    """Mean over rows of the bits per dimension, which is also the loss, its standard error, and the number of rows.
+    """Mean bits per dimension over rows (which is also the loss), its standard error, and the number of rows.
 
-    Sums are kept, not means, so that the result does not depend on how rows fall into batches and processes.
+    It keeps sums, not means, so the result does not depend on how rows are distributed over batches and processes.
     """
 
     full_state_update = False

@@ -1,4 +1,4 @@
-"""Classification of images read pixel by pixel: what sCIFAR, sMNIST and psMNIST have in common."""
+"""Classification of images read pixel by pixel, for sCIFAR, sMNIST and psMNIST."""
 
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class ImageClassification(ImageTask, Classification):
-    """The task `name`: each image is a sequence of pixels, normalised by channel, without augmentation.
+    """Classify images as sequences of pixels, standardised per channel, without augmentation.
 
     Args:
-        name: of the task on the command line.
-        data: the images.
-        model: the classifier.
-        order: (pixels,) which pixel is read at each step; None is row after row.
+        name: name of the task on the command line.
+        data: options of the images.
+        model: options of the classifier.
+        order: (pixels,) index of the pixel read at each step; None reads row by row.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ImageClassification(ImageTask, Classification):
         return classify(model(pixels), batch.labels)
 
     def examples(self, model: nn.Module, rows: ImageRows, title: str) -> dict[str, "Figure"]:
-        """The first images with what the model takes them for."""
+        """Draw the first images with the predicted classes."""
         from multiresconv.tasks.image_pictures import draw_labelled
 
         batch = self.collate([rows[i] for i in range(min(len(rows), 40))])

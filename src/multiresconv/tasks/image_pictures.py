@@ -1,4 +1,4 @@
-"""Pictures of images: with the labels that a model gives them, and in grids."""
+"""Draw images with predicted labels, in grids, and with completions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +14,9 @@ _RIGHT, _WRONG = "black", "#cc3311"
 def draw_labelled(
     pixels: NDArray[np.uint8], labels: Tensor, probabilities: Tensor, classes: Sequence[str], title: str
 ) -> Figure:
-    """Images (n, side, side, C) with the likeliest label, its probability and, where that is wrong, the true one.
+    """Draw images (n, side, side, C) with the likeliest label, its probability and, if wrong, the true label.
 
-    labels (n,) true classes, probabilities (n, classes).
+    `labels` (n,) are the true classes, `probabilities` is (n, classes).
     """
     columns = 10
     rows = -(-len(pixels) // columns)
@@ -32,7 +32,7 @@ def draw_labelled(
 
 
 def draw_grid(pixels: NDArray[np.uint8], title: str) -> Figure:
-    """Images (n, side, side, C), eight in a row."""
+    """Draw images (n, side, side, C), eight per row."""
     columns = min(8, len(pixels))
     rows = -(-len(pixels) // columns)
     figure = Figure(figsize=(columns, rows + 0.4), layout="constrained")
@@ -43,7 +43,7 @@ def draw_grid(pixels: NDArray[np.uint8], title: str) -> Figure:
 
 
 def draw_completions(images: NDArray[np.uint8], completed: NDArray[np.uint8], given_rows: int, title: str) -> Figure:
-    """A column per image (n, side, side, C): the image, its upper `given_rows`, then its completions (n, k, ...)."""
+    """Draw one column per image (n, side, side, C): the image, its upper `given_rows`, its completions (n, k, ...)."""
     given = images.copy()
     given[:, given_rows:] = 255
     rows = np.stack([images, given, *completed.swapaxes(0, 1)])
@@ -59,7 +59,7 @@ def draw_completions(images: NDArray[np.uint8], completed: NDArray[np.uint8], gi
 
 
 def _places(figure: Figure, rows: int, columns: int) -> list[Any]:
-    """Axes without axes, row by row."""
+    """Return one subplot per cell, row by row, without axis lines and ticks."""
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in places:
         place.axis("off")

@@ -1,4 +1,4 @@
-"""Images as rows of a data set, and which of them are held out for validation."""
+"""Images as rows of a data set, with a part held out for validation."""
 
 import zlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class ImageBatch(NamedTuple):
 
 
 class ImageRows:
-    """Some rows of `images`, in the order of `chosen` (rows,); without it, all of them."""
+    """The images with the indices `chosen` (rows,), in that order; None means all images."""
 
     def __init__(self, images: Images, chosen: NDArray[np.int64] | None = None) -> None:
         self.images = images
@@ -31,7 +31,7 @@ class ImageRows:
         return len(self.chosen)
 
     def __getitem__(self, row: int) -> tuple[NDArray[np.uint8], int]:
-        """Pixels (L, C) and the label."""
+        """Return the pixels (L, C) and the label of a row."""
         index = self.chosen[row]
         return self.images.pixels[index], int(self.images.labels[index])
 
@@ -40,17 +40,17 @@ class ImageRows:
         return np.full(len(self), self.images.pixels.shape[1])
 
     def checksum(self) -> str:
-        """Of the rows in their order, pixels and labels."""
+        """Return the CRC-32 of the pixels and labels of the rows, in order."""
         pixels = zlib.crc32(np.ascontiguousarray(self.images.pixels[self.chosen]).data)
         return f"{zlib.crc32(self.images.labels[self.chosen].tobytes(), pixels):08x}"
 
 
 class ImageData(Protocol):
-    """Labelled images of one size, as options of the command line name them."""
+    """Command-line options that select labelled images of one size."""
 
     side: ClassVar[int]
     classes: ClassVar[tuple[str, ...]]
-    mean: ClassVar[tuple[float, ...]]  # of each channel, pixels being 0 to 1; so is `std`
+    mean: ClassVar[tuple[float, ...]]  # of each channel, like `std`, pixels scaled to 0 to 1
     std: ClassVar[tuple[float, ...]]
 
     def prepare(self, *, download: bool) -> None: ...
@@ -61,7 +61,7 @@ class ImageData(Protocol):
 
 
 class ImageTask:
-    """The part of `Task` that all tasks on images have in common: where these come from."""
+    """The part of `Task` shared by all image tasks: the data."""
 
     data: ImageData
 
@@ -89,10 +89,10 @@ def image_input(data: ImageData, order: NDArray[np.int64] | None = None) -> Inpu
 
 
 def hold_out(images: Images, split: str, *, val_share: float, n_train: int | None) -> ImageRows:
-    """The rows of "train" or of "val" among the training images: a permutation that never changes, cut in two.
+    """Return the "train" or "val" rows of the training images, by a fixed permutation.
 
     Raises:
-        ValueError: a share outside 0 to 1, one that leaves either of them empty, or fewer rows than n_train.
+        ValueError: `val_share` leaves "train" or "val" empty, or "train" has fewer than `n_train` rows.
     """
     n_val = round(val_share * len(images)) if 0 < val_share < 1 else 0
     if not 0 < n_val < len(images):

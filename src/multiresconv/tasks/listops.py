@@ -1,4 +1,4 @@
-"""ListOps (Nangia & Bowman 2018, the long form of the Long Range Arena): the value, 0 to 9, of a nested expression."""
+"""ListOps (Nangia & Bowman 2018; long form of the Long Range Arena): predict the value, 0 to 9, of an expression."""
 
 import shlex
 import sys
@@ -36,19 +36,19 @@ LISTOPS_INPUT = Input(
 
 @dataclass(frozen=True)
 class ListOpsData:
-    """Where the data are and, where the folder does not exist yet, how to generate them; defaults of the LRA.
+    """Location of the data, and how to generate them if the folder is missing or empty; defaults of the LRA.
 
     Args:
-        folder: of basic_train.tsv, basic_val.tsv and basic_test.tsv.
+        folder: folder with basic_train.tsv, basic_val.tsv and basic_test.tsv.
         n_train: rows to generate for training.
         n_val: rows to generate for validation.
         n_test: rows to generate for the test.
-        min_length: every expression is longer than this, an operator counting 2 and a digit 1.
+        min_length: every expression is longer than this; an operator counts 2, a digit 1.
         max_length: every expression is shorter than this.
         max_depth: deepest nesting of operators.
-        max_args: most arguments of an operator, at least 2.
-        seed: of the generator.
-        cache_folder: where the tokenised rows go; null is beside each file.
+        max_args: largest number of arguments of an operator, at least 2.
+        seed: seed of the generator.
+        cache_folder: folder for the tokenised rows; null puts them beside each file.
     """
 
     folder: Path = Path("data/listops")
@@ -64,7 +64,7 @@ class ListOpsData:
 
 
 class ListOps(Classification):
-    """Values of nested expressions of ListOps; without --recipe and --config as in the paper."""
+    """Predict the values of ListOps expressions. Defaults are the paper's unless --recipe or --config is given."""
 
     name = "listops"
     classes = tuple("0123456789")
@@ -73,15 +73,15 @@ class ListOps(Classification):
         self.data, self.model = data, model
 
     def prepare(self, *, may_generate: bool = True) -> None:
-        """Generate the data set if its folder is missing or empty; a folder that has files is used as it is.
+        """Generate the data set if its folder is missing or empty; a folder with files is used as it is.
 
         Raises:
-            FileNotFoundError: the folder has files, but not those of ListOps, or none, without `may_generate`.
+            FileNotFoundError: the folder lacks a file of ListOps, or is empty and `may_generate` is False.
         """
         folder = self.data.folder
         if is_vacant(folder):
             if not may_generate:
-                raise FileNotFoundError(f"data.folder: {folder} has no data, and a run goes on with its own only")
+                raise FileNotFoundError(f"data.folder: {folder} has no data; a resumed run needs its original data")
             print(f"{folder}: no data there yet, generating ListOps (multiresconv data listops)", file=sys.stderr)
             with suppress(FileExistsError):  # another process was first
                 generate(self.data)
@@ -121,11 +121,11 @@ class ListOps(Classification):
 
 
 def is_vacant(folder: Path) -> bool:
-    """Whether the folder is missing or has nothing in it but what an interrupted generation left."""
+    """Return True if the folder is missing or has only hidden files, which an interrupted generation leaves."""
     return not folder.exists() or (folder.is_dir() and all(p.name.startswith(".") for p in folder.iterdir()))
 
 
 def generate(data: ListOpsData, *, overwrite: bool = False) -> None:
-    """Generate the three splits into `data.folder` with a progress bar, on all processors."""
+    """Generate the three splits in `data.folder` on all cores, with a progress bar."""
     limits = {name: value for name, value in asdict(data).items() if name not in ("folder", "cache_folder")}
     generate_listops(data.folder, **limits, progress=True, overwrite=overwrite)

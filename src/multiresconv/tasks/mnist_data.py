@@ -1,4 +1,4 @@
-"""Options that say which images of MNIST are used."""
+"""Options that select the images of MNIST."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from multiresconv.tasks.image_rows import ImageRows, hold_out
 
 @dataclass(frozen=True)
 class MnistData:
-    """Where the four files of MNIST are, and how the 60,000 training images are split.
+    """Location of the four files of MNIST, and the split of the 60,000 training images.
 
     Args:
-        folder: of the files; they are downloaded where it has none.
-        val_share: of the training images that are held out for validation.
-        n_train: how many of the others are used; null is all.
+        folder: folder with the files; missing files are downloaded.
+        val_share: share of the training images that is held out for validation.
+        n_train: number of the remaining images to train on; null means all.
     """
 
     folder: Path = Path("data/mnist")
@@ -25,7 +25,7 @@ class MnistData:
 
     side: ClassVar[int] = 28
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
-    mean: ClassVar[tuple[float, ...]] = (0.1307,)  # over the training images
+    mean: ClassVar[tuple[float, ...]] = (0.1307,)  # of the training images, pixels scaled to 0 to 1
     std: ClassVar[tuple[float, ...]] = (0.3081,)
 
     def prepare(self, *, download: bool) -> None:

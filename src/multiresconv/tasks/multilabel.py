@@ -1,4 +1,4 @@
-"""Tasks in which every row has any number of labels: loss, report and table."""
+"""Multi-label tasks, with any number of labels per row: loss, report and table."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ _BY_CLASS = ("auroc", "average_precision", "f1")
 
 
 def multilabel(logits: Tensor, labels: Tensor) -> Outcome:
-    """Binary cross entropy of logits (n, C) with labels (n, C), 0 or 1, the mean over the labels of each row.
+    """Compute the binary cross entropy of logits (n, C) with labels (n, C), 0 or 1, averaged over the C labels.
 
-    In float32 whatever the precision of the network. There are no hits: a row is mostly right in part.
+    It is always computed in float32. The outcome has no hits, since a row is usually only partly right.
     """
     logits = logits.float()
     losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(1)
@@ -28,15 +28,16 @@ def multilabel(logits: Tensor, labels: Tensor) -> Outcome:
 def multilabel_report(
     scores: Mapping[str, Tensor], names: Sequence[str], *, seed: int = 0, resamples: int = 1000
 ) -> dict[str, Any]:
-    """What `MultilabelScores` computed, with the 95 % interval of the macro AUROC (percentile bootstrap of the rows).
+    """Report the scores, with the 95 % interval of the macro AUROC (percentile bootstrap over rows).
 
-    In each resample the mean goes over the classes that have both outcomes there. Null is what is undefined.
+    The macro AUROC of a resample is the mean over the classes that have both positive and negative rows in it.
+    Undefined numbers are null.
 
     Args:
-        scores: of `MultilabelScores.compute`.
+        scores: the result of `MultilabelScores.compute`.
         names: C labels.
-        seed: of the resamples.
-        resamples: how many, at least 1.
+        seed: seed of the resamples.
+        resamples: number of resamples, at least 1.
     """
     if resamples < 1:
         raise ValueError(f"resamples: expected at least 1, got {resamples}")
@@ -71,7 +72,7 @@ def multilabel_report(
 
 
 def multilabel_table(report: Mapping[str, Any]) -> str:
-    """A `multilabel_report` for people: the means, then a line for each class."""
+    """Format a `multilabel_report` as text: the means, then one line per class."""
     interval, left_out = report["macro_auroc_95"], report["classes_left_out"]
     means = aligned(
         {

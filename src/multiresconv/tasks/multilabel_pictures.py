@@ -1,4 +1,4 @@
-"""Pictures of tasks in which every row has any number of labels: ROC curves, and an ECG with its running prediction."""
+"""Pictures for multi-label tasks: ROC curves, and an ECG with its running prediction."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +12,16 @@ from multiresconv.data.ptbxl import LEADS, RATE
 
 _COLOURS = ("#4477aa", "#cc3311", "#228833", "#ee7733", "#aa3377", "#33bbee", "#999933", "#332288")
 _GREY = "#9a9a9a"
-_PAPER = "#f4c7c3"  # the lines of the paper that ECGs are printed on
-_MANY = len(_COLOURS)  # curves that colours can tell apart
+_PAPER = "#f4c7c3"  # grid lines of ECG paper
+_MANY = len(_COLOURS)  # number of curves that get a colour of their own
 
 
 def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> Figure:
-    """The ROC curves of all classes that have one, and their mean, by what `MultilabelScores` computed.
+    """Draw the ROC curves of all classes that have one, and their mean, from the result of `MultilabelScores`.
 
-    Each has a colour and a name if they are few; else the highest and the lowest do.
+    Up to eight curves have a colour and a name; if there are more, only the four highest and four lowest have.
     """
-    from sklearn.metrics import roc_curve  # not above: it is slow to import
+    from sklearn.metrics import roc_curve  # not at the top: slow to import
 
     areas = scores["auroc"].cpu().numpy()
     logits, labels = scores["logits"].cpu().numpy(), scores["labels"].cpu().numpy()
@@ -37,7 +37,7 @@ def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> 
         curves.append(np.interp(grid, false_rate, true_rate))
         if label not in colours:
             axes.plot(false_rate, true_rate, color=_GREY, linewidth=0.6, alpha=0.45)
-    for label in named:  # above the grey ones
+    for label in named:  # drawn later, on top of the grey curves
         false_rate, true_rate, _ = roc_curve(labels[:, label], logits[:, label])
         legend = f"{names[label]}  {areas[label]:.3f}, {int(labels[:, label].sum())} of {len(labels)}"
         axes.plot(false_rate, true_rate, color=colours[label], linewidth=1.3, label=legend)
@@ -62,14 +62,14 @@ def draw_running_prediction(
     *,
     rate: float = RATE,
 ) -> Figure:
-    """An ECG, and under it what the model says of it after each sample.
+    """Draw an ECG, and below it the model's prediction after each sample.
 
     Args:
         signal: (L, 12) in mV, leads in the order of `LEADS`.
-        probabilities: (L, C) of each label, after the samples up to this one.
+        probabilities: (L, C) probability of each label after each sample.
         names: C labels.
-        truth: (C,) 1 where the record has the label.
-        rate: samples a second.
+        truth: (C,) 1 if the record has the label, else 0.
+        rate: sampling rate in Hz.
     """
     signal, probabilities, truth = np.asarray(signal), np.asarray(probabilities), np.asarray(truth).astype(bool)
     seconds = np.arange(1, len(signal) + 1) / rate
@@ -84,9 +84,9 @@ def draw_running_prediction(
 
 
 def _draw_leads(axes: Axes, seconds: NDArray, signal: NDArray) -> None:
-    """One lead under the other, each about its median, on paper of squares of 0.2 s and 0.5 mV."""
+    """Draw the leads one below the other, each centred on its median, on a grid of 0.2 s by 0.5 mV."""
     centred = signal - np.median(signal, axis=0)
-    spacing = max(1.0, np.ceil(2 * 0.75 * float(np.quantile(np.ptp(centred, axis=0), 0.9))) / 2)  # a whole square
+    spacing = max(1.0, np.ceil(2 * 0.75 * float(np.quantile(np.ptp(centred, axis=0), 0.9))) / 2)  # a multiple of 0.5 mV
     heights = -spacing * np.arange(signal.shape[1])
     axes.plot(seconds, centred + heights, color="black", linewidth=0.7)
     axes.set_yticks(heights, LEADS)
@@ -103,8 +103,8 @@ def _draw_leads(axes: Axes, seconds: NDArray, signal: NDArray) -> None:
 def _draw_probabilities(
     axes: Axes, seconds: NDArray, probabilities: NDArray, names: Sequence[str], truth: NDArray
 ) -> None:
-    """Bold what is true, thin what else is most probable; the rest is grey and has no name."""
-    order = np.lexsort((-probabilities[-1], ~truth))  # what is true first, then by probability at the end
+    """Draw true labels as bold curves and the most probable others as thin ones; the rest is grey, without a name."""
+    order = np.lexsort((-probabilities[-1], ~truth))  # true labels first, then by final probability
     named = [int(label) for label in order[:_MANY]]
     colours = dict(zip(named, _COLOURS, strict=False))
     for label in range(len(names)):

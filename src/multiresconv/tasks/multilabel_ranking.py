@@ -1,4 +1,4 @@
-"""How well a score ranks the rows that have a label before those that have not; ties count as in scikit-learn."""
+"""Ranking metrics: AUROC, average precision and a bootstrap of the macro AUROC; ties count as in scikit-learn."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,20 +7,20 @@ _CHUNK = 1 << 22  # weights in memory at once, 32 MB
 
 
 def auroc(logits: NDArray, labels: NDArray, weights: NDArray | None = None) -> NDArray[np.float64]:
-    """Area under the ROC curve, for R weightings of the rows at once: the share of pairs that are ranked right.
+    """Compute the area under the ROC curve, the share of correctly ranked pairs, for R weightings of the rows at once.
 
     Args:
-        logits: (n,) the score.
-        labels: (n,) 1 where the row has the label, else 0.
-        weights: (n, R) how often each row counts, at least 0; None is once, and R = 1.
+        logits: (n,) score of each row.
+        labels: (n,) 1 if the row has the label, else 0.
+        weights: (n, R) how often each row counts, at least 0; None counts each row once, with R = 1.
 
     Returns:
-        (R,), NaN where all rows that count have the same label.
+        (R,) areas; NaN if all rows with a weight above 0 have equal labels.
     """
     weights = np.ones((len(logits), 1)) if weights is None else weights
     positive = labels.astype(bool)
     order = np.flatnonzero(~positive)[np.argsort(logits[~positive], kind="stable")]
-    below = np.zeros((len(order) + 1, weights.shape[1]))  # below[i]: weight of the i lowest negative rows
+    below = np.zeros((len(order) + 1, weights.shape[1]))  # below[i]: total weight of the i lowest negative rows
     np.cumsum(weights[order], axis=0, out=below[1:])
     negatives, scores, of_positives = logits[order], logits[positive], weights[positive]
     left, right = (np.searchsorted(negatives, scores, side) for side in ("left", "right"))
@@ -30,7 +30,7 @@ def auroc(logits: NDArray, labels: NDArray, weights: NDArray | None = None) -> N
 
 
 def average_precision(logits: NDArray, labels: NDArray) -> float:
-    """The precision at the score of each positive row, averaged over these; NaN if there are none."""
+    """Compute the precision at the score of each positive row, averaged over positive rows; NaN without any."""
     scores = logits[labels.astype(bool)]
     if not len(scores):
         return float("nan")
@@ -40,13 +40,13 @@ def average_precision(logits: NDArray, labels: NDArray) -> float:
 
 
 def bootstrap_macro_auroc(logits: NDArray, labels: NDArray, *, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Macro AUROC of `resamples` samples of the n rows, each of n rows drawn with replacement.
+    """Compute the macro AUROC of `resamples` bootstrap samples, each of n rows drawn with replacement.
 
     Args:
         logits, labels: (n, C).
 
     Returns:
-        (resamples,): the mean over the classes that have both outcomes in the sample, NaN where none has.
+        (resamples,) means over the classes with positive and negative rows in the sample; NaN without such a class.
     """
     n, n_labels = logits.shape
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Scores of a task in which every row has any number of labels, over all batches and processes."""
+"""Scores of a multi-label task, over all batches and processes."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from multiresconv.tasks.task import Outcome
 
 
 class MultilabelScores(Metric):
-    """Areas under ROC and precision-recall curves, and what a threshold of probability 0.5 makes of the logits.
+    """Areas under ROC and precision-recall curves, and F1 and exact match at a probability threshold of 0.5.
 
-    The logits are kept, and those of all processes put together, as no area is a mean over batches.
+    It keeps the logits of all processes, since an area cannot be averaged over batches.
     """
 
     full_state_update = False
@@ -25,7 +25,7 @@ class MultilabelScores(Metric):
 
     def __init__(self, n_labels: int) -> None:
         super().__init__()
-        if n_labels < 2:  # `compute` gives what has one element as a scalar, which could be anything
+        if n_labels < 2:  # `compute` returns one-element tensors as scalars, losing the shape (C,)
             raise ValueError(f"n_labels: expected at least 2, got {n_labels}")
         self.n_labels = n_labels
         self.add_state("logits", [], dist_reduce_fx="cat")
@@ -34,7 +34,7 @@ class MultilabelScores(Metric):
 
     def reset(self) -> None:
         super().reset()
-        # no rows, but of the right shape: a process that gets none has something to send to the others
+        # zero rows of the right shape, so that a process without rows can take part in the gather
         self.logits = [torch.zeros(0, self.n_labels, device=self.device)]
         self.labels = [torch.zeros(0, self.n_labels, device=self.device, dtype=torch.uint8)]
 
@@ -45,14 +45,16 @@ class MultilabelScores(Metric):
         self.labels.append(batch.labels.to(torch.uint8))
 
     def compute(self) -> dict[str, Tensor]:
-        """Scalars: loss, the mean over rows and labels; n; n_classes_scored, those classes with both outcomes;
-        macro_auroc, macro_average_precision and macro_f1, the means over these; micro_f1; exact_match, the share of
-        rows with all labels right.
+        """Compute all scores; a scored class is one with both positive and negative rows.
 
-        By class (C,): positives, auroc and average_precision, NaN where undefined, and f1. Logits and labels (n, C).
+        Returns:
+            Scalars: loss (mean over rows and labels); n; n_classes_scored; macro_auroc, macro_average_precision and
+            macro_f1 (means over scored classes); micro_f1; exact_match (share of rows with all labels right).
+            Per class, (C,): positives, auroc, average_precision, f1; NaN if undefined.
+            Logits and labels, (n, C).
 
         Raises:
-            ValueError: a logit is not finite, or no class has both outcomes.
+            ValueError: a logit is not finite, or there is no scored class.
         """
         logits, labels = dim_zero_cat(self.logits).cpu(), dim_zero_cat(self.labels).cpu()
         if not torch.isfinite(logits).all():
@@ -69,7 +71,7 @@ class MultilabelScores(Metric):
         precisions = torch.tensor([average_precision(*column) for column in columns], dtype=torch.float64)
         named = logits >= 0
         right = (named & labels.bool()).sum(0).double()
-        f1 = 2 * right / (named.sum(0) + positives)  # NaN where a label neither occurs nor is named
+        f1 = 2 * right / (named.sum(0) + positives)  # NaN if a label neither occurs nor is predicted
         return {
             "loss": F.binary_cross_entropy_with_logits(logits.double(), labels.double()),
             "macro_auroc": areas[scored].mean(),

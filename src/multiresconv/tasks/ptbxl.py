@@ -1,4 +1,4 @@
-"""PTB-XL: the statements that apply to an electrocardiogram of twelve leads, ten seconds at 100 Hz."""
+"""PTB-XL: predict the SCP-ECG statements of a twelve-lead electrocardiogram, ten seconds at 100 Hz."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ PTBXL_INPUT = Input("signal", LEADS, unit="mV", rate=RATE)
 
 @dataclass(frozen=True)
 class PtbXlData:
-    """Where the files of PTB-XL are.
+    """Location of the files of PTB-XL.
 
     Args:
-        folder: of ptbxl_database.csv, scp_statements.csv and records100; they are downloaded where it has none.
-        cache_folder: where the signals go in one file; null is in the folder itself.
+        folder: folder with ptbxl_database.csv, scp_statements.csv and records100; downloaded if they are missing.
+        cache_folder: folder for a cache of all signals in one file; null means `folder`.
     """
 
     folder: Path = Path("data/ptbxl")
@@ -50,10 +50,10 @@ class PtbXlData:
 
 @dataclass(frozen=True)
 class PtbXlLabels:
-    """What is asked of a record.
+    """The labels to predict.
 
     Args:
-        labels: the set of labels; a record that has none of them is left out.
+        labels: the set of labels; records without any of them are left out.
     """
 
     labels: LabelSet = "all"
@@ -65,7 +65,7 @@ class SignalBatch(NamedTuple):
 
 
 class PtbXl:
-    """Statements on electrocardiograms of PTB-XL; without --recipe and --config as in the paper."""
+    """Predict the statements of PTB-XL ECGs. Defaults are the paper's unless --recipe or --config is given."""
 
     name = "ptbxl"
     monitor = "macro_auroc"
@@ -81,7 +81,7 @@ class PtbXl:
 
     @property
     def standardiser(self) -> Standardiser:
-        """Of the training folds."""
+        """The standardiser fitted on the training folds."""
         if self._standardiser is None:
             self._standardiser = fit_standardiser(self.open("train"))
         return self._standardiser
@@ -93,7 +93,7 @@ class PtbXl:
         names: tuple[Split, ...] = ("train", "val")
         splits = {name: self.open(name) for name in names}
         if self._standardiser is None:
-            self._standardiser = fit_standardiser(splits["train"])  # which `build` would open once more
+            self._standardiser = fit_standardiser(splits["train"])  # now, so that `build` need not open "train" again
         return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
 
     def open(self, split: Split) -> PtbXlSplit:
@@ -138,7 +138,7 @@ class PtbXl:
         return {"roc": draw_roc(scores, self.classes, title)}
 
     def examples(self, model: MultiresClassifier, rows: PtbXlSplit, title: str) -> dict[str, "Figure"]:
-        """The first record with the prediction after each of its samples."""
+        """Draw the first record with the prediction after each sample."""
         from multiresconv.tasks.multilabel_pictures import draw_running_prediction
 
         signal, truth = rows[0]

@@ -1,4 +1,4 @@
-"""Sequential CIFAR-10: the class of a coloured image, read pixel by pixel, 1024 of them."""
+"""Sequential CIFAR-10: classify a colour image that is read as 1024 pixels."""
 
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.image_classification import ImageClassification
@@ -6,5 +6,5 @@ from multiresconv.tasks.model_options import PooledModelOptions
 
 
 def scifar(data: CifarData, model: PooledModelOptions) -> ImageClassification:
-    """Images of CIFAR-10 read pixel by pixel; without --recipe and --config as in the paper."""
+    """Classify CIFAR-10 images pixel by pixel. Defaults are the paper's unless --recipe or --config is given."""
     return ImageClassification("scifar", data, model)

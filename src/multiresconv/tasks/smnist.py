@@ -1,4 +1,4 @@
-"""Sequential MNIST: the digit that 784 grey pixels show, read row after row, or all in one shuffled order (psMNIST)."""
+"""Sequential MNIST: classify a digit read as 784 grey pixels, row by row or in a fixed shuffled order (psMNIST)."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from multiresconv.tasks.image_classification import ImageClassification
 from multiresconv.tasks.mnist_data import MnistData
 from multiresconv.tasks.model_options import PooledModelOptions
 
-# Of the permutation: part of the definition of psMNIST here, since there is no common one.
+# Seed of the permutation. It defines psMNIST here, since there is no standard permutation.
 ORDER_SEED = 0
 
 
 def smnist(data: MnistData, model: PooledModelOptions) -> ImageClassification:
-    """Digits of MNIST read pixel by pixel."""
+    """Classify MNIST digits, read pixel by pixel."""
     return ImageClassification("smnist", data, model)
 
 
 def psmnist(data: MnistData, model: PooledModelOptions) -> ImageClassification:
-    """Digits of MNIST read pixel by pixel in a shuffled order, the same for all."""
+    """Classify MNIST digits, read pixel by pixel in a fixed shuffled order."""
     order = np.random.default_rng(ORDER_SEED).permutation(data.side**2)
     return ImageClassification("psmnist", data, model, order=order)

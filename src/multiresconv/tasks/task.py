@@ -1,4 +1,4 @@
-"""What training, evaluation and prediction ask of a task; `ListOps` is one."""
+"""The interface of a task that training and evaluation use; `ListOps` is an example."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What a model made of a batch of n rows."""
+    """Losses, hits and outputs of a model for a batch of n rows."""
 
     losses: Tensor  # (n,) loss of each row
-    hits: Tensor | None  # (n,) 1 where the row is right, 0 where it is wrong; None where rows are not right or wrong
-    outputs: Tensor  # (n, ...) of the model
+    hits: Tensor | None  # (n,) 1 if the prediction is right, 0 if wrong; None if the task has no such notion
+    outputs: Tensor  # (n, ...) outputs of the model
 
 
 class Task(Protocol):
-    """A data set, a model and how they are scored."""
+    """A data set, a model and its scores."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def monitor(self) -> str:
-        """Name of the score whose best value on "val" makes a model the best one."""
+        """Name of the score that selects the best model on "val"."""
         ...
 
     @property
     def maximize(self) -> bool:
-        """Whether a larger score is better."""
+        """True if a larger score is better."""
         ...
 
     @property
@@ -43,49 +43,55 @@ class Task(Protocol):
         ...
 
     def prepare(self, *, may_generate: bool = True) -> None:
-        """Make the data be there; one process of each machine calls this before any other opens a split.
+        """Generate or download missing data; one process per machine calls this before any process opens a split.
 
-        Without `may_generate`, for a run that is resumed, data that are missing are an error.
+        With `may_generate=False`, as for a resumed run, missing data raise an error.
         """
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """By split what tells its rows from others, as JSON has it, of "train" and "val" only."""
+        """Return split -> number of rows and checksum, for "train" and "val", ready for JSON.
+
+        A resumed run compares it with the fingerprint that it began with.
+        """
         ...
 
     def open(self, split: Split) -> Any:
-        """The rows of a split, a sized dataset with an array `lengths` (rows,) of steps."""
+        """Return a split: a map-style dataset with `__len__` and `lengths` (rows,), the time steps of each row."""
         ...
 
     def open_file(self, path: Path) -> Any:
-        """The rows, with labels, of a file of the user's."""
+        """Return the labelled rows of a user's file, as a dataset like that of `open`."""
         ...
 
     def collate(self, items: Any) -> Any: ...
 
     def build(self) -> Any:
-        """The untrained model, a module that `save` takes, drawn from torch's random numbers."""
+        """Return an untrained model that `multiresconv.save` accepts, initialised from torch's global generator."""
         ...
 
     def run(self, model: Any, batch: Any) -> Outcome: ...
 
     def scores(self) -> "Metric":
-        """An empty score: `update(outcome, batch)` per batch, then `compute()` gives a dict of scalar tensors, among
-        them "loss" and the monitored one, and whatever tensors the report and the pictures need."""
+        """Return a fresh metric. Call `update(outcome, batch)` per batch, then `compute()`.
+
+        `compute()` returns a dict of tensors: scalars, including "loss" and the monitored score, and any others that
+        the report and the pictures need.
+        """
         ...
 
     def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
-        """What `scores` computed, with intervals, as JSON has it."""
+        """Turn computed scores into a report with confidence intervals, ready for JSON."""
         ...
 
     def table(self, report: Mapping[str, Any]) -> str:
-        """A report for people."""
+        """Format a report as text."""
         ...
 
     def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
-        """Pictures of scores, by the name of their file."""
+        """Draw computed scores; return file name without suffix -> figure."""
         ...
 
     def examples(self, model: Any, rows: Any, title: str) -> dict[str, "Figure"]:
-        """Pictures of what a model in eval mode does with some of the rows, by the name of their file."""
+        """Draw what a model in eval mode does with some of the rows; return file name without suffix -> figure."""
         ...

@@ -1,1 +1,1 @@
-"""The training loop, on Lightning; a recorder keeps what it gives."""
+"""The training loop, built on Lightning; a recorder stores its results."""

@@ -1,4 +1,4 @@
-"""A checkpoint: model, optimizer and position of a run, from which it goes on."""
+"""Checkpoints: model, optimizer and position of a run, from which it can be resumed."""
 
 from typing import Any, NamedTuple
 
@@ -15,10 +15,10 @@ class Checkpoint(NamedTuple):
 
 
 def load_weights(model: nn.Module, checkpoint: Checkpoint, origin: str) -> None:
-    """Give `model` the weights, and their dtype, of the checkpoint that `origin` names.
+    """Replace the weights of `model` by those of a checkpoint, including their dtype; `origin` names it in errors.
 
     Raises:
-        ValueError: they are those of another model.
+        ValueError: the checkpoint belongs to another model.
     """
     try:
         model.load_state_dict(checkpoint.model, assign=True)
@@ -27,7 +27,7 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint, origin: str) -> None:
 
 
 def load_optimizer(optimizer: Optimizer, checkpoint: Checkpoint, origin: str) -> None:
-    """Give `optimizer` its state of the checkpoint that `origin` names; raises ValueError if it is another's."""
+    """Load the optimizer's state from a checkpoint, which `origin` names in errors; raises ValueError on a mismatch."""
     try:
         optimizer.load_state_dict(checkpoint.optimizer)
     except (KeyError, TypeError, ValueError) as error:

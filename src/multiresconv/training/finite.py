@@ -1,17 +1,17 @@
-"""Stop a run whose loss or weights are not finite, before they are saved."""
+"""Stop a run whose loss or weights are not finite, before the weights are saved."""
 
 import torch
 from torch import nn
 
 
 class NonFiniteError(ValueError):
-    """A loss or a weight is NaN or infinite. What was saved is from before."""
+    """A loss or a weight is NaN or infinite. The saved checkpoints are from before."""
 
 
 def check_finite(network: nn.Module, step: int, last: str) -> None:
-    """Raise NonFiniteError for a weight, or a statistic of a norm, that is not finite after `step`.
+    """Raise NonFiniteError if a weight, or a statistic of a norm, is not finite after `step`.
 
-    `last` names the last checkpoint.
+    `last` names the last checkpoint in the message.
     """
     tensors = network.state_dict().values()
     if not all(torch.isfinite(tensor).all() for tensor in tensors if tensor.is_floating_point()):

@@ -1,4 +1,4 @@
-"""The training loop from its options to the last epoch."""
+"""Run the training loop, from the options to the last epoch."""
 
 import logging
 import warnings
@@ -31,15 +31,16 @@ def fit(
     max_time: timedelta | None = None,
     resumed: Checkpoint | None = None,
 ) -> RunState:
-    """Train until the last epoch, from the beginning or from `resumed`, whose tensors become the network's own.
+    """Train until the last epoch, from the beginning or from the checkpoint `resumed`.
 
-    What the run gives, the recorder keeps. A run that writes a folder is `runs.train`.
+    The tensors of `resumed` are not copied: they become the network's own. The recorder stores the results; to write a
+    run directory use `runs.train`.
 
     Raises:
-        Stopped: a signal or `max_time` ended it early; it can be resumed.
+        Stopped: a signal or `max_time` ended the run early; it can be resumed.
         NonFiniteError: a loss or a weight is not finite.
-        KeyboardInterrupt: a second Ctrl-C; what was done after the last checkpoint is lost.
-        FileNotFoundError, ValueError: the data or an option is not as it should be.
+        KeyboardInterrupt: a second Ctrl-C; progress since the last checkpoint is lost.
+        FileNotFoundError, ValueError: the data are missing or invalid, or an option is invalid.
     """
     stop = StopRequest(max_time)
     module = TrainingModule(
@@ -65,7 +66,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
     state = module.state
 
     def listen(_trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-        module.stop.listen()  # after Lightning has put up its own handler of SIGTERM
+        module.stop.listen()  # after Lightning has installed its own SIGTERM handler
 
     devices, num_nodes = processes(options)
     try:
@@ -75,7 +76,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
             num_nodes=num_nodes,
             precision=options.precision,
             max_epochs=options.epochs - state.trained_epochs,
-            # a validation that a stop left out is made up for before the first step
+            # if the run was stopped before a validation, Lightning's sanity check runs it before the first step
             num_sanity_val_steps=-1 if state.awaits_validation else 0,
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
@@ -85,21 +86,21 @@ def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
             enable_model_summary=False,
             callbacks=[LambdaCallback(on_sanity_check_start=listen, on_train_start=listen)],
         )
-    except (MisconfigurationException, RuntimeError) as error:  # such as a GPU that is not there
+    except (MisconfigurationException, RuntimeError) as error:  # for example a missing GPU
         raise ValueError(f"trainer: {error}") from error
     n = trainer.world_size
-    for name in ("batch_size", "eval_batch_size"):  # here, before there are processes that all say the same
+    for name in ("batch_size", "eval_batch_size"):  # here, before other processes start and repeat it
         if (size := getattr(options, name)) is not None and size % n:
             raise ValueError(f"trainer.{name}: expected a multiple of the {n} processes, got {size}")
     try:
         trainer.fit(module)
-    except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt, such as a second Ctrl-C
+    except SystemExit as error:  # Lightning turns a KeyboardInterrupt, such as a second Ctrl-C, into this
         raise KeyboardInterrupt from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Lightning's advertisements and its warnings about what this library does on purpose."""
+    """Silence Lightning's advertisements, and its warnings about things that this library does on purpose."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     with warnings.catch_warnings():

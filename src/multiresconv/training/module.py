@@ -1,4 +1,4 @@
-"""The Lightning module: what one training step and one validation do, each a pure function of its number."""
+"""The Lightning module: one training step and one validation, reproducible from the seed and the step number."""
 
 import math
 import sys
@@ -28,14 +28,14 @@ from multiresconv.training.stopping import Stopped, StopRequest
 
 
 class TrainingModule(pl.LightningModule):
-    """Trains `task` from the step where `resumed` stood.
+    """Trains `task`, from the step of the checkpoint `resumed` if it is given.
 
-    The rows, the random numbers and the learning rate of a step follow from (seed, step) and from nothing that ran
-    before. So a run goes on in the middle of an epoch by giving Lightning only the batches that are left, and no state
-    of a sampler, a scheduler or a random number generator has to be saved; Lightning itself always starts afresh.
+    The rows, the random numbers and the learning rate of a step depend on (seed, step) alone. A run can therefore
+    resume within an epoch: Lightning starts afresh and gets only the remaining batches. No state of a sampler, a
+    scheduler or a random number generator needs to be saved.
     """
 
-    # the share of a process may be empty where the validation set is tiny
+    # with a tiny validation set, a process may get no rows
     allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(
@@ -79,7 +79,7 @@ class TrainingModule(pl.LightningModule):
         self.total_steps = self.steps_per_epoch * self.options.epochs
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Load the remaining batches of this epoch; Lightning calls this before every epoch."""
+        """Return a loader of this epoch's remaining batches; Lightning calls this before every epoch."""
         batches = self._train_batches()
         batches.epoch, batches.start = divmod(self.state.step, self.steps_per_epoch)
         self.rows_of_batch = list(batches)
@@ -104,7 +104,7 @@ class TrainingModule(pl.LightningModule):
         }
         if o.batch_size is not None:
             return LengthBuckets(lengths, o.batch_size, pool=o.length_pool, **share)
-        assert o.batch_tokens is not None  # TrainerOptions has one of the two
+        assert o.batch_tokens is not None  # TrainerOptions checks that one of the two is set
         return TokenBuckets(lengths, o.batch_tokens, **share)
 
     # Training
@@ -129,7 +129,7 @@ class TrainingModule(pl.LightningModule):
         self.saved_at = self.clock = time.monotonic()
         self.progress.start(self.state, self.steps_per_epoch, self.rows_done, self.total_rows)
         if self.state.step == 0:
-            self._save_last()  # from the first moment on there is something to resume
+            self._save_last()  # so that the run can be resumed from the very beginning
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         entropy = np.random.SeedSequence((self.seed, self.state.step, self.global_rank))
@@ -138,7 +138,7 @@ class TrainingModule(pl.LightningModule):
             group["lr"] = self.lr
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
-        # by hand, since Lightning refuses to clip for a fused optimizer in bfloat16
+        # not by Lightning, which refuses to clip with a fused optimizer in bfloat16
         if self.optimizer_options.clip is not None:
             clip_grad_norm_(self.network.parameters(), self.optimizer_options.clip)
 
@@ -156,11 +156,11 @@ class TrainingModule(pl.LightningModule):
         mine = [losses.double().sum(), hits, len(losses), self.stop.wanted()]
         sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in mine])
         if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(sums)  # so that all processes see one loss, and stop at the same step
+            dist.all_reduce(sums)  # so that all processes see the same loss and stop at the same step
         self.loss_sum, self.hits, self.rows, self.stopping = sums.tolist()
         if not math.isfinite(self.loss_sum):
             raise NonFiniteError(self._describe_non_finite(outcome, batch_idx))
-        # the gradients of the processes are averaged: with this factor they become those of the mean over all rows
+        # DDP averages the gradients of the processes; with this factor the average is that of the mean over all rows
         return outcome.losses.sum() * (self.trainer.world_size / self.rows)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -220,7 +220,7 @@ class TrainingModule(pl.LightningModule):
         self.scores.update(self.task.run(self.network, batch), batch)
 
     def on_validation_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        # of several processes none may leave alone, so there the stop waits for the next training step
+        # with several processes, none may stop alone: the stop waits for the next training step
         if self.trainer.world_size == 1 and self.stop.wanted():
             self._tick()
             self._save_last()
@@ -262,7 +262,7 @@ class TrainingModule(pl.LightningModule):
         self.saved_at = time.monotonic()
 
     def _tick(self) -> float:
-        """Add the seconds since the last call to those of the run, and return them."""
+        """Add the seconds since the last call to the run's total; return them."""
         now = time.monotonic()
         passed, self.clock = now - self.clock, now
         self.state.seconds += passed

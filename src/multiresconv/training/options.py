@@ -1,4 +1,4 @@
-"""Options of a run that no task changes, as the command line and config.yaml name them."""
+"""Options of a run that are common to all tasks, named as on the command line and in config.yaml."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """AdamW with cosine decay per step to 0 and linear warm-up; defaults of the paper's ListOps.
+    """AdamW with linear warm-up and cosine decay to 0, per step; defaults of the paper's ListOps.
 
     Args:
-        lr: largest learning rate.
-        weight_decay: of AdamW.
-        warmup_epochs: the learning rate rises linearly over this many epochs.
-        clip: the largest norm of the gradient of all weights together, a larger one is scaled down to it; null never
-            scales it.
+        lr: peak learning rate.
+        weight_decay: weight decay of AdamW.
+        warmup_epochs: epochs over which the learning rate rises linearly.
+        clip: clip the gradient norm of all weights together to this value; null never clips.
     """
 
     lr: float = 3e-3
@@ -30,24 +29,25 @@ class OptimizerOptions:
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """How long, on what, and how often something is written.
+    """Options of the training loop: duration, batches, devices, logging and checkpoints.
 
     Args:
         epochs: passes over the training data.
         batch_size: rows of a training step, over all processes together; null with batch_tokens.
-        batch_tokens: instead of batch_size, the most time steps of a training step, padding included, over all
-            processes together: rows of similar length, many if they are short and few if they are long.
-        length_pool: with batch_size, training batches that are sorted by length together: 50 pads little, 1 makes
-            plain random batches, which batch norm needs where lengths differ much, since it learns from the statistics
-            of a batch.
+        batch_tokens: instead of batch_size, the largest number of time steps of a training step, including padding,
+            over all processes together. A batch has rows of similar length, many short ones or few long ones.
+        length_pool: with batch_size, number of training batches that are sorted by length together. 50 keeps padding
+            small. 1 makes plain random batches, which batch norm needs if lengths differ much, since it learns from the
+            statistics of a batch.
         eval_batch_size: rows of a validation batch, over all processes together.
-        precision: of the network; the loss is always computed in 32 bits.
-        accelerator: auto takes a GPU where there is one.
-        devices: processes on this machine, one per GPU or CPU share; auto takes every GPU, or what torchrun started.
-        num_nodes: machines; torchrun's own number wins.
+        precision: precision of the network; the loss is always computed in 32 bits.
+        accelerator: auto uses a GPU if there is one.
+        devices: processes on this machine, one per GPU or CPU share; auto uses every GPU, or the processes that
+            torchrun started.
+        num_nodes: number of machines; under torchrun its own number is used.
         log_every: steps between two lines of metrics.jsonl.
-        checkpoint_seconds: a checkpoint is saved when the last one is this old.
-        checkpoint_steps: a checkpoint is also saved every so many steps.
+        checkpoint_seconds: save a checkpoint when the last one is this old.
+        checkpoint_steps: also save a checkpoint every so many steps.
     """
 
     epochs: int = 100

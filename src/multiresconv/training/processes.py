@@ -1,4 +1,4 @@
-"""The processes of a run: which one this is, and how many there are to be."""
+"""The processes of a run: whether this is the first one, and how many to start."""
 
 import os
 from typing import Any
@@ -10,12 +10,12 @@ from multiresconv.training.options import TrainerOptions
 
 def is_first_process() -> bool:
     """True in the process that writes files and messages. Lightning starts the others by running the same command."""
-    known: Any = rank_zero_only  # Lightning keeps the rank, from the environment, as an attribute of this function
+    known: Any = rank_zero_only  # Lightning stores the rank as an attribute of this function
     return known.rank == 0
 
 
 def processes(options: TrainerOptions) -> tuple[int | str, int]:
-    """Return the number of processes on this machine and the number of machines; under torchrun, those it started."""
+    """Return the number of processes on this machine and the number of machines; under torchrun, its numbers."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local

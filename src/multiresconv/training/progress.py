@@ -1,4 +1,4 @@
-"""Progress of a run: one bar over all its samples, or a line now and then where standard error is no terminal."""
+"""Show the progress of a run: one bar over all samples or, if standard error is not a terminal, a line at times."""
 
 import sys
 import time
@@ -7,19 +7,19 @@ from tqdm import tqdm
 
 from multiresconv.training.state import RunState
 
-_SMOOTHING = 0.98  # of the shown loss and accuracy; what is logged is exact
-_LINE_SECONDS = 30.0  # between two lines
+_SMOOTHING = 0.98  # of the displayed loss and accuracy; logged values are exact
+_LINE_SECONDS = 30.0  # least time between two lines
 
 
 class Progress:
-    """Shows the loss, the accuracy if there is one, samples per second and the remaining time, if `enabled`."""
+    """Shows loss, accuracy (if the task has one), samples per second and remaining time, if `enabled`."""
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
         self.bar: tqdm | None = None
 
     def start(self, state: RunState, steps_per_epoch: int, done: int, total: int) -> None:
-        """Begin after `done` of `total` samples."""
+        """Start the display at `done` of `total` samples."""
         if not self.enabled:
             return
         self.steps_per_epoch, self.steps = steps_per_epoch, state.step
@@ -53,7 +53,7 @@ class Progress:
         self.bar.update(rows)
 
     def _show(self, bar: tqdm, remark: str = "") -> None:
-        """Refresh what the bar says, or write a line."""
+        """Refresh the text of the bar, or write a line."""
         self.shown_at = time.monotonic()
         epoch = f"epoch {1 + (self.steps - 1) // self.steps_per_epoch}"
         text = f"loss {self.loss / self.weight:.4f}"
@@ -75,7 +75,7 @@ class Progress:
         if not self.enabled:
             return
         remark = " (best)" if is_best else ""
-        if self.bar is not None and self.weight:  # there is no bar yet where a validation is made up for first
+        if self.bar is not None and self.weight:  # no bar yet if a resumed run starts with a validation
             self._show(self.bar, remark)
             if not self.on_terminal:
                 return

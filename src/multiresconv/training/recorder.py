@@ -1,4 +1,4 @@
-"""What the training loop wants kept, and a recorder that keeps it in memory."""
+"""The interface through which the training loop stores its results, and an implementation in memory."""
 
 import copy
 from typing import Any, Protocol
@@ -12,37 +12,37 @@ from multiresconv.training.state import RunState
 
 
 class Recorder(Protocol):
-    """Keeps what a run gives. The loop calls the methods in the first process only."""
+    """Stores the results of a run. The training loop calls the methods in the first process only."""
 
     @property
     def last_name(self) -> str:
-        """What messages call the last checkpoint."""
+        """Name of the last checkpoint in messages."""
         ...
 
     @property
     def best_name(self) -> str:
-        """What messages call the best model."""
+        """Name of the best model in messages."""
         ...
 
     def start(self, state: RunState) -> None:
-        """The data and the options have proved good, and the first step after `state` comes next."""
+        """Prepare for writing. Called once data and options are checked, before the first step after `state`."""
         ...
 
     def write_line(self, line: dict[str, Any]) -> None:
-        """Numbers of some training steps or of a validation, as JSON has them; `line["kind"]` says of which."""
+        """Store numbers of some training steps (`line["kind"]` is "train") or of a validation ("val"), JSON-ready."""
         ...
 
     def save_last(self, network: nn.Module, optimizer: Optimizer, state: RunState) -> None:
-        """A later run may go on from here."""
+        """Store the checkpoint from which the run can be resumed."""
         ...
 
     def save_best(self, network: nn.Module, optimizer: Optimizer, state: RunState) -> None:
-        """No validation before was better."""
+        """Store the best model so far. Called after a validation with the best score yet."""
         ...
 
 
 class MemoryRecorder:
-    """Keeps everything in memory: `lines`, and the checkpoints `last` and `best`, None until there is one."""
+    """Stores everything in memory: `lines`, and the checkpoints `last` and `best`, which are None at first."""
 
     last_name = "the last checkpoint"
     best_name = "the best model"

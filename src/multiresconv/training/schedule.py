@@ -1,12 +1,12 @@
-"""Learning rate of a step."""
+"""The learning-rate schedule."""
 
 import math
 
 
 def learning_rate(step: int, *, peak: float, warmup_steps: float, total_steps: int) -> float:
-    """Rate of step 0, 1, ...: linear up to `peak` over `warmup_steps`, then half a cosine down to 0 at `total_steps`.
+    """Return the learning rate of a step, counted from 0: linear warm-up to `peak`, then half a cosine down to 0.
 
-    A pure function of the step, so that a resumed run needs no scheduler's state.
+    It depends on the step alone, so that resuming needs no scheduler state.
     """
     if step + 1 < warmup_steps:
         return peak * (step + 1) / warmup_steps

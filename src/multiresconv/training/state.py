@@ -1,4 +1,4 @@
-"""The position of a run: what a checkpoint holds beside the model and the optimizer."""
+"""The position of a run, stored in a checkpoint beside the model and the optimizer."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +13,7 @@ class Best:
     step: int
     epoch: int
     score: float
-    scores: dict[str, Tensor]  # all that the task's scores computed, on the CPU
+    scores: dict[str, Tensor]  # the result of `compute()` of the task's scores, on the CPU
 
 
 @dataclass
@@ -22,8 +22,8 @@ class RunState:
 
     step: int = 0
     validated_epochs: int = 0
-    awaits_validation: bool = False  # the last step of an epoch is done, but not yet its validation
-    seconds: float = 0.0  # of training and validation, over all sittings
+    awaits_validation: bool = False  # the last step of an epoch is done, its validation is not
+    seconds: float = 0.0  # of training and validation, over all resumptions
     best: Best | None = None
     last_score: float | None = None
 
@@ -34,12 +34,12 @@ class RunState:
     interval_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Numbers, strings, tensors and dicts only, for a checkpoint that loads with `weights_only`."""
+        """Convert to numbers, strings, tensors and dicts only, so that the checkpoint loads with `weights_only`."""
         return asdict(self)
 
     @property
     def trained_epochs(self) -> int:
-        """Epochs that need no further training step."""
+        """Number of epochs whose training steps are all done."""
         return self.validated_epochs + self.awaits_validation
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Stop a run on Ctrl-C, SIGTERM or a time limit: it finishes the current step and saves a checkpoint."""
+"""Stop a run on Ctrl-C, SIGTERM or a time limit, after the current step and with a checkpoint."""
 
 import signal
 import threading
@@ -17,7 +17,7 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """Whether the run should stop, and with which exit code: 128 + signal number, or 0 when its time is over."""
+    """Tells whether the run should stop, and the exit code: 128 + signal number, or 0 when the time is over."""
 
     def __init__(self, max_time: timedelta | None = None) -> None:
         self.deadline = None if max_time is None else time.monotonic() + max_time.total_seconds()
@@ -32,13 +32,13 @@ class StopRequest:
         return 0 if self.signal is None else 128 + self.signal
 
     def listen(self) -> None:
-        """Let SIGINT and SIGTERM set a flag instead of ending the process; a second signal ends it at once."""
-        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+        """Make SIGINT and SIGTERM set a flag instead of ending the process; a second signal ends it at once."""
+        if threading.current_thread() is threading.main_thread():  # no other thread may set signal handlers
             for number in self.handlers:
                 signal.signal(number, self._note)
 
     def release(self) -> None:
-        """Restore the signal handlers found when this object was made."""
+        """Restore the signal handlers from before this object was created."""
         if threading.current_thread() is threading.main_thread():
             for number, handler in self.handlers.items():
                 signal.signal(number, handler)
@@ -53,7 +53,7 @@ def parse_max_time(text: str) -> timedelta:
     """Parse HH:MM:SS or DD:HH:MM:SS.
 
     Raises:
-        ValueError: anything else.
+        ValueError: the text has another form.
     """
     parts = text.split(":")
     if len(parts) not in (3, 4) or not all(part.isdigit() for part in parts):

@@ -1,4 +1,4 @@
-"""ListOps of the Long Range Arena: generate it, read it, tokenise it and check its labels."""
+"""ListOps of the Long Range Arena: generate, read and tokenise it, and check its labels."""
 
 from multiresconv.data.listops.cache import ListOpsSplit, open_split
 from multiresconv.data.listops.evaluate import evaluate_listops

@@ -1,7 +1,8 @@
-"""A file of ListOps as a data set, tokenised once into memory-mapped arrays beside it.
+"""A ListOps file as a data set, tokenised once into memory-mapped arrays beside it.
 
-The cache of `basic_train.tsv` is the folder `basic_train.tsv.cache`: `tokens.npy`, those of all rows end to end,
-`offsets.npy`, where each row starts, and `labels.npy`; `finished.json` has their checksums. See `data.cache`.
+The cache of `basic_train.tsv` is the folder `basic_train.tsv.cache`. It holds `tokens.npy` (the tokens of all rows,
+concatenated), `offsets.npy` (the start of each row), `labels.npy` and, in `finished.json`, their checksums. See
+`data.cache`.
 """
 
 import zlib
@@ -15,7 +16,7 @@ from torch.utils.data import Dataset
 from multiresconv.data.cache import cache_path, file_state, open_cache
 from multiresconv.data.listops.files import read_listops
 
-_FORMAT = 2  # to be raised when the arrays, or the numbers of the tokens, change
+_FORMAT = 2  # increase it when the arrays or the token numbers change
 _ARRAYS = {"tokens": np.uint8, "offsets": np.int64, "labels": np.uint8}
 
 
@@ -23,12 +24,12 @@ class ListOpsSplit(Dataset[tuple[NDArray[np.uint8], int]]):
     """Rows of (tokens (n,) uint8, label); see `open_split`.
 
     Args:
-        tokens: (total,) uint8, of all rows end to end.
-        offsets: (rows + 1,) int64, where in `tokens` each row starts, and the total.
+        tokens: (total,) uint8, the tokens of all rows, concatenated.
+        offsets: (rows + 1,) int64, the start of each row in `tokens`, then the total.
         labels: (rows,) uint8.
 
     Attributes:
-        lengths: (rows,) int64, tokens of each row, the end included.
+        lengths: (rows,) int64, number of tokens of each row, including the end token.
     """
 
     def __init__(self, tokens: NDArray[np.uint8], offsets: NDArray[np.int64], labels: NDArray[np.uint8]) -> None:
@@ -46,7 +47,7 @@ class ListOpsSplit(Dataset[tuple[NDArray[np.uint8], int]]):
         return self.tokens[self.offsets[index] : self.offsets[index + 1]], int(self.labels[index])
 
     def checksum(self) -> int:
-        """CRC-32 of all rows, in their order."""
+        """Return the CRC-32 of all rows in order."""
         checksum = 0
         for array in (self.tokens, self.offsets, self.labels):
             checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
@@ -54,17 +55,17 @@ class ListOpsSplit(Dataset[tuple[NDArray[np.uint8], int]]):
 
 
 def open_split(path: str | Path, *, cache_folder: str | Path | None = None) -> ListOpsSplit:
-    """The rows of a ListOps file, published or generated, in its order; the first call tokenises them.
+    """Open a ListOps file, published or generated, as a data set in file order; the first call tokenises it.
 
     Any number of processes may open the same file at once.
 
     Args:
         path: a TSV file with columns Source and Target.
-        cache_folder: where the cache goes, by default beside the file, for files whose folder is not writable.
+        cache_folder: folder for the cache, needed if the file's own folder is not writable; default beside the file.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a malformed row, or none; the message names file and line.
+        ValueError: a row is malformed, or there is none; the message names file and line.
         OSError: the cache cannot be written.
     """
     path = Path(path)
@@ -83,10 +84,10 @@ def open_split(path: str | Path, *, cache_folder: str | Path | None = None) -> L
 
 
 def _load(cache: Path, path: Path, mark: dict[str, Any]) -> ListOpsSplit | None:
-    """The data set, or None unless the cache is sound and made of this very file."""
+    """Return the data set, or None if the cache is damaged or was made from another state of the file."""
     if mark["format"] != _FORMAT:
         return None
-    if mark["source"] != file_state(path) and mark["content"] != _checksum(path):  # a copy or a touch is no change
+    if mark["source"] != file_state(path) and mark["content"] != _checksum(path):  # a copy has equal content
         return None
     arrays = {}
     for name, dtype in _ARRAYS.items():
@@ -96,12 +97,12 @@ def _load(cache: Path, path: Path, mark: dict[str, Any]) -> ListOpsSplit | None:
         mapped = np.load(file, mmap_mode="r", allow_pickle=False)
         if mapped.dtype != dtype or mapped.ndim != 1:
             return None
-        arrays[name] = np.asarray(mapped)  # still mapped, but slices of a memmap object are slow
+        arrays[name] = np.asarray(mapped)  # still memory-mapped, but faster to slice than np.memmap
     return ListOpsSplit(**arrays)
 
 
 class _Content(NamedTuple):
-    """A file's state, then its rows."""
+    """The state of a file, and its rows as arrays."""
 
     state: dict[str, int]
     checksum: int
@@ -131,5 +132,5 @@ def _write(folder: Path, content: _Content) -> dict[str, Any]:
 
 
 def _checksum(file: Path) -> int:
-    """CRC-32 of a file, its header included; an empty file is a ValueError."""
+    """Return the CRC-32 of a file, including its header; raises ValueError if the file is empty."""
     return zlib.crc32(np.memmap(file, np.uint8, mode="r").data)

@@ -1,4 +1,4 @@
-"""The value of a ListOps expression, from its text alone; the generator's labels are checked against it."""
+"""Evaluate a ListOps expression from its text, independently of the generator, to check the generator's labels."""
 
 from statistics import median
 
@@ -13,17 +13,17 @@ _FUNCTIONS = {
 
 
 def evaluate_listops(source: str) -> int:
-    """Value, 0 to 9, of an expression such as `[MAX 2 9 [MIN 4 7 ] 0 ]`.
+    """Return the value, 0 to 9, of an expression such as `[MAX 2 9 [MIN 4 7 ] 0 ]`.
 
-    MED is the median, rounded down where it lies between two digits; SM is the sum modulo 10. Parentheses, as in the
-    published files, say nothing beyond the brackets: they may be there or not, but have to balance.
+    MED is the median, rounded down if it lies between two digits; SM is the sum modulo 10. Parentheses, as in the
+    published files, are optional and ignored, but must balance.
 
     Raises:
-        ValueError: brackets or parentheses do not balance, a token is unknown, an operator has no argument, or there
-            is no expression, or more than one.
+        ValueError: brackets or parentheses do not balance, a token is unknown, an operator has no argument, or the text
+            does not hold exactly one expression.
     """
     _check_parentheses(source)
-    frames: list[tuple[str, list[int]]] = [("", [])]  # operators still open, with arguments; the first is the text
+    frames: list[tuple[str, list[int]]] = [("", [])]  # open operators with their arguments; the first is the text
     for token in source.replace("(", " ").replace(")", " ").split():
         if token in _FUNCTIONS:
             frames.append((token, []))

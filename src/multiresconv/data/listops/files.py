@@ -1,4 +1,4 @@
-"""The files of ListOps: `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv`, published or generated."""
+"""Read the files of ListOps, published or generated: `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,24 +15,24 @@ from multiresconv.data.splits import Split, check_split
 class Row(NamedTuple):
     """One example of a file."""
 
-    line: int  # in the file, the header being line 1
+    line: int  # line number in the file; the header is line 1
     source: str
     tokens: NDArray[np.uint8]  # (n,), see `encode`
     label: int  # 0 to 9
 
 
 def split_path(folder: str | Path, split: Split) -> Path:
-    """Where a folder has the file of a split.
+    """Return the path of a split's file in a folder.
 
     Raises:
-        ValueError: another split.
+        ValueError: an unknown split.
     """
     check_split(split)
     return Path(folder) / f"basic_{split}.tsv"
 
 
 def read_listops(path: str | Path) -> Iterator[Row]:
-    """The rows of a TSV file whose header names the columns Source and Target, in any order, beside any others.
+    """Yield the rows of a TSV file whose header names the columns Source and Target, in any order, among any others.
 
     Raises:
         FileNotFoundError: no such file.
@@ -54,11 +54,12 @@ def read_listops(path: str | Path) -> Iterator[Row]:
 
 
 def read_sources(path: str | Path) -> Iterator[str]:
-    """The expressions of a TSV file with a column Source, or of a plain text file with one expression a line.
+    """Yield the expressions of a TSV file with a column Source, or of a text file with one expression per line.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a line holds no expression, or more than one, or an unknown token; the message names file and line.
+        ValueError: a line does not hold exactly one expression, or has an unknown token; the message names file and
+            line.
     """
     columns: list[str] | None = None
     for line, text in _lines(path):
@@ -75,7 +76,7 @@ def read_sources(path: str | Path) -> Iterator[str]:
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines without their ends, LF or CRLF. Bytes that are no UTF-8 become a token that nobody knows."""
+    """Yield numbered lines without their LF or CRLF. Bytes that are not UTF-8 become an unknown token."""
     with open(path, encoding="utf-8-sig", errors="replace", newline="\n") as file:
         for line, text in enumerate(file, start=1):
             yield line, text.removesuffix("\n").removesuffix("\r")
@@ -91,8 +92,8 @@ def _fields(path: str | Path, line: int, text: str, columns: list[str]) -> dict[
 def _encode(path: str | Path, line: int, source: str) -> NDArray[np.uint8]:
     try:
         ids = token_ids(source)
-        if not is_expression(ids):  # before the cut, which would hide it
-            evaluate_listops(source)  # raises, and says what is wrong
+        if not is_expression(ids):  # checked before truncation, which would hide the error
+            evaluate_listops(source)  # raises an error that says what is wrong
         return cut(ids)
     except ValueError as error:
         raise ValueError(f"{path}, line {line}: Source: {error}") from None

@@ -16,8 +16,8 @@ from multiresconv.data.listops.limits import Limits, count_trees
 from multiresconv.data.scratch import scratch_folder
 from multiresconv.data.splits import SPLITS
 
-_MAX_DRAWS = 1 << 22  # trees drawn for one row before its limits count as out of reach: some seconds
-_MAX_ATTEMPTS = 100_000  # rows drawn to replace one duplicate before the trees count as used up: some seconds
+_MAX_DRAWS = 1 << 22  # trees drawn for one row before the limits count as unreachable; takes some seconds
+_MAX_ATTEMPTS = 100_000  # rows drawn to replace one duplicate before no new tree counts as left; takes some seconds
 
 
 class _Drawn(NamedTuple):
@@ -42,29 +42,29 @@ def generate_listops(
     progress: bool = True,
     _operator_probability: float = 0.25,
 ) -> None:
-    """Write `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv`, no row of which occurs twice.
+    """Write `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv`; no row occurs twice across the three files.
 
-    A tree is drawn from its root, at depth 1, down: a node is an operator, one of MIN, MAX, MED, SM with 2 to
-    `max_args` arguments, with probability 1/4, else a digit; at `max_depth` it is a digit. Trees are kept whose length,
-    the number of tokens without parentheses, lies between the limits. Neither the machine nor `workers` changes what
-    is written, and files appear under their names only when all three are complete.
+    A tree is drawn from the root down; the root has depth 1. Each node is an operator (MIN, MAX, MED or SM, with 2 to
+    `max_args` arguments) with probability 1/4, else a digit; at `max_depth` it is always a digit. A tree is kept if its
+    length, the number of tokens without parentheses, lies between the limits. The files are the same on every machine
+    and for any number of workers. They appear under their names only when all three are complete.
 
     Args:
-        folder: made where it does not exist.
+        folder: created if it does not exist.
         n_train, n_val, n_test: rows of each file, at least 1.
         min_length, max_length: both exclusive: min_length < length < max_length.
         max_depth: at least 1.
         max_args: at least 2.
         seed: from 0 to 2^64 - 1.
-        workers: threads; by default one for each core.
-        overwrite: replace files that exist.
-        progress: show a bar on stderr where that is a terminal.
+        workers: number of threads; default one per core.
+        overwrite: replace existing files.
+        progress: show a progress bar if stderr is a terminal.
 
     Raises:
         FileExistsError: a file exists, and `overwrite` is False.
-        ValueError: an argument out of range, or limits that too few trees meet.
+        ValueError: an argument is out of range, or too few trees satisfy the limits.
     """
-    from tqdm import tqdm  # not above: it comes with the training extra
+    from tqdm import tqdm  # not at the top: needs the training extra
 
     limits = Limits(min_length, max_length, max_depth, max_args, _operator_probability)
     rows = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
@@ -96,8 +96,8 @@ def generate_listops(
                         file.write(b"%b\t%d\r\n" % (row.source, row.label))
                         bar.update()
         if not overwrite:
-            _check_free(paths)  # again, as another process may have been first
-        for path in paths:  # first all old ones go: stopped in between, a folder lacks a file, but never mixes two sets
+            _check_free(paths)  # again, since another process may have been first
+        for path in paths:  # old files first: if this is interrupted, files are missing, but never from two sets
             path.unlink(missing_ok=True)
         for path in paths:
             os.replace(scratch / path.name, path)
@@ -110,10 +110,10 @@ def _check_free(paths: list[Path]) -> None:
 
 
 def _distinct_rows(limits: Limits, seed: int, split: int, n: int, workers: int, taken: set[bytes]) -> Iterator[_Drawn]:
-    """The rows of a split in order, adding their digests to `taken`.
+    """Yield the rows of a split in order, and add their digests to `taken`.
 
-    A row that is taken already is replaced by further draws for the same row; going through the rows in order makes
-    which one that is independent of the workers.
+    A duplicate is replaced by a further draw for the same row. Rows are checked in order, so that the choice does not
+    depend on the workers.
     """
     for i, row in enumerate(_first_rows(limits, seed, split, n, workers)):
         for attempt in count(1):
@@ -130,7 +130,7 @@ def _distinct_rows(limits: Limits, seed: int, split: int, n: int, workers: int, 
 
 
 def _first_rows(limits: Limits, seed: int, split: int, n: int, workers: int) -> Iterator[_Drawn]:
-    """The first draw for each row of a split, in order; threads work ahead, though not far, to keep memory small."""
+    """Yield the first draw for each row of a split, in order; threads work ahead, but only a little, to save memory."""
     chunk = 64
     with ThreadPoolExecutor(workers) as pool:
         ahead: deque[Future[list[_Drawn]]] = deque()
@@ -146,7 +146,7 @@ def _first_rows(limits: Limits, seed: int, split: int, n: int, workers: int) -> 
 
 
 def _draw(limits: Limits, seed: int, split: int, first: int, n: int, attempt: int) -> list[_Drawn]:
-    # here, not above: only those who generate wait for Numba
+    # not at the top: only the generator has to wait for Numba
     from multiresconv.data.listops.trees import TEXT_PER_TOKEN, draw_rows
 
     text = np.empty(n * limits.max_length * TEXT_PER_TOKEN, np.uint8)

@@ -1,4 +1,4 @@
-"""What a ListOps tree has to satisfy, and how many trees do."""
+"""Limits of ListOps trees, and the number of trees that satisfy them."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Limits(NamedTuple):
-    """Limits of a tree; its length is the number of tokens without parentheses."""
+    """Limits of a tree, whose length is its number of tokens without parentheses."""
 
     min_length: int  # exclusive, at least 0
     max_length: int  # exclusive, at least min_length + 2
@@ -28,18 +28,18 @@ class Limits(NamedTuple):
 
 
 def count_trees(limits: Limits, enough: int) -> int:
-    """How many distinct trees satisfy the limits, counted up to `enough`.
+    """Return the number of distinct trees that satisfy the limits, or `enough` if there are more.
 
-    From the leaves up: with t_d the generating function, by length, of the trees whose root has depth d,
-    t_d(z) = 10 z + 4 z^2 (t^2 + ... + t^max_args), t = t_{d+1}. Every tree at depth d + 1 is one at depth d, too, so
-    the count may stop as soon as it is enough; capping each coefficient there keeps floating-point numbers exact.
+    Let t_d be the generating function, by length, of the trees whose root has depth d. From the leaves up,
+    t_d(z) = 10 z + 4 z^2 (t^2 + ... + t^max_args) with t = t_{d+1}. Every tree counted at depth d + 1 also counts at
+    depth d, so counting may stop at `enough`. Coefficients are capped at `enough`, which keeps floating point exact.
     """
     trees = np.zeros(limits.max_length)
     trees[1] = 10
     for _ in range(limits.max_depth - 1):
         if trees[limits.min_length + 1 :].sum() >= enough:
             break
-        arguments = trees  # t + ... + t^k for k = 1, 2, ...; beyond max_length arguments nothing changes
+        arguments = trees  # t + ... + t^k for k = 1, 2, ...; more than max_length arguments never fit
         for _ in range(min(limits.max_args, limits.max_length) - 1):
             none_or_some = arguments.copy()
             none_or_some[0] += 1

@@ -1,4 +1,4 @@
-"""Cut the sub-expressions out of ListOps rows: shorter training data that need no rows beyond those that are there."""
+"""Cut sub-expressions out of ListOps rows: shorter training data made from the existing rows alone."""
 
 import os
 from collections.abc import Iterator
@@ -27,22 +27,22 @@ def cut_listops(
 ) -> dict[str, int]:
     """Write `basic_train.tsv` and `basic_val.tsv` of sub-expressions, each cut from the rows of its own split.
 
-    A sub-expression is an operator with its arguments. Its length is its number of tokens without parentheses. Of equal
-    ones each file has one. What is written follows from the arguments alone, and both files appear when both are whole.
+    A sub-expression is an operator with its arguments; its length is its number of tokens without parentheses. Within a
+    file each sub-expression occurs once. The files depend on the arguments alone, and appear when both are complete.
 
     Args:
-        source: folder of ListOps, whose train and val rows are cut.
-        folder: made where it does not exist; files that are there are replaced.
+        source: folder of ListOps; its train and val rows are cut.
+        folder: created if it does not exist; existing files are replaced.
         min_length, max_length: both exclusive.
-        n_train, n_val: the most rows of each file, drawn at random; None takes all.
-        seed: of the draws.
+        n_train, n_val: largest number of rows of each file, drawn at random; None keeps all.
+        seed: seed of the draws.
 
     Returns:
-        How many rows each file has.
+        The number of rows of each file, by split.
 
     Raises:
         FileNotFoundError: no such source.
-        ValueError: limits that no sub-expression meets.
+        ValueError: no sub-expression satisfies the limits.
     """
     if not 0 <= min_length < max_length - 1:
         raise ValueError(
@@ -73,8 +73,8 @@ def cut_listops(
 
 
 def _distinct(rows: ListOpsSplit, min_length: int, max_length: int) -> Iterator[tuple[bytes, int]]:
-    """The tokens and the value of each sub-expression within the limits, each once."""
-    from multiresconv.data.listops.trees import subtrees  # not above: it imports Numba
+    """Yield the tokens and the value of each distinct sub-expression within the limits."""
+    from multiresconv.data.listops.trees import subtrees  # not at the top: imports Numba
 
     seen: set[bytes] = set()
     for row in range(len(rows)):

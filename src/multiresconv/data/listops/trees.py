@@ -1,9 +1,9 @@
-"""Random ListOps trees: drawn, valued and written as text by compiled kernels.
+"""Compiled kernels that draw random ListOps trees, evaluate them and write them as text.
 
-A tree is held as its tokens in reading order, operator, arguments, `]`; its length is their number. Importing this
-module imports Numba, calling it compiles: only the generator does either.
+A tree is an array of its tokens in reading order: operator, arguments, `]`. Its length is the number of tokens.
+Importing this module imports Numba, and the first call compiles, so import it only where it is used.
 
-The random numbers are SplitMix64 (Steele, Lea & Flood 2014) on 64-bit integers, so a row is the same on every machine.
+Random numbers come from SplitMix64 (Steele, Lea & Flood 2014) on 64-bit integers: rows are the same on every machine.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from numba import njit
 
 from multiresconv.data.listops.vocabulary import CLOSE, DIGITS, OPERATORS, TOKENS, token_id
 
-# compiled in, while Numba's cache looks at this file alone: other token numbers need a change here, too
+# Compiled in as constants. Numba's cache checks this file alone, so if the token numbers change, edit this file too.
 _DIGIT, _OPERATOR, _CLOSE = token_id(DIGITS[0]), token_id(OPERATORS[0]), token_id(CLOSE)
 _MIN, _MAX, _MED = (token_id(operator) for operator in ("[MIN", "[MAX", "[MED"))
 _SPELLING = np.array([list(token.encode().ljust(5, b"\0")) for token in TOKENS], dtype=np.uint8)
 _OPEN, _SHUT, _SPACE = ord("("), ord(")"), ord(" ")
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
-TEXT_PER_TOKEN = 8  # bytes of text that a token has at most, on average over a tree: 15 for an operator with its `]`
+TEXT_PER_TOKEN = 8  # bound on the mean bytes of text per token of a tree; an operator and its `]` take 15 together
 
 
 @njit(nogil=True, cache=True)
@@ -26,14 +26,14 @@ def draw_rows(
     seed, split, first, attempt, min_length, max_length, max_depth, max_args, operator_probability, max_draws,
     text, ends, labels,
 ):  # fmt: skip
-    """Draw the rows first, first + 1, ... of a split, one for each entry of `ends`; returns how many were found.
+    """Draw the rows first, first + 1, ... of a split, one per entry of `ends`; return how many were found.
 
-    Every row has a random stream of its own, from (seed, split, row, attempt), and is the first tree of it with
+    Every row has its own random stream, seeded by (seed, split, row, attempt), and is the first tree of the stream with
     min_length < length < max_length. Row i of the call is text[ends[i-1]:ends[i]] and has the value labels[i].
-    Stops early at a row that max_draws draws do not find.
+    Stops early if max_draws draws find no tree for a row.
 
     Args:
-        seed, split, attempt: numbers of the stream, uint64.
+        seed, split, attempt: uint64, identify the stream.
         text: (len(ends) * max_length * TEXT_PER_TOKEN,) uint8, written.
         ends: (rows,) int64, written.
         labels: (rows,) uint8, written.
@@ -41,7 +41,7 @@ def draw_rows(
     tokens = np.empty(max_length, np.uint8)
     place = np.empty(max_length, np.int64)  # scratch: a stack of open operators
     count = np.empty(max_length, np.int64)  # scratch: arguments of each operator
-    digits = np.empty((max_length, 10), np.int64)  # scratch: how often each value is among an operator's arguments
+    digits = np.empty((max_length, 10), np.int64)  # scratch: counts of each value among an operator's arguments
     state = np.empty(1, np.uint64)
     end = 0
     for i in range(len(ends)):
@@ -61,20 +61,20 @@ def draw_rows(
 
 @njit(nogil=True, cache=True)
 def _draw_tree(state, operator_probability, max_length, max_depth, max_args, tokens, left):
-    """Draw one tree into `tokens`; returns its length, or 0 as soon as it is sure to reach max_length.
+    """Draw one tree into `tokens`; return its length, or 0 as soon as it is certain to reach max_length.
 
-    A node at depth d < max_depth, the root having depth 1, is an operator with the given probability, else a digit;
-    at max_depth it is a digit.
+    The root has depth 1. A node above max_depth is an operator with the given probability, else a digit; a node at
+    max_depth is a digit.
     """
     length, depth = 0, 1
-    owed = 1  # tokens that the tree is still bound to get: undrawn nodes, and `]` of open operators
+    owed = 1  # tokens still to come for certain: undrawn nodes, and `]` of open operators
     while owed:
         if length + owed >= max_length:
             return 0
         if depth < max_depth and _uniform(state) < operator_probability:
             tokens[length] = _OPERATOR + _below(state, 4)
             left[depth] = 2 + _below(state, max_args - 1)
-            owed += left[depth]  # less this node, plus the `]`
+            owed += left[depth]  # minus this node, plus its `]`
             length += 1
             depth += 1
             continue
@@ -94,7 +94,7 @@ def _draw_tree(state, operator_probability, max_length, max_depth, max_args, tok
 
 @njit(nogil=True, cache=True)
 def _value(tokens, operators, digits):
-    """Value of a tree, 0 to 9, from how often each value is among the arguments of an operator."""
+    """Return the value of a tree, 0 to 9, using the counts of each value among an operator's arguments."""
     depth = 0
     value = 0
     for token in tokens:
@@ -115,12 +115,12 @@ def _value(tokens, operators, digits):
 
 @njit(nogil=True, cache=True)
 def subtrees(tokens, spans, values):
-    """Start, end and value of every operator with its arguments; returns how many there are.
+    """Write the start, end and value of every operator with its arguments; return the number of operators.
 
-    Of a row that was cut at the longest length, operators that were never closed are left out.
+    In a truncated row, operators that are never closed are left out.
 
     Args:
-        tokens: (n,) uint8 of a tree.
+        tokens: (n,) uint8, a tree.
         spans: (n, 2) int64, written.
         values: (n,) int64, written.
     """
@@ -161,7 +161,7 @@ def _apply(operator, digits):
 
 @njit(nogil=True, cache=True)
 def _ranked(digits, rank):
-    """The value at place `rank`, from 0, among the sorted arguments."""
+    """Return the value at index `rank` of the sorted arguments."""
     seen = 0
     for value in range(10):
         seen += digits[value]
@@ -172,13 +172,14 @@ def _ranked(digits, rank):
 
 @njit(nogil=True, cache=True)
 def write_text(tokens, text, end, place, count):
-    """Write a tree into text from `end` on, in the published form; returns the new end.
+    """Write a tree into text from index `end` on, in the published form; return the new end.
 
-    That form nests pairs, `( left right )`: an operator takes its arguments one by one and `]` last, as in
-    `( ( ( [MAX 2 ) 9 ) ] )`. So n + 1 parentheses open before an operator of n arguments, and one shuts after each.
+    The published form nests pairs, `( left right )`: an operator is paired with its arguments one by one, then with
+    `]`, as in `( ( ( [MAX 2 ) 9 ) ] )`. So n + 1 parentheses open before an operator of n arguments, and one closes
+    after each argument and after `]`.
     """
     depth = 0
-    for i in range(len(tokens)):  # how many arguments has each operator?
+    for i in range(len(tokens)):  # count the arguments of each operator
         if tokens[i] == _CLOSE:
             depth -= 1
         elif depth:
@@ -214,13 +215,13 @@ def write_text(tokens, text, end, place, count):
 
 @njit(nogil=True, cache=True)
 def _below(state, n):
-    """Uniform integer from 0 to n - 1; n is far below 2^32, so the bias is too."""
+    """Draw a uniform integer from 0 to n - 1; n is far below 2^32, so the bias is negligible."""
     return np.int64(((_next(state) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
 @njit(nogil=True, cache=True)
 def _uniform(state):
-    """Uniform in [0, 1), on 53 bits."""
+    """Draw a uniform float in [0, 1) with 53 random bits."""
     return np.float64(_next(state) >> np.uint64(11)) * 2.0**-53
 
 

@@ -8,13 +8,16 @@ from multiresconv.data.splits import SPLITS
 
 
 def verify_listops(path: str | Path, *, progress: bool = True) -> int:
-    """Number of rows of a file, or of a folder's three splits, once every label is the value of its expression.
+    """Check that every label of a file, or of a folder's three splits, is the value of its expression.
+
+    Returns:
+        The number of rows checked.
 
     Raises:
-        FileNotFoundError: no such file, or a folder without one of the three.
-        ValueError: the first row that is malformed or has another label; the message names file and line.
+        FileNotFoundError: no such file, or one of the folder's three files is missing.
+        ValueError: a row is malformed or has a wrong label; the message names file and line of the first.
     """
-    from tqdm import tqdm  # not above: it comes with the training extra
+    from tqdm import tqdm  # not at the top: needs the training extra
 
     path = Path(path)
     files = [split_path(path, split) for split in SPLITS] if path.is_dir() else [path]

@@ -1,13 +1,13 @@
 """Tokens of ListOps and their numbers.
 
-As in the published pipeline the parentheses, which only repeat what the brackets say, are dropped, `]` is a token,
-an end token is appended, and a sequence has at most 2048 tokens: of a longer one the first 2047 stay, then the end.
+As in the published pipeline, parentheses are dropped (the brackets carry the same structure), `]` is a token, and an
+end token is appended. A sequence has at most 2048 tokens: a longer one is cut to its first 2047 and the end token.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-PADDING, UNKNOWN, END = 0, 1, 2  # 1 keeps the published numbering; nothing here ever emits it
+PADDING, UNKNOWN, END = 0, 1, 2  # 1 only keeps the published numbering; no sequence here contains it
 DIGITS = tuple("0123456789")
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 CLOSE = "]"
@@ -19,36 +19,36 @@ _IDS = {token: i for i, token in enumerate(TOKENS) if i > END}
 
 
 def token_id(token: str) -> int:
-    """Number of a digit, an operator or `]`."""
+    """Return the number of a digit, an operator or `]`."""
     return _IDS[token]
 
 
-_DEPTH = np.array([(token in OPERATORS) - (token == CLOSE) for token in TOKENS], np.int8)  # what a token adds to it
+_DEPTH = np.array([(token in OPERATORS) - (token == CLOSE) for token in TOKENS], np.int8)  # change of depth per token
 
 
 def encode(source: str) -> NDArray[np.uint8]:
-    """Token numbers (n,) of an expression, with or without parentheses: n <= 2048, the last one is `END`.
+    """Return the token numbers (n,) of an expression, with or without parentheses; n <= 2048, the last is `END`.
 
     Raises:
-        ValueError: no token at all, or one that is not a digit, an operator, `]` or a parenthesis.
+        ValueError: the text has no token, or one that is not a digit, an operator, `]` or a parenthesis.
     """
     return cut(token_ids(source))
 
 
 def cut(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """At most 2047 of the numbers, then `END`."""
+    """Truncate token numbers to 2047 and append `END`."""
     return np.append(ids[: MAX_TOKENS - 1], np.uint8(END))
 
 
 def is_expression(ids: NDArray[np.uint8]) -> bool:
-    """Whether token numbers (n,) are one expression and no more: brackets balance, and no operator is empty."""
+    """Return True if token numbers (n,) form exactly one expression: brackets balance, and no operator is empty."""
     steps = _DEPTH[ids]
     depth = steps.cumsum()
     return bool(depth[-1] == 0 and (depth[:-1] > 0).all() and (steps[:-1] - steps[1:]).max(initial=0) < 2)
 
 
 def token_ids(source: str) -> NDArray[np.uint8]:
-    """Token numbers (n,) of all of a text; see `encode`."""
+    """Return the token numbers (n,) of a text, without truncation and end token; see `encode`."""
     words = source.replace("(", " ").replace(")", " ").split()
     if not words:
         raise ValueError("expected an expression, got none")
@@ -59,10 +59,10 @@ def token_ids(source: str) -> NDArray[np.uint8]:
 
 
 def decode(tokens: ArrayLike) -> str:
-    """The expression, without parentheses, that token numbers (n,) stand for; padding and the end are left out.
+    """Return the expression, without parentheses, of token numbers (n,); padding and end tokens are left out.
 
     Raises:
-        ValueError: a number that no token has.
+        ValueError: a number is not that of a token.
     """
     ids = np.asarray(tokens)
     if ids.ndim != 1 or (ids.size and not 0 <= ids.min() <= ids.max() < N_TOKENS):

@@ -1,4 +1,4 @@
-"""PTB-XL (Wagner et al. 2020), version 1.0.3: 21,799 ECGs of ten seconds and twelve leads, here at 100 Hz."""
+"""PTB-XL (Wagner et al. 2020), version 1.0.3: 21,799 twelve-lead ECGs of ten seconds, used here at 100 Hz."""
 
 from multiresconv.data.ptbxl.labels import LabelSet, read_label_names
 from multiresconv.data.ptbxl.prepare import SOURCE, prepare_ptbxl

@@ -1,7 +1,7 @@
-"""The records of a folder as one memory-mapped array, made of its WFDB files once.
+"""The records of a folder as one memory-mapped array, converted once from its WFDB files.
 
-The cache is a folder, `records100.cache`: `records.npy`, (n, 1000, 12) float32 in mV; `finished.json` also says which
-records are damaged. See `data.cache`.
+The cache is the folder `records100.cache`. It holds `records.npy`, (n, 1000, 12) float32 in mV; its `finished.json`
+also lists the damaged records. See `data.cache`.
 """
 
 import json
@@ -17,23 +17,23 @@ from multiresconv.data.ptbxl.entries import Entry
 from multiresconv.data.ptbxl.folder import files_of
 from multiresconv.data.ptbxl.records import LEADS, LENGTH, read_ptbxl_record
 
-_FORMAT = 1  # to be raised when the array, or what counts as damaged, changes
+_FORMAT = 1  # increase it when the array, or the definition of a damaged record, changes
 
 
 class Records(NamedTuple):
-    """The records of some entries, in their order."""
+    """The records of some entries, in the order of the entries."""
 
     signals: np.memmap  # (n, 1000, 12) float32 in mV; NaN where a record is damaged
-    damaged: dict[int, str]  # what is wrong, by ecg_id
+    damaged: dict[int, str]  # ecg_id -> what is wrong
 
 
 def open_records(folder: Path, entries: Sequence[Entry], cache_folder: Path | None) -> Records:
-    """The records of entries whose files are there; any number of processes may ask at once.
+    """Return the records of entries whose files exist; any number of processes may call this at once.
 
     Args:
-        folder: of PTB-XL.
+        folder: folder of PTB-XL.
         entries: at least one.
-        cache_folder: where the cache goes, by default into `folder`.
+        cache_folder: folder for the cache, default `folder`.
 
     Raises:
         OSError: the cache cannot be written.
@@ -65,11 +65,11 @@ def open_records(folder: Path, entries: Sequence[Entry], cache_folder: Path | No
 
 
 def write_records(path: Path, folder: Path, entries: Sequence[Entry]) -> dict[int, str]:
-    """Write the array record by record, and tell which are damaged and why.
+    """Write the array record by record; return the damaged records as ecg_id -> what is wrong.
 
-    A plain file, not a map of one: where the disk is full, a write fails with an error, a map kills the process.
+    Writes to a plain file, not to a memory map: on a full disk a write raises an error, but a map kills the process.
     """
-    from tqdm import tqdm  # not above: it comes with the training extra
+    from tqdm import tqdm  # not at the top: needs the training extra
 
     damaged: dict[int, str] = {}
     shape = (LENGTH, len(LEADS))
@@ -79,7 +79,7 @@ def write_records(path: Path, folder: Path, entries: Sequence[Entry]) -> dict[in
         for entry in tqdm(entries, desc="reading PTB-XL", unit=" records", disable=None):
             try:
                 signal = read_ptbxl_record(folder / entry.record)
-            except (ValueError, FileNotFoundError, PermissionError) as error:  # what lasts, unlike a disk's hiccup
+            except (ValueError, FileNotFoundError, PermissionError) as error:  # permanent, unlike other OSErrors
                 damaged[entry.ecg_id] = f"{entry.record}: {error}"
                 signal = np.full(shape, np.nan, np.float32)
             file.write(signal.tobytes())
@@ -87,7 +87,7 @@ def write_records(path: Path, folder: Path, entries: Sequence[Entry]) -> dict[in
 
 
 def _fingerprint(folder: Path, entries: Sequence[Entry]) -> str:
-    """A digest that changes with the list of records and with any of their files."""
+    """Return a digest that changes with the list of records and with any of their files."""
     digest = blake2b(digest_size=16)
     for entry in entries:
         states = [file_state(file) for file in files_of(folder, entry)]

@@ -1,4 +1,4 @@
-"""`SHA256SUMS.txt`, which lists the files of PTB-XL."""
+"""Read `SHA256SUMS.txt`, the list of the files of PTB-XL."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,10 @@ CHECKSUMS = "SHA256SUMS.txt"
 
 
 def read_checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 in hexadecimal of each file, by its path inside the folder.
+    """Return path inside the folder -> SHA-256 in hexadecimal.
 
     Raises:
-        ValueError: a line that is no checksum and path.
+        ValueError: a line is not a checksum and a path.
     """
     path = folder / CHECKSUMS
     checksums: dict[str, str] = {}

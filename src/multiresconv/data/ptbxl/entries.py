@@ -1,4 +1,4 @@
-"""What `ptbxl_database.csv` says of each record: where it is, its fold and its statements."""
+"""Read `ptbxl_database.csv`: the path, fold and statements of each record."""
 
 import ast
 import functools
@@ -20,16 +20,16 @@ class Entry(NamedTuple):
 
     ecg_id: int
     fold: int  # 1 to 10
-    codes: frozenset[str]  # of its statements, whatever their likelihood, 0 (unknown) included
-    record: str  # at 100 Hz, relative to the folder, without suffix
+    codes: frozenset[str]  # of its statements with any likelihood, including 0 (unknown)
+    record: str  # path of the 100 Hz record, relative to the folder, without suffix
 
 
 def read_entries(folder: Path, known_codes: Collection[str]) -> list[Entry]:
-    """The entries of `ptbxl_database.csv` by ascending ecg_id.
+    """Return the entries of `ptbxl_database.csv`, sorted by ecg_id.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a malformed line, two entries of one ecg_id, or none; the message names the line.
+        ValueError: a line is malformed or repeats an ecg_id (the message names the line), or there is no entry.
     """
     path = folder / DATABASE
     known, entries = frozenset(known_codes), dict[int, Entry]()
@@ -47,13 +47,13 @@ def read_entries(folder: Path, known_codes: Collection[str]) -> list[Entry]:
 
 
 def _parse_entry(row: Mapping[str, str], known_codes: frozenset[str]) -> Entry:
-    ecg_id, fold = (row[name].removesuffix(".0") for name in ("ecg_id", "strat_fold"))  # pandas may have saved it
+    ecg_id, fold = (row[name].removesuffix(".0") for name in ("ecg_id", "strat_fold"))  # pandas may add ".0"
     if not re.fullmatch("[0-9]{1,9}", ecg_id):
         raise ValueError(f"ecg_id: expected a number, got {shown(ecg_id)}")
     if fold not in _FOLDS:
         raise ValueError(f"strat_fold: expected 1 to 10, got {shown(fold)}")
     record = row["filename_lr"]
-    if not re.fullmatch(r"[\w-]+(/[\w-]+)*", record, re.ASCII):  # nothing that could lead out of the folder
+    if not re.fullmatch(r"[\w-]+(/[\w-]+)*", record, re.ASCII):  # no path that could leave the folder
         raise ValueError(f"filename_lr: expected a path like records100/..., got {shown(record)}")
     codes = _parse_codes(row["scp_codes"])
     for code in codes - known_codes:
@@ -61,11 +61,11 @@ def _parse_entry(row: Mapping[str, str], known_codes: frozenset[str]) -> Entry:
     return Entry(int(ecg_id), int(fold), codes, record)
 
 
-@functools.lru_cache(4096)  # many records have the same
+@functools.lru_cache(4096)  # many records have equal codes
 def _parse_codes(text: str) -> frozenset[Any]:
-    """The keys of a dict literal {code: likelihood}."""
+    """Return the keys of a dict literal {code: likelihood}."""
     wrong = f"scp_codes: expected a dict {{'code': likelihood, ...}}, got {shown(text)}"
-    if len(text) > 10_000:  # what the parser makes of a hostile one takes memory
+    if len(text) > 10_000:  # parsing a malicious text may take much memory
         raise ValueError(wrong)
     try:
         likelihoods = ast.literal_eval(text)

@@ -1,4 +1,4 @@
-"""A folder of PTB-XL, whole or a part of it."""
+"""A folder of PTB-XL, complete or with some of its records."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from multiresconv.data.ptbxl.entries import DATABASE, Entry
 from multiresconv.data.ptbxl.labels import STATEMENTS
 
-UNFINISHED = "unfinished-download"  # a file that is there from a download's beginning to its end
+UNFINISHED = "unfinished-download"  # this file exists while a download is unfinished
 
 
 def lacks(folder: Path) -> str | None:
-    """What keeps the folder from being used, if anything; single records may be missing."""
+    """Return why the folder cannot be used, or None if it can; single records may be missing."""
     if (folder / UNFINISHED).exists():
-        return f"its download is not finished (if the files came from elsewhere since, delete {UNFINISHED} there)"
+        return f"its download is not finished (if you have added the files another way, delete {UNFINISHED} there)"
     for name in (DATABASE, STATEMENTS):
         if not (folder / name).is_file():
             return f"it has no {name}"
@@ -27,7 +27,7 @@ def check_folder(folder: Path) -> None:
 
 
 def files_of(folder: Path, entry: Entry) -> tuple[str, str]:
-    """Header and samples of a record; no `Path`, which would take seconds for all of them."""
+    """Return the paths of a record's header and samples, as strings: `Path` objects would take seconds in all."""
     return f"{folder}/{entry.record}.hea", f"{folder}/{entry.record}.dat"
 
 

@@ -1,7 +1,7 @@
 """The six label sets of PTB-XL (Wagner et al. 2020; Strodthoff et al. 2021), derived from `scp_statements.csv`.
 
-Each statement of the SCP-ECG standard that occurs in PTB-XL is diagnostic, about the form or about the rhythm, some are
-two of these. Diagnostic ones have a class, and most a subclass.
+Each statement of the SCP-ECG standard that occurs in PTB-XL is about the diagnosis, the form or the rhythm; some are
+about two of these. Diagnostic statements have a class, and most have a subclass.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,11 +21,11 @@ _GROUPS = {"subdiagnostic": "diagnostic_subclass", "superdiagnostic": "diagnosti
 
 
 def read_statements(folder: Path) -> dict[str, dict[str, str]]:
-    """The columns of `scp_statements.csv` by the code of the statement, in the order of the file.
+    """Return code of the statement -> its row of `scp_statements.csv` (column -> value), in file order.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a malformed line; the message names it.
+        ValueError: a line is malformed; the message names it.
     """
     path = folder / STATEMENTS
     statements: dict[str, dict[str, str]] = {}
@@ -41,13 +41,13 @@ def read_statements(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def labels_of_codes(statements: Mapping[str, Mapping[str, str]], labels: LabelSet) -> dict[str, str]:
-    """The label of every code that has one in the set; several codes may share a label.
+    """Return code -> label for every code that has a label in the set; several codes may share a label.
 
-    On all statements there are 71 labels in "all", the codes themselves, 44 in "diagnostic", 23 in "subdiagnostic",
+    The full table gives 71 labels in "all" (the codes themselves), 44 in "diagnostic", 23 in "subdiagnostic",
     5 in "superdiagnostic", 19 in "form" and 12 in "rhythm".
 
     Raises:
-        ValueError: another label set.
+        ValueError: an unknown label set.
     """
     if labels not in get_args(LabelSet):
         raise ValueError(f"labels: expected one of {', '.join(get_args(LabelSet))}, got {labels!r}")
@@ -60,19 +60,19 @@ def labels_of_codes(statements: Mapping[str, Mapping[str, str]], labels: LabelSe
 
 
 def read_label_names(folder: str | Path, labels: LabelSet) -> tuple[str, ...]:
-    """The labels of a set in the folder's `scp_statements.csv`, as `open_ptbxl` has them; for the errors see there."""
+    """Return the labels of a set from the folder's `scp_statements.csv`; raises the errors of `open_ptbxl`."""
     return label_names(labels_of_codes(read_statements(Path(folder)), labels))
 
 
 def label_names(labels_of: Mapping[str, str]) -> tuple[str, ...]:
-    """The labels of a set, in alphabetical order, whatever the order of the statements."""
+    """Return the labels of a set in alphabetical order."""
     return tuple(sorted(set(labels_of.values())))
 
 
 def label_matrix(
     codes: Sequence[Collection[str]], labels_of: Mapping[str, str], names: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """(n, len(names)): 1 where one of the n records' codes has the label, however likely it was said to be."""
+    """Return (n, len(names)): 1 if a code of the record has the label, at any stated likelihood, else 0."""
     columns = {name: column for column, name in enumerate(names)}
     matrix = np.zeros((len(codes), len(names)), np.uint8)
     for row, of_record in zip(matrix, codes, strict=True):

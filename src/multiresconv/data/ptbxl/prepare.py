@@ -1,4 +1,4 @@
-"""Download PTB-XL, only its records at 100 Hz, from PhysioNet."""
+"""Download the 100 Hz records of PTB-XL from PhysioNet."""
 
 import re
 import threading
@@ -19,20 +19,20 @@ _CONNECTIONS = 4
 
 
 def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SOURCE) -> None:
-    """Make PTB-XL be in the folder: what is found there, whole or a part, is used as it is; else it is downloaded.
+    """Make sure that the folder holds PTB-XL: use a folder that has it, even with records missing, else download it.
 
-    About 0.6 GB in 43,600 small files, each checked by its SHA-256. A download that was interrupted goes on with the
-    files that are not there yet, or not right.
+    The download is about 0.6 GB in 43,600 small files, each checked by its SHA-256. After an interruption, the next
+    call downloads only the files that are missing or damaged.
 
     Args:
-        folder: of PTB-XL; made if need be.
-        download: else what is not there is an error.
+        folder: folder of PTB-XL; created if it does not exist.
+        download: if False, raise an error instead of downloading.
         source: URL of the folder to download from.
 
     Raises:
-        FileNotFoundError: not there, and not to be downloaded.
-        ValueError: the list of files that the source has is malformed.
-        OSError: a file could not be downloaded, or not written.
+        FileNotFoundError: the folder cannot be used, and `download` is False.
+        ValueError: the source's list of files is malformed.
+        OSError: a file could not be downloaded or written.
         ImportError: the training extra is not installed.
     """
     folder = Path(folder)
@@ -41,7 +41,7 @@ def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SO
     folder.mkdir(parents=True, exist_ok=True)
     by_hand = f"get the folder from {source} by other means"
     fetch(folder / CHECKSUMS, [source + CHECKSUMS], None, by_hand=by_hand)
-    (folder / UNFINISHED).touch()  # not before: who is offline may still put the files there by hand
+    (folder / UNFINISHED).touch()  # not earlier: an offline user may still add the files by hand
     checksums = read_checksums(folder)
     records = [name for name in checksums if _RECORD.fullmatch(name)]
     if not records or not {DATABASE, STATEMENTS} <= checksums.keys():
@@ -52,7 +52,7 @@ def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SO
     local = threading.local()
 
     def connect() -> None:
-        import requests  # not above: it comes with the training extra
+        import requests  # not at the top: needs the training extra
 
         local.session = requests.Session()
 
@@ -65,7 +65,7 @@ def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SO
 
 
 def _for_each(names: list[str], get: Callable[[str], None], connect: Callable[[], None]) -> None:
-    """Call `get` with every name, a few at a time, in threads that called `connect` first; the first error ends it."""
+    """Call `get` on every name, in a few threads that call `connect` first; stop at the first error."""
     from tqdm import tqdm
 
     pool = ThreadPoolExecutor(_CONNECTIONS, initializer=connect)

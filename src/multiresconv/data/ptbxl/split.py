@@ -25,16 +25,16 @@ _NAMED = 20  # damaged records in one message
 
 
 class PtbXlSplit(Dataset[tuple[NDArray[np.float32], NDArray[np.float32]]]):
-    """Rows of (signal (1000, 12) float32 in mV, labels (C,) float32, 0 or 1), by ascending ecg_id; see `open_ptbxl`.
+    """Rows of (signal (1000, 12) float32 in mV, labels (C,) float32, 0 or 1), sorted by ecg_id; see `open_ptbxl`.
 
     Args:
-        records: (N, 1000, 12) float32, memory-mapped, of all splits.
-        rows: (n,) which of them are here.
+        records: (N, 1000, 12) float32, memory-mapped, the records of all splits.
+        rows: (n,) indices into `records` of the records in this split.
         labels: (n, C) uint8, 0 or 1.
         ecg_ids: (n,) int64.
         label_names: C names.
-        missing: the ecg_ids of records that belong here, but whose files are not there.
-        damaged: (ecg_id, what is wrong) of records that belong here, but are not as they should be.
+        missing: ecg_ids of the split's records whose files are missing.
+        damaged: (ecg_id, what is wrong) of the split's damaged records.
 
     Attributes:
         lengths: (n,) int64, all 1000.
@@ -66,23 +66,23 @@ class PtbXlSplit(Dataset[tuple[NDArray[np.float32], NDArray[np.float32]]]):
 
     @property
     def signals(self) -> NDArray[np.float32]:
-        """(n, 1000, 12) in mV, all of them in memory."""
+        """All signals (n, 1000, 12) in mV, loaded into memory."""
         return np.asarray(self.records[self.rows])
 
     def chunks(self) -> Iterator[NDArray[np.float32]]:
-        """The signals in order, (n <= 256, 1000, 12) at a time."""
+        """Yield the signals in order, in chunks of at most 256: (n, 1000, 12) in mV."""
         for start in range(0, len(self), _CHUNK):
             yield np.asarray(self.records[self.rows[start : start + _CHUNK]])
 
     def checksum(self) -> int:
-        """CRC-32 of signals, labels, their names and the ecg_ids, in their order."""
+        """Return the CRC-32 of label names, labels, ecg_ids and signals, in order."""
         checksum = zlib.crc32("\n".join(self.label_names).encode())
         for array in (self.labels, self.ecg_ids, *self.chunks()):
             checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
         return checksum
 
     def __getstate__(self) -> dict[str, Any]:
-        """With the file of the records, not a gigabyte of their samples: each worker maps it anew."""
+        """Pickle the path of the records, not a gigabyte of samples; each worker maps the file itself."""
         return {**self.__dict__, "records": (self.records.filename, self.records.shape)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -96,22 +96,23 @@ class PtbXlSplit(Dataset[tuple[NDArray[np.float32], NDArray[np.float32]]]):
 def open_ptbxl(
     folder: str | Path, split: Split, labels: LabelSet, *, cache_folder: str | Path | None = None
 ) -> PtbXlSplit:
-    """The records of a split that have a label of the set; the first call reads them all into a cache.
+    """Open the records of a split that have a label of the set; the first call reads all records into a cache.
 
-    Records whose files are missing or damaged are left out, and standard error says how many and which. Labels are
-    those of all statements in `scp_statements.csv`, whichever occur. Any number of processes may open a folder at once.
+    Records whose files are missing or damaged are left out, and a message on standard error lists them. The label names
+    are those of all statements in `scp_statements.csv`, even if no record has them. Any number of processes may open a
+    folder at once.
 
     Args:
         folder: holds `ptbxl_database.csv`, `scp_statements.csv` and `records100`; single records may be missing.
         split: "train" (folds 1 to 8), "val" (9) or "test" (10).
         labels: "all", "diagnostic", "subdiagnostic", "superdiagnostic", "form" or "rhythm".
-        cache_folder: where the cache goes, by default into `folder`, for folders that are not writable.
+        cache_folder: folder for the cache, needed if `folder` is not writable; default `folder`.
 
     Raises:
         FileNotFoundError: not a folder of PTB-XL.
-        ValueError: another split or label set, a malformed table, or no usable record in the split.
+        ValueError: an unknown split or label set, a malformed table, or no usable record in the split.
         OSError: the cache cannot be written.
-        ModuleNotFoundError: the ECG extra is not installed, and records are to be read.
+        ModuleNotFoundError: the cache must be built, and the ECG extra is not installed.
     """
     check_split(split)
     folder = Path(folder)
@@ -165,5 +166,5 @@ def _tell_skipped(
 
 @functools.cache
 def _say_once(text: str) -> None:
-    """A run opens its splits more than once."""
+    """Print a text on standard error, once per process: a run opens its splits more than once."""
     print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One mean and one standard deviation for all leads."""
+"""Standardise signals with one mean and one standard deviation for all leads."""
 
 from typing import NamedTuple, TypeVar
 
@@ -12,7 +12,7 @@ Signal = TypeVar("Signal", NDArray[np.float32], Tensor)
 
 
 class Standardiser(NamedTuple):
-    """What takes signals in mV to mean 0 and standard deviation 1."""
+    """A map of signals in mV to mean 0 and standard deviation 1."""
 
     mean: float
     std: float
@@ -22,10 +22,10 @@ class Standardiser(NamedTuple):
 
 
 def fit_standardiser(split: PtbXlSplit) -> Standardiser:
-    """The standardiser of a split, "train" if it is to be used, over all its samples of all leads.
+    """Compute the mean and standard deviation of a split (normally "train") over all samples of all leads.
 
     Raises:
-        ValueError: the samples are all the same.
+        ValueError: all samples are equal.
     """
     n = sum(chunk.size for chunk in split.chunks())
     mean = sum(float(chunk.sum(dtype=np.float64)) for chunk in split.chunks()) / n

@@ -1,4 +1,4 @@
-"""Lines of a CSV file with named columns."""
+"""Read CSV files with named columns."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, the values of `columns`) of every row below the header; a row that spans lines has the number of its last.
+    """Yield (line number, column -> value) for every row below the header; a row of several lines has its last number.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the header lacks a column, a row has another number of values, or the file is no CSV in UTF-8.
+        ValueError: the header lacks a column, a row has the wrong number of values, or the file is not CSV in UTF-8.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; download PTB-XL: multiresconv data ptbxl")
@@ -35,5 +35,5 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
 
 
 def shown(value: str) -> str:
-    """A value in a message."""
+    """Format a value for a message: quoted, and shortened to 60 characters."""
     return repr(value if len(value) <= 60 else value[:57] + "...")

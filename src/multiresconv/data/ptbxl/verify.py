@@ -14,14 +14,17 @@ _NAMED = 10  # damaged files in one message
 
 
 def verify_ptbxl(folder: str | Path) -> str:
-    """A line that says what is there, once both tables and every record that is there are sound.
+    """Check both tables and every record in the folder; records may be missing.
+
+    Returns:
+        One line that says how many statements and records were found.
 
     Raises:
         FileNotFoundError: not a folder of PTB-XL.
-        ValueError: a malformed table, no record, or damaged files; the message names the first of them.
+        ValueError: a malformed table, no record, or damaged files; the message names the first ten.
         ModuleNotFoundError: the ECG extra is not installed.
     """
-    from tqdm import tqdm  # not above: it comes with the training extra
+    from tqdm import tqdm  # not at the top: needs the training extra
 
     folder = Path(folder)
     check_folder(folder)
@@ -51,7 +54,7 @@ def verify_ptbxl(folder: str | Path) -> str:
 
 
 def _check_sum(folder: Path, name: str, checksums: Mapping[str, str]) -> list[str]:
-    """What is wrong, if anything; a file that the list does not have is right."""
+    """Return an error if the file's SHA-256 differs from the listed one; a file that is not listed passes."""
     if name not in checksums or hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksums[name]:
         return []
     return [f"{name}: another SHA-256 than in {CHECKSUMS}"]

@@ -1,1 +1,1 @@
-"""Readers of the files that users bring."""
+"""Readers of users' own files."""

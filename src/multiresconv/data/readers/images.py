@@ -1,4 +1,4 @@
-"""Read images: PNG and other pictures, arrays, tables, or one pixel a line."""
+"""Read images from pictures (PNG and others), arrays, tables, or lines of one pixel each."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,13 +13,14 @@ def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
     """Read the images (n, side * side, channels) of a file, pixels 0 to 255.
 
     Args:
-        path: a picture, made grey or coloured as need be; `.npy` of shape (side, side[, channels]) or
-            (side * side, channels), or of n such; or `.csv`, a line of side * side * channels numbers per image,
-            the channels of a pixel side by side.
+        path: one of:
+            a picture, converted to grey or colour as the channels require;
+            `.npy`, an image of shape (side, side[, channels]) or (side * side, channels), or n of them;
+            `.csv`, one line of side * side * channels numbers per image, the channels of a pixel side by side.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another kind or size, or numbers other than 0 to 255.
+        ValueError: the file has another kind or size, or a number is not an integer from 0 to 255.
     """
     if path.suffix == ".npy":
         return _as_images(load_numbers(path), path, side, channels)
@@ -39,10 +40,10 @@ def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
 
 
 def read_pixels(lines: Iterable[str], channels: int) -> Iterator[NDArray[np.uint8]]:
-    """Parse each line into one pixel (1, channels): numbers from 0 to 255, separated by blanks or commas.
+    """Parse each line into one pixel (1, channels): integers from 0 to 255, separated by blanks or commas.
 
     Raises:
-        ValueError: another number of numbers, or other numbers.
+        ValueError: a line has the wrong number of values, or a value is not an integer from 0 to 255.
     """
     for number, line in enumerate(lines, start=1):
         where = f"standard input, line {number}"

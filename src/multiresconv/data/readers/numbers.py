@@ -1,4 +1,4 @@
-"""Read numbers from arrays and lines of text, for the readers of images and signals."""
+"""Read numbers from `.npy` files and lines of text, for the readers of images and signals."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ def load_numbers(path: Path) -> NDArray:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it holds no array of real numbers, or is damaged.
+        ValueError: the file is damaged, or is not an array of real numbers.
     """
     try:
-        with open(path, "rb") as file:  # not `np.load`, which also takes archives, and recommends pickles
+        with open(path, "rb") as file:  # not `np.load`, which also reads archives and whose errors suggest pickle
             values = np.lib.format.read_array(file, allow_pickle=False)
     except (MemoryError, ValueError) as error:
         raise ValueError(f"{path}: not a .npy file of numbers: {error}") from error
@@ -24,7 +24,7 @@ def load_numbers(path: Path) -> NDArray:
 
 
 def numbers_of_line(line: str, where: str) -> list[float]:
-    """Parse a line of numbers separated by blanks or commas; a ValueError begins with `where`."""
+    """Parse a line of numbers separated by blanks or commas; error messages begin with `where`."""
     try:
         return [float(word) for word in words_of_line(line)]
     except ValueError as error:

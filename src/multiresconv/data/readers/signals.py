@@ -1,4 +1,4 @@
-"""Read signals: WFDB records, arrays, tables, or one sample a line."""
+"""Read signals from WFDB records, arrays, tables, or lines of one sample each."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ def read_signals(path: Path, leads: Sequence[str], rate: float) -> list[NDArray[
 
     Args:
         path: a WFDB record, with or without its suffix; `.npy` of shape (L, leads) or (n, L, leads); or `.csv`, see
-            `read_samples`. Only a record says its unit and its rate: it comes in mV.
+            `read_samples`. A record states its unit and is converted to mV; other files are read as they are.
         leads: names of the channels, in the order of the columns.
-        rate: samples a second that a record must have.
+        rate: sampling rate in Hz that a record must have; other files do not state theirs.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another shape, a record of another rate, or something other than finite numbers.
+        ValueError: the file has the wrong shape, the record has another rate, or a value is not a finite number.
     """
     if path.suffix == ".npy":
         signals = load_numbers(path)
@@ -54,10 +54,11 @@ def read_samples(
 ) -> Iterator[NDArray[np.float32]]:
     """Parse each line into one sample (1, leads): numbers separated by blanks or commas.
 
-    The first line may be a header, which has no number. If it names the leads, it must name them in their order.
+    The first line may be a header, which is skipped: a line without numbers. If it names the leads, their order must be
+    that of `leads`.
 
     Raises:
-        ValueError: leads in another order, another number of numbers, or something else than finite numbers.
+        ValueError: the header has the leads in another order, or a line is not one finite number per lead.
     """
     for number, line in enumerate(lines, start=1):
         if number == 1 and _is_header(line, leads, where):
@@ -87,5 +88,5 @@ def _is_number(word: str) -> bool:
 
 
 def _single(values: NDArray) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused then
+    with np.errstate(over="ignore"):  # too large numbers become infinite, which the callers refuse
         return values.astype(np.float32)

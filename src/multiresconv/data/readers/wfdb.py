@@ -1,4 +1,4 @@
-"""Read records in WFDB format: a header, `.hea`, and the samples it describes, `.dat`."""
+"""Read records in WFDB format: a header (`.hea`) and the samples that it describes (`.dat`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
 
 
 def read_wfdb(path: str | Path, leads: Sequence[str]) -> tuple[NDArray[np.float32], float]:
-    """Read the signal (L, leads) of a record, in mV, and its samples a second.
+    """Read a record; return its signal (L, leads) in mV and its sampling rate in Hz.
 
     Args:
-        path: of the record, with or without its suffix `.hea` or `.dat`.
-        leads: names of its channels, in upper case, in the order of the columns of the signal.
+        path: path of the record, with or without its suffix `.hea` or `.dat`.
+        leads: names of its channels, in upper case, in the order of the returned columns.
 
     Raises:
         FileNotFoundError: the header or the samples are missing.
-        ValueError: damaged, checksums included, a sample without a value, or other leads.
+        ValueError: the record is damaged, a checksum is wrong, a sample has no value, or the leads differ.
         ModuleNotFoundError: the ECG extra is not installed.
     """
     path = Path(path)
@@ -36,20 +36,20 @@ def read_wfdb(path: str | Path, leads: Sequence[str]) -> tuple[NDArray[np.float3
 
 
 def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32], float]:
-    """Do the work of `read_wfdb`: the path has no suffix, and a ValueError does not name it."""
+    """Do the same as `read_wfdb` for a path without suffix; a ValueError does not name the path."""
     try:
-        import wfdb  # not above: it is slow to import, and comes with an extra
+        import wfdb  # not at the top: slow to import, and part of an extra
     except ModuleNotFoundError:
         raise ModuleNotFoundError('ECG records need wfdb: pip install "multiresconv[ecg]"') from None
     try:
         record: Any = wfdb.rdrecord(str(stem), physical=False)
     except OSError:
         raise
-    except Exception as error:  # of any type: wfdb indexes and converts by what a damaged header says
+    except Exception as error:  # any type: a damaged header makes wfdb fail in many ways
         raise ValueError(f"not readable ({type(error).__name__}: {error})") from None
     places = _places(record, leads)
     _check_sums(record)
-    signal = record.dac()[:, places]  # samples that are marked as invalid become NaN
+    signal = record.dac()[:, places]  # invalid samples become NaN
     without_value = np.count_nonzero(~np.isfinite(signal), axis=0)
     if without_value.any():
         lead = int(without_value.argmax())
@@ -58,7 +58,7 @@ def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32
 
 
 def _places(record: Any, leads: Sequence[str]) -> list[int]:
-    """Find each lead in the record: some records have them in another order, or write aVR."""
+    """Return the column of each lead in the record; some records have another order, or write aVR for AVR."""
     names = [(name or "").upper() for name in record.sig_name or ()]
     if sorted(names) != sorted(leads):
         raise ValueError(f"expected the leads {', '.join(leads)}, got {', '.join(names) or 'none'}")
@@ -66,7 +66,7 @@ def _places(record: Any, leads: Sequence[str]) -> list[int]:
 
 
 def _check_sums(record: Any) -> None:
-    """Compare the sum of each signal's samples, modulo 2^16, with the one in the header."""
+    """Compare the sum of each lead's samples, modulo 2^16, with the checksum in the header."""
     if record.d_signal is None or not len(record.d_signal):
         raise ValueError("expected samples, got none")
     for name, said, seen in zip(record.sig_name, record.checksum, record.d_signal.sum(0) % 65536, strict=True):
@@ -75,7 +75,7 @@ def _check_sums(record: Any) -> None:
 
 
 def _scale(record: Any, place: int) -> float:
-    """Millivolts in the unit of a lead."""
+    """Return the number of millivolts in one unit of a lead."""
     unit = record.units[place]
     if unit.lower() not in _MILLIVOLTS:
         raise ValueError(f"lead {record.sig_name[place]}: expected the unit mV, uV or V, got {unit}")
