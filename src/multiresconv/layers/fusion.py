@@ -50,8 +50,6 @@ def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
 
     if type(block) is not MultiresBlock:
         return f"the block is a {type(block).__name__}"
-    if block.norm_first:
-        return "the norm comes first"
     expected = {"conv": (MultiresLayer,), "mix": (nn.Linear,), "dropout": (ChannelDropout,), "norm": _NORMS}
     if parts.get("projection") is not None:
         expected["projection"] = (nn.Linear,)
@@ -67,8 +65,8 @@ def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
         return f"the block {reason}"
     if any(global_hook_tables()):
         return "there is a hook for all modules"
-    if not block.gated:
-        return "mix takes the place of linear map and GLU"
+    if reason := block.unfused_option():
+        return reason
     if block.conv.backend not in ("auto", "cpu"):
         return f"the backend is {block.conv.backend!r}"
     return None

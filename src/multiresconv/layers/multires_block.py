@@ -60,6 +60,12 @@ class MultiresBlock(Streamable):
             if hasattr(part, "reset_parameters"):
                 part.reset_parameters()  # pyright: ignore[reportCallIssue]
 
+    def unfused_option(self) -> str | None:
+        """Name the option of this block that the fused kernel does not have, or return None."""
+        if self.norm_first:
+            return "the norm comes first"
+        return None if self.gated else "mix takes the place of linear map and GLU"
+
     def init_state(self, batch_size: int) -> State:
         """Return the state of the block's `MultiresLayer` before the first step of `batch_size` sequences."""
         return self.conv.init_state(batch_size)
