@@ -1,18 +1,19 @@
 """`MultiresAR`: an autoregressive density model of images."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from multiresconv.layers import MultiresBlock
 from multiresconv.layers.stream import StreamParts
 from multiresconv.models.description import Input, Output
 from multiresconv.models.logistic_mixture import HALF_RANGE, mixture_log_prob, mixture_size
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.ops import Backend, State
-from multiresconv.ops.streaming import check_state_tensor
+from multiresconv.ops.streaming import check_state_tensor, first_slots
 
 
 class MultiresAR(SequenceModel):
@@ -79,12 +80,14 @@ class MultiresAR(SequenceModel):
     @torch.no_grad()
     def init_state(self, batch_size: int) -> State:
         """Return the state before the first pixel."""
-        state = self.net.init_state(batch_size)
-        # The network reads one step of zeros, the same for all rows. Only a few slots of its state change.
         features, first = self.net(self._zero_pixel(1), state=self.net.init_state(1))
-        slots = first["lines"].ne(0).any(3).any(1).squeeze(0)
-        state["lines"][:, :, slots] = first["lines"][:, :, slots]
-        return {**state, "position": state["position"] + 1, "params": self.head(features[:, 0]).repeat(batch_size, 1)}
+        state = first if batch_size == 1 else self.net.init_state(batch_size)
+        if batch_size > 1:  # the same step for all rows has written the first slot of each delay line
+            conv = cast(MultiresBlock, self.net.blocks[0]).conv
+            slots = first_slots(conv.kernel_size, conv.memory)
+            state["lines"][:, :, slots] = first["lines"][:, :, slots]
+            state["position"] += 1
+        return {**state, "params": self.head(features[:, 0]).repeat(batch_size, 1)}
 
     def stream_parts(self) -> StreamParts | str:
         parts = super().stream_parts()

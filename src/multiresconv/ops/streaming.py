@@ -11,6 +11,7 @@ steps that each row has seen. You can clone a state, save it with safetensors, m
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -28,6 +29,11 @@ _LARGEST_STATE = 1 << 40
 def state_size(kernel_size: int, memory: tuple[int, ...]) -> int:
     """Return S, the total number of slots: (K-1)(2^J - 1), plus (m_j-1)*2^j for each m_j > 1."""
     return sum(line_sizes(kernel_size, memory))
+
+
+def first_slots(kernel_size: int, memory: tuple[int, ...]) -> list[int]:
+    """Return the first slot of each delay line, which is where the first step of a stream is kept."""
+    return [0, *accumulate(line_sizes(kernel_size, memory))][:-1]
 
 
 def multires_conv_init(
