@@ -37,7 +37,7 @@ def unpacked(archive: str | Path, where: str | Path, *, max_bytes: int) -> Itera
     with open(archive, "rb") as packed, scratch_folder(Path(where), archive.name) as folder:
         try:
             with gzip.GzipFile(fileobj=packed) as tar:
-                _unpack(_AtMost(tar, max_bytes), folder)
+                _unpack(_LimitedStream(tar, max_bytes), folder)
         except _RefusedError as error:
             raise ValueError(f"{archive}: refused: {error}; get the archive from its official place") from None
         except _DAMAGED as error:
@@ -51,7 +51,7 @@ class _RefusedError(Exception):
     """The archive may be malicious, and is not unpacked."""
 
 
-class _AtMost:
+class _LimitedStream:
     """A stream that may have at most `limit` bytes; reading more raises `_RefusedError`."""
 
     def __init__(self, stream: BufferedIOBase, limit: int) -> None:
@@ -67,7 +67,7 @@ class _AtMost:
         return values
 
 
-def _unpack(stream: _AtMost, folder: Path) -> None:
+def _unpack(stream: _LimitedStream, folder: Path) -> None:
     # not `extractall`: early releases of Python 3.11 lack its filters, which also allow links within the folder
     with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:  # "r|" calls only `read`
         for member in tar:

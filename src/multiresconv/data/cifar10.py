@@ -55,7 +55,7 @@ def open_cifar10(folder: str | Path, split: PublishedSplit, batches: Sequence[in
     if not batches or not set(batches) <= set(_BATCHES) or len(set(batches)) < len(batches):
         raise ValueError(f"batches: expected some of {_BATCHES}, each once, got {tuple(batches)}")
     names = _SPLITS["test"] if split == "test" else [f"data_batch_{batch}.bin" for batch in batches]
-    return _read(_found(folder, names))
+    return _read(_existing_paths(folder, names))
 
 
 def open_cifar10_file(path: str | Path) -> Images:
@@ -115,7 +115,7 @@ def prepare_cifar10(
     if _missing(folder, names) and (download or archive.is_file()):
         print(f"{folder}: {'unpacking' if archive.is_file() else 'downloading'} CIFAR-10, 170 MB", file=sys.stderr)
         download_cifar10(folder, mirrors=CIFAR10_URLS if download else ())
-    for path in _found(folder, names):
+    for path in _existing_paths(folder, names):
         _count(path)
 
 
@@ -129,7 +129,7 @@ def verify_cifar10(folder: str | Path) -> str:
         FileNotFoundError: a training batch is missing.
         ValueError: a file is damaged or not the official one; the message names the first.
     """
-    for name, path in zip(_SPLITS["train"], _found(folder, _SPLITS["train"]), strict=True):
+    for name, path in zip(_SPLITS["train"], _existing_paths(folder, _SPLITS["train"]), strict=True):
         with open(path, "rb") as file:
             digest = md5(usedforsecurity=False)
             while chunk := file.read(1 << 20):
@@ -142,7 +142,7 @@ def verify_cifar10(folder: str | Path) -> str:
     test = open_cifar10(folder, "test")
     counts = np.bincount(test.labels, minlength=len(CIFAR10_CLASSES)).tolist()
     if set(counts) != {1000}:
-        (path,) = _found(folder, _SPLITS["test"])
+        (path,) = _existing_paths(folder, _SPLITS["test"])
         raise ValueError(f"{path}: expected 1000 images of each class, got {counts}; {_AGAIN}")
     return f"{official}; test_batch.bin has 1000 images of each class"
 
@@ -160,7 +160,7 @@ def _missing(folder: str | Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if not (_bin_folder(folder) / name).is_file()]
 
 
-def _found(folder: str | Path, names: Sequence[str]) -> list[Path]:
+def _existing_paths(folder: str | Path, names: Sequence[str]) -> list[Path]:
     """Return the paths of these files; raise FileNotFoundError if one is missing."""
     target = _bin_folder(folder)
     if missing := _missing(folder, names):

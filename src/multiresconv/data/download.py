@@ -69,7 +69,7 @@ def fetch(
     if path.exists():
         if pooch.hashes.hash_matches(str(path), checksum):
             return path
-        reasons.append(f"the file that is there is not the one with {checksum}")
+        reasons.append(f"the file that is there is not the one with checksum {checksum}")
     with nullcontext(session) if session else requests.Session() as connections:
         for url in urls:
             try:
@@ -82,7 +82,7 @@ def fetch(
                     except ValueError:  # wrong checksum; the part left by an earlier attempt may be the cause
                         if not download.has_resumed:
                             break
-                reasons.append(f"{url}: served another file than the one with {checksum}")
+                reasons.append(f"{url}: served another file than the one with checksum {checksum}")
             except _Unavailable as error:
                 reasons.append(f"{url}: {error}")
     raise OSError(f"{path}: download failed: {'; '.join(reasons)}; try again later, or {by_hand}")
@@ -111,7 +111,7 @@ class _Download:
         lock = self.path.with_name(f".{self.path.name}.lock")
         busy = f"{part}: another process is downloading it right now; wait for it"
         with locked(lock, busy, keep=False):
-            with _opened(part) as file:
+            with _open_part(part) as file:
                 self._receive_all(url, file, outer)
             os.replace(part, output_file)
 
@@ -120,13 +120,13 @@ class _Download:
         import requests
         import urllib3
 
-        furthest, failures = _size(file) if self.resume else _emptied(file), 0
+        furthest, failures = _size(file) if self.resume else _truncate(file), 0
         while True:
             try:
                 self._receive(url, file)
                 break
             except (_Interrupted, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                reason = _root(error, below=outer)
+                reason = _root_cause(error, below=outer)
             size = _size(file)
             furthest, failures = (size, 1) if size > furthest else (furthest, failures + 1)
             if not self.has_answered and isinstance(reason, ConnectionRefusedError | socket.gaierror):
@@ -140,7 +140,7 @@ class _Download:
         """Append the missing bytes to the file, or start over if the mirror cannot resume."""
         from tqdm import tqdm
 
-        offset = _size(file) if self.resume else _emptied(file)
+        offset = _size(file) if self.resume else _truncate(file)
         headers = {"Accept-Encoding": "identity"}  # positions count bytes of the file
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -153,13 +153,13 @@ class _Download:
             if status == 416 and total == str(offset):  # complete: an earlier attempt ended just before the rename
                 return
             if status == 416 or (status == 206 and start != str(offset)):
-                _emptied(file)
+                _truncate(file)
                 raise _Interrupted(f"cannot go on from byte {offset}")
             if status not in (200, 206):
                 kind = _Interrupted if status in _TEMPORARY or status >= 500 else _Unavailable
                 raise kind(f"{status} {response.reason}")
             if status == 200:
-                offset, total = _emptied(file), response.headers.get("Content-Length")
+                offset, total = _truncate(file), response.headers.get("Content-Length")
             size = int(total) if total and total.isdigit() else None
             disable = None if self.progress else True
             with tqdm(
@@ -174,7 +174,7 @@ class _Download:
 
 
 @contextmanager
-def _opened(part: Path) -> Iterator[IO[bytes]]:
+def _open_part(part: Path) -> Iterator[IO[bytes]]:
     """Open the file for appending; delete it if an error leaves it empty.
 
     Raises:
@@ -195,13 +195,13 @@ def _size(file: IO[bytes]) -> int:
     return file.seek(0, os.SEEK_END)
 
 
-def _emptied(file: IO[bytes]) -> int:
+def _truncate(file: IO[bytes]) -> int:
     """Empty the file; return its size, 0."""
     file.seek(0)
     return file.truncate()
 
 
-def _root(error: BaseException, below: BaseException | None) -> BaseException:
+def _root_cause(error: BaseException, below: BaseException | None) -> BaseException:
     """Return the root cause of an error; the errors raised on top of it only describe sockets and pools.
 
     Args:

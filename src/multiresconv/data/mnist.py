@@ -112,7 +112,7 @@ def verify_mnist(folder: str | Path) -> str:
     """
     for name in _NAMES:
         path, digest = _find(folder, name), md5(usedforsecurity=False)
-        with _opened(path) as file:
+        with _open_idx(path) as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
         if digest.hexdigest() != _MD5[name]:
@@ -143,7 +143,7 @@ def _variants(folder: str | Path, name: str) -> list[Path]:
 def _read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
     """Read the (n, *item) bytes of an idx file, n >= 1. The format: magic number, sizes (both big-endian), bytes."""
     magic = 0x0800 + 1 + len(item)  # unsigned bytes, number of dimensions
-    with _opened(path) as file:
+    with _open_idx(path) as file:
         (number,) = np.frombuffer(_read(file, 4, path), ">u4")
         if number != magic:
             raise ValueError(f"{path}: damaged: expected an idx file, magic number {magic}, got {number}; {_AGAIN}")
@@ -158,7 +158,7 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedIOBase]:
+def _open_idx(path: Path) -> Iterator[BufferedIOBase]:
     """Open a file for reading; a .gz file is decompressed."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:

@@ -27,7 +27,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ValueError: the file is damaged or not a checkpoint of a run.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint; the run stopped before its first one, start it anew")
+        raise FileNotFoundError(f"{path}: no such checkpoint; the run stopped before its first one; start a new run")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         return Checkpoint(content["model"], content["optimizer"], RunState.from_dict(content["state"]))

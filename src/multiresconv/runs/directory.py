@@ -73,7 +73,7 @@ class RunDirectory:
             return
         if self.about.is_file():
             raise FileExistsError(
-                f"run: {self.path} is there already; name another with --run, or go on with it: "
+                f"run: {self.path} exists already; name another with --run, or go on with it: "
                 f"--resume {shlex.quote(str(self.path))}"
             )
         unfinished = self.path.is_dir() and all(
@@ -83,7 +83,7 @@ class RunDirectory:
             for path in self.path.iterdir()
         )
         if not unfinished:
-            raise FileExistsError(f"run: {self.path} is there already, and no run; name another with --run")
+            raise FileExistsError(f"run: {self.path} exists already, but is not a run; name another with --run")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -93,7 +93,7 @@ def check_data(task: Task, directory: RunDirectory) -> None:
     if begun_with != seen:
         raise ValueError(
             f"data: expected those that {directory.path} began with, {begun_with}, got {seen}; "
-            "put those back, or start another run"
+            "restore the original data, or start another run"
         )
 
 

@@ -21,7 +21,7 @@ def draw_labelled(
     columns = 10
     rows = -(-len(pixels) // columns)
     figure = Figure(figsize=(1.25 * columns, 1.5 * rows + 0.5), layout="constrained")
-    places = _places(figure, rows, columns)
+    places = _axes_grid(figure, rows, columns)
     for place, image, label, row in zip(places, pixels, labels.tolist(), probabilities, strict=False):
         best = int(row.argmax())
         place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
@@ -36,7 +36,7 @@ def draw_grid(pixels: NDArray[np.uint8], title: str) -> Figure:
     columns = min(8, len(pixels))
     rows = -(-len(pixels) // columns)
     figure = Figure(figsize=(columns, rows + 0.4), layout="constrained")
-    for place, image in zip(_places(figure, rows, columns), pixels, strict=False):
+    for place, image in zip(_axes_grid(figure, rows, columns), pixels, strict=False):
         place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
     figure.suptitle(title, fontsize=10)
     return figure
@@ -48,7 +48,7 @@ def draw_completions(images: NDArray[np.uint8], completed: NDArray[np.uint8], gi
     given[:, given_rows:] = 255
     rows = np.stack([images, given, *completed.swapaxes(0, 1)])
     figure = Figure(figsize=(len(images) + 0.9, len(rows) + 0.4), layout="constrained")
-    places = _places(figure, len(rows), len(images))
+    places = _axes_grid(figure, len(rows), len(images))
     for place, image in zip(places, rows.reshape(-1, *images.shape[1:]), strict=True):
         place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
     names = ["image", "given", *[f"drawn {i + 1}" for i in range(completed.shape[1])]]
@@ -58,7 +58,7 @@ def draw_completions(images: NDArray[np.uint8], completed: NDArray[np.uint8], gi
     return figure
 
 
-def _places(figure: Figure, rows: int, columns: int) -> list[Any]:
+def _axes_grid(figure: Figure, rows: int, columns: int) -> list[Any]:
     """Return one subplot per cell, row by row, without axis lines and ticks."""
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in places:

@@ -13,7 +13,7 @@ from multiresconv.data.ptbxl import LEADS, RATE
 _COLOURS = ("#4477aa", "#cc3311", "#228833", "#ee7733", "#aa3377", "#33bbee", "#999933", "#332288")
 _GREY = "#9a9a9a"
 _PAPER = "#f4c7c3"  # grid lines of ECG paper
-_MANY = len(_COLOURS)  # number of curves that get a colour of their own
+_MAX_NAMED = len(_COLOURS)  # number of curves that get a colour of their own
 
 
 def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> Figure:
@@ -26,7 +26,7 @@ def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> 
     areas = scores["auroc"].cpu().numpy()
     logits, labels = scores["logits"].cpu().numpy(), scores["labels"].cpu().numpy()
     order = [int(label) for label in np.argsort(-areas, kind="stable") if np.isfinite(areas[label])]
-    named = order if len(order) <= _MANY else order[: _MANY // 2] + order[-(_MANY // 2) :]
+    named = order if len(order) <= _MAX_NAMED else order[: _MAX_NAMED // 2] + order[-(_MAX_NAMED // 2) :]
     colours = dict(zip(named, _COLOURS, strict=False))
     figure = Figure(figsize=(8.2, 5.2), layout="constrained")
     axes = figure.subplots()
@@ -48,7 +48,7 @@ def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> 
     axes.set_ylabel("true positive rate")
     axes.grid(alpha=0.25)
     axes.set_title(title, fontsize=10)
-    few = "" if len(order) == len(named) else f"; {_MANY // 2} highest, {_MANY // 2} lowest"
+    few = "" if len(order) == len(named) else f"; {_MAX_NAMED // 2} highest, {_MAX_NAMED // 2} lowest"
     _legend(axes, f"AUROC, positives{few}")
     return figure
 
@@ -105,7 +105,7 @@ def _draw_probabilities(
 ) -> None:
     """Draw true labels as bold curves and the most probable others as thin ones; the rest is grey, without a name."""
     order = np.lexsort((-probabilities[-1], ~truth))  # true labels first, then by final probability
-    named = [int(label) for label in order[:_MANY]]
+    named = [int(label) for label in order[:_MAX_NAMED]]
     colours = dict(zip(named, _COLOURS, strict=False))
     for label in range(len(names)):
         if label not in colours:

@@ -59,12 +59,12 @@ class MemoryRecorder:
         self.lines.append(line)
 
     def save_last(self, network: nn.Module, optimizer: Optimizer, state: RunState) -> None:
-        self.last = _copied(network, optimizer, state)
+        self.last = _copy_checkpoint(network, optimizer, state)
 
     def save_best(self, network: nn.Module, optimizer: Optimizer, state: RunState) -> None:
-        self.best = _copied(network, optimizer, state)
+        self.best = _copy_checkpoint(network, optimizer, state)
 
 
 @torch.no_grad()
-def _copied(network: nn.Module, optimizer: Optimizer, state: RunState) -> Checkpoint:
+def _copy_checkpoint(network: nn.Module, optimizer: Optimizer, state: RunState) -> Checkpoint:
     return Checkpoint(*copy.deepcopy((network.state_dict(), optimizer.state_dict(), state)))

@@ -54,9 +54,9 @@ def labels_of_codes(statements: Mapping[str, Mapping[str, str]], labels: LabelSe
     if labels == "all":
         return {code: code for code in statements}
     if labels in _KINDS:
-        return {code: code for code, row in statements.items() if _is(row, labels)}
+        return {code: code for code, row in statements.items() if _is_about(row, labels)}
     column = _GROUPS[labels]
-    return {code: row[column] for code, row in statements.items() if _is(row, "diagnostic") and row[column]}
+    return {code: row[column] for code, row in statements.items() if _is_about(row, "diagnostic") and row[column]}
 
 
 def read_label_names(folder: str | Path, labels: LabelSet) -> tuple[str, ...]:
@@ -80,5 +80,5 @@ def label_matrix(
     return matrix
 
 
-def _is(row: Mapping[str, str], kind: str) -> bool:
+def _is_about(row: Mapping[str, str], kind: str) -> bool:
     return row[kind].startswith("1")

@@ -21,7 +21,7 @@ from multiresconv.data.splits import Split, check_split
 FOLDS: dict[Split, tuple[int, ...]] = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "val": (9,), "test": (10,)}
 
 _CHUNK = 256  # records in memory at once, 12 MB
-_NAMED = 20  # damaged records in one message
+_MAX_LISTED = 20  # damaged records in one message
 
 
 class PtbXlSplit(Dataset[tuple[NDArray[np.float32], NDArray[np.float32]]]):
@@ -123,21 +123,21 @@ def open_ptbxl(
     entries = read_entries(folder, statements)
     listed = [entry for entry in entries if entry.fold in FOLDS[split]]
     wanted = {entry.ecg_id: entry for entry in listed if not entry.codes.isdisjoint(labels_of)}
-    there = [entry for entry in entries if is_there(folder, entry)]
-    missing = sorted(wanted.keys() - {entry.ecg_id for entry in there})
+    present = [entry for entry in entries if is_there(folder, entry)]
+    missing = sorted(wanted.keys() - {entry.ecg_id for entry in present})
     nothing = (
         f"{folder}: no usable record with a label of {labels!r} in split {split!r}: "
         f"of {len(listed)} records listed {len(wanted)} have one"
     )
     if len(missing) == len(wanted):
         raise ValueError(f"{nothing}; 0 of these are there")
-    records, damage = open_records(folder, there, None if cache_folder is None else Path(cache_folder))
+    records, damage = open_records(folder, present, None if cache_folder is None else Path(cache_folder))
     damaged = [(ecg_id, damage[ecg_id]) for ecg_id in wanted if ecg_id in damage]
-    rows = [row for row, entry in enumerate(there) if entry.ecg_id in wanted and entry.ecg_id not in damage]
+    rows = [row for row, entry in enumerate(present) if entry.ecg_id in wanted and entry.ecg_id not in damage]
     _tell_skipped(folder, split, len(wanted), missing, damaged)
     if not rows:
         raise ValueError(f"{nothing}; {len(missing)} of these are not there, {len(damaged)} are damaged")
-    ecg_ids = [there[row].ecg_id for row in rows]
+    ecg_ids = [present[row].ecg_id for row in rows]
     return PtbXlSplit(
         records,
         np.array(rows),
@@ -158,9 +158,9 @@ def _tell_skipped(
     if missing:
         some = ", ".join(map(str, missing[:3])) + ", ..." * (len(missing) > 3)
         lines.append(f"  {len(missing)} are not there: {some}")
-    lines += [f"  {ecg_id} is damaged: {reason}" for ecg_id, reason in damaged[:_NAMED]]
-    if len(damaged) > _NAMED:
-        lines.append(f"  {len(damaged) - _NAMED} more are damaged")
+    lines += [f"  {ecg_id} is damaged: {reason}" for ecg_id, reason in damaged[:_MAX_LISTED]]
+    if len(damaged) > _MAX_LISTED:
+        lines.append(f"  {len(damaged) - _MAX_LISTED} more are damaged")
     _say_once("\n".join(lines))
 
 

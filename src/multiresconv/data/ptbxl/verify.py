@@ -10,7 +10,7 @@ from multiresconv.data.ptbxl.folder import check_folder, is_there
 from multiresconv.data.ptbxl.labels import STATEMENTS, read_statements
 from multiresconv.data.ptbxl.records import read_ptbxl_record
 
-_NAMED = 10  # damaged files in one message
+_MAX_LISTED = 10  # damaged files in one message
 
 
 def verify_ptbxl(folder: str | Path) -> str:
@@ -30,31 +30,31 @@ def verify_ptbxl(folder: str | Path) -> str:
     check_folder(folder)
     statements = read_statements(folder)
     entries = read_entries(folder, statements)
-    there = [entry for entry in entries if is_there(folder, entry)]
-    if not there:
+    present = [entry for entry in entries if is_there(folder, entry)]
+    if not present:
         raise ValueError(f"{folder}: {len(entries)} records are listed, and the files of all are missing")
     checksums = read_checksums(folder) if (folder / CHECKSUMS).is_file() else {}
-    damaged = [error for name in (DATABASE, STATEMENTS) for error in _check_sum(folder, name, checksums)]
-    for entry in tqdm(there, desc="verify", unit=" records", disable=None):
+    damaged = [error for name in (DATABASE, STATEMENTS) for error in _checksum_errors(folder, name, checksums)]
+    for entry in tqdm(present, desc="verify", unit=" records", disable=None):
         try:
             read_ptbxl_record(folder / entry.record)
         except (ValueError, OSError) as error:
             damaged.append(f"{entry.record}: {error}")
             continue
         for suffix in (".hea", ".dat"):
-            damaged += _check_sum(folder, entry.record + suffix, checksums)
+            damaged += _checksum_errors(folder, entry.record + suffix, checksums)
     if damaged:
-        more = f"; and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
-        raise ValueError(f"{folder}: {len(damaged)} damaged: {'; '.join(damaged[:_NAMED])}{more}")
-    against = f", their SHA-256 as in {CHECKSUMS}" if checksums else ""
+        more = f"; and {len(damaged) - _MAX_LISTED} more" if len(damaged) > _MAX_LISTED else ""
+        raise ValueError(f"{folder}: {len(damaged)} damaged: {'; '.join(damaged[:_MAX_LISTED])}{more}")
+    compared = f", their SHA-256 as in {CHECKSUMS}" if checksums else ""
     return (
-        f"{len(statements)} statements, {len(entries)} records listed, {len(there)} there and sound{against}, "
-        f"{len(entries) - len(there)} missing"
+        f"{len(statements)} statements, {len(entries)} records listed, {len(present)} there and sound{compared}, "
+        f"{len(entries) - len(present)} missing"
     )
 
 
-def _check_sum(folder: Path, name: str, checksums: Mapping[str, str]) -> list[str]:
-    """Return an error if the file's SHA-256 differs from the listed one; a file that is not listed passes."""
+def _checksum_errors(folder: Path, name: str, checksums: Mapping[str, str]) -> list[str]:
+    """Return one error if the file's SHA-256 differs from the listed one, else none; an unlisted file passes."""
     if name not in checksums or hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksums[name]:
         return []
     return [f"{name}: another SHA-256 than in {CHECKSUMS}"]

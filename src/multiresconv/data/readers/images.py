@@ -50,7 +50,7 @@ def read_pixels(lines: Iterable[str], channels: int) -> Iterator[NDArray[np.uint
         values = np.array(numbers_of_line(line, where))
         if len(values) != channels:
             raise ValueError(f"{where}: expected {channels} number(s), got {len(values)}")
-        yield _bytes(values[None], where)
+        yield _to_uint8(values[None], where)
 
 
 def _picture(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
@@ -72,12 +72,12 @@ def _as_images(values: NDArray, path: Path, side: int, channels: int) -> NDArray
     shapes = [(side * side, channels), (side, side, channels)] + ([(side, side)] if channels == 1 else [])
     for shape in shapes:
         if values.shape[-len(shape) :] == shape and values.ndim in (len(shape), len(shape) + 1) and values.size:
-            return _bytes(values, str(path)).reshape(-1, side * side, channels)
+            return _to_uint8(values, str(path)).reshape(-1, side * side, channels)
     wanted = " or ".join(map(str, shapes))
     raise ValueError(f"{path}: expected an array of shape {wanted}, or n of them, got {values.shape}")
 
 
-def _bytes(values: NDArray, where: str) -> NDArray[np.uint8]:
+def _to_uint8(values: NDArray, where: str) -> NDArray[np.uint8]:
     if not (np.isfinite(values) & (values >= 0) & (values <= 255)).all():
         raise ValueError(f"{where}: expected pixels from 0 to 255")
     if (values != np.floor(values)).any():

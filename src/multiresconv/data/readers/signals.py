@@ -43,7 +43,7 @@ def read_signals(path: Path, leads: Sequence[str], rate: float) -> list[NDArray[
         if seen != rate:
             raise ValueError(f"{path}: expected {rate:g} samples a second, got {seen:g}; resample the record")
         signals = signal[None]
-    signals = _single(signals)
+    signals = _to_float32(signals)
     if not np.isfinite(signals).all():
         raise ValueError(f"{path}: expected finite numbers, got NaN or infinity")
     return list(signals)
@@ -63,7 +63,7 @@ def read_samples(
     for number, line in enumerate(lines, start=1):
         if number == 1 and _is_header(line, leads, where):
             continue
-        values = _single(np.array(numbers_of_line(line, f"{where}, line {number}")))
+        values = _to_float32(np.array(numbers_of_line(line, f"{where}, line {number}")))
         if len(values) != len(leads) or not np.isfinite(values).all():
             seen = f"{len(values)}" if len(values) != len(leads) else line.strip()
             raise ValueError(f"{where}, line {number}: expected {len(leads)} finite numbers, got {seen}")
@@ -87,6 +87,6 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _single(values: NDArray) -> NDArray[np.float32]:
+def _to_float32(values: NDArray) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # too large numbers become infinite, which the callers refuse
         return values.astype(np.float32)

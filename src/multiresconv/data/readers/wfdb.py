@@ -47,7 +47,7 @@ def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32
         raise
     except Exception as error:  # any type: a damaged header makes wfdb fail in many ways
         raise ValueError(f"not readable ({type(error).__name__}: {error})") from None
-    places = _places(record, leads)
+    places = _columns(record, leads)
     _check_sums(record)
     signal = record.dac()[:, places]  # invalid samples become NaN
     without_value = np.count_nonzero(~np.isfinite(signal), axis=0)
@@ -57,7 +57,7 @@ def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32
     return (signal * [_scale(record, place) for place in places]).astype(np.float32), float(record.fs)
 
 
-def _places(record: Any, leads: Sequence[str]) -> list[int]:
+def _columns(record: Any, leads: Sequence[str]) -> list[int]:
     """Return the column of each lead in the record; some records have another order, or write aVR for AVR."""
     names = [(name or "").upper() for name in record.sig_name or ()]
     if sorted(names) != sorted(leads):
