@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from multiresconv.layers.hooks import why_any_changed
 from multiresconv.layers.snapshot import Snapshot
-from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_not_network
-from multiresconv.ops.cpu.threads import share
+from multiresconv.ops.cpu.network import NEXT, NetworkTensors, X, describe_network, why_not_network
+from multiresconv.ops.cpu.threads import call_native
 from multiresconv.ops.streaming import State, check_state_names, check_state_tensor
 
-# Least number of multiply-adds per thread, about 200 microseconds; starting a second thread takes 30.
-_SERIAL_WORK = 3 << 20
+# Smallest work of a thread, in multiply-adds: about 80 microseconds. Another thread takes a few to start.
+_SERIAL_WORK = 1 << 20
 
 
 class StreamParts(NamedTuple):
@@ -180,7 +180,8 @@ class _Fused:
         # With a standardisation any input dtype is accepted and converted.
         self._input_dtype = parts.input_dtype or (None if parts.tensors.standardise else self._dtype)
         self._all_rows = torch.arange(batch_size)
-        self._kernel = advance_network
+        self._call = self._network.call()
+        self._kernel = advance_network(self._dtype)
 
     def advance(self, x: Tensor, rows: Tensor | None, state: State) -> Tensor:
         """Return the outputs of the next steps x; updates `state` in place."""
@@ -193,15 +194,13 @@ class _Fused:
         y = torch.empty(shape, dtype=self._dtype)
         length = shape[1] if len(shape) == 3 else 1
         pooled = 0 if parts.pooled is None else state[parts.pooled].data_ptr()
-        arguments = (
-            network, x.data_ptr(), y.data_ptr(), length, rows.data_ptr(), count, len(state["position"]),
-            state["lines"].data_ptr(), state["position"].data_ptr(), pooled,
+        groups = max(1, min(count, torch.get_num_threads(), self._work * count * length // _SERIAL_WORK))
+        self._call[NEXT] = 0
+        self._call[X:] = (
+            x.data_ptr(), y.data_ptr(), length, rows.data_ptr(), count, len(state["position"]),
+            state["lines"].data_ptr(), state["position"].data_ptr(), pooled, groups,
         )  # fmt: skip
-        groups = min(count, torch.get_num_threads(), self._work * count * length // _SERIAL_WORK)
-        if groups <= 1:
-            self._kernel(*arguments, 1, 0, 1)
-        else:
-            share(lambda group: self._kernel(*arguments, groups, group, group + 1), groups, groups)
+        call_native(self._kernel, self._call.ctypes.data, groups)
         return y if parts.late is None else _delay_by_one(y, state[parts.late], rows)
 
     def _samples(self, x: Tensor, count: int) -> Tensor:

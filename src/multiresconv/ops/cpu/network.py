@@ -17,6 +17,10 @@ H0, H1, W, MIX, MIX_BIAS, NORM, NORM_BIAS, PROJECTION, PROJECTION_BIAS, MEAN, VA
 INPUT_MEAN, INPUT_STD, ENCODER, ENCODER_BIAS, HEAD, HEAD_BIAS = range(6)
 # Values of `Network.pooling`.
 NO_POOLING, MEAN_POOLING, MAX_POOLING = range(3)
+# Entries of a call: the next group of rows, the network by its addresses and sizes, then what the call is about.
+NEXT, BLOCKS, N_BLOCKS, ENDS, EPS, MEMORY, DEPTH, SIZES = range(8)
+X, Y, LENGTH, ROWS, COUNT, BATCH, LINES, POSITION, POOLED, GROUPS = range(SIZES + 7, SIZES + 17)
+CALL_SIZE = SIZES + 17
 
 
 class BlockTensors(NamedTuple):
@@ -92,6 +96,16 @@ class Network(NamedTuple):
     inputs: int
     outputs: int
     pooling: int
+
+    def call(self) -> NDArray[np.int64]:
+        """A call of the kernel with the network's entries, valid as long as the network lives; all others are 0."""
+        call = np.zeros(CALL_SIZE, np.int64)
+        call[BLOCKS:SIZES] = (
+            self.blocks.ctypes.data, len(self.blocks), self.ends.ctypes.data, self.eps.ctypes.data,
+            self.memory.ctypes.data, len(self.memory),
+        )  # fmt: skip
+        call[SIZES:X] = self[4:]
+        return call
 
     def work(self) -> int:
         """Return the approximate number of multiply-adds of one step of one row."""

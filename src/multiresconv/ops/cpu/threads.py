@@ -64,6 +64,23 @@ def share(run: Callable[[int], None], pieces: int, threads: int) -> None:
         _on_pool(take, threads)
 
 
+def call_native(function: int, argument: int, threads: int) -> None:
+    """Call a native function of one pointer on several threads at once, without Python; return when all are done.
+
+    Args:
+        function: its address, as `kernels.jit.callback` gives it.
+        argument: the address that every call gets.
+        threads: how many calls.
+    """
+    native = _REGION(function)
+    if threads <= 1:
+        native(argument)
+    elif (entry := openmp_entry()) is not None:
+        entry(native, argument, threads, 0)
+    else:
+        _on_pool(lambda: native(argument), threads)
+
+
 def _on_openmp_threads(openmp: Any, take: Callable[[], None], threads: int) -> None:
     errors: list[BaseException] = []
 

@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from numba import cfunc, njit, types
 from numba.core import event
 
 # No flag that assumes finite numbers: infinities and NaNs keep their meaning.
@@ -58,6 +58,26 @@ def kernel(function: Callable[..., None]) -> Callable[..., None]:
             stacklevel=2,
         )
         return njit(fastmath=_FAST, error_model="numpy", nogil=True)(function)
+
+
+def callback(function: Callable[..., None]) -> int:
+    """Compile a function of one pointer for native threads, which call it without Python; return its address.
+
+    The machine code is kept on disk as that of a `kernel` is.
+    """
+    function.__qualname__ = f"{_DIGEST}.{function.__qualname__}"
+    options: dict[str, Any] = {"nopython": True, "fastmath": _FAST, "error_model": "numpy"}
+    signature = types.void(types.voidptr)
+    try:
+        compiled = cfunc(signature, cache=True, **options)(function)
+    except RuntimeError:  # there is no place for a cache; `kernel` warns of that
+        compiled = cfunc(signature, **options)(function)
+    _CALLBACKS.append(compiled)
+    assert compiled.address is not None  # it is None before compiling only
+    return compiled.address
+
+
+_CALLBACKS: list[Any] = []  # keeps the machine code alive
 
 
 class _Watch(event.Listener):

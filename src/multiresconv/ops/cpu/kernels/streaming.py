@@ -8,38 +8,59 @@ A position may be any integer: Numba's remainder, like Python's, is never negati
 # Numba's intrinsics are called with one argument less than type checkers see in their definition.
 # pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 
+import functools
 import math
 
 import numpy as np
+import torch
 from llvmlite import ir
 from numba import carray, types, uintp
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from multiresconv.ops.cpu.kernels.elementary import normal, sigmoid
-from multiresconv.ops.cpu.kernels.jit import inline, kernel
+from multiresconv.ops.cpu.kernels.jit import callback, inline, kernel
 from multiresconv.ops.cpu.kernels.linear import linear
 from multiresconv.ops.cpu.network import (
+    BATCH,
+    BLOCKS,
+    CALL_SIZE,
+    COUNT,
+    DEPTH,
     ENCODER,
     ENCODER_BIAS,
+    ENDS,
+    EPS,
+    GROUPS,
     H0,
     H1,
     HEAD,
     HEAD_BIAS,
     INPUT_MEAN,
     INPUT_STD,
+    LENGTH,
+    LINES,
     MAX_POOLING,
     MEAN,
     MEAN_POOLING,
+    MEMORY,
     MIX,
     MIX_BIAS,
+    N_BLOCKS,
     NO_POOLING,
     NORM,
     NORM_BIAS,
+    POOLED,
+    POSITION,
     PROJECTION,
     PROJECTION_BIAS,
+    ROWS,
+    SIZES,
     VARIANCE,
+    Network,
     W,
+    X,
+    Y,
 )
 
 # Channels that a thread computes together: their delay lines stay in the nearest caches.
@@ -122,32 +143,70 @@ def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
         y[c] += w[0, c] * a[c]
 
 
-@kernel
-def advance_network(network, x, y, length, rows, count, batch, lines, position, pooled, groups, start, stop):
-    """Run a whole network for `length` steps x -> y and update the state, for units start..stop.
+@functools.cache
+def advance_network(dtype: torch.dtype) -> int:
+    """Compile what advances a whole network of this dtype; return the address of a function of one pointer.
 
-    A unit is one of `groups` parts of the rows. Arrays outside the `Network` are passed as addresses, because integers
-    are quicker to pass: x (count, length, inputs), or int64 tokens (count, length); y (count, length, outputs); rows
-    (count,) int64, the state's row for each row of x; and the state: lines (B, n, S, D), position (B,), pooled (B, D).
+    It points to a `NetworkCall`. Several threads may call the function at once with the same pointer: each takes the
+    next group of rows until none is left.
     """
+    return callback({torch.float32: _advance_float32, torch.float64: _advance_float64}[dtype])
+
+
+def _advance_float32(call):
+    record = carray(_pointer(_address(call)), CALL_SIZE, np.int64)
+    _advance_groups(record, carray(_pointer(record[EPS]), record[N_BLOCKS], np.float32))
+
+
+def _advance_float64(call):
+    record = carray(_pointer(_address(call)), CALL_SIZE, np.int64)
+    _advance_groups(record, carray(_pointer(record[EPS]), record[N_BLOCKS], np.float64))
+
+
+@inline
+def _advance_groups(record, eps):
+    """Take groups of rows, as long as there are any, through the steps of a call."""
+    blocks = carray(_pointer(record[BLOCKS]), (record[N_BLOCKS], 11), np.int64)
+    ends, memory = (
+        carray(_pointer(record[ENDS]), 6, np.int64),
+        carray(_pointer(record[MEMORY]), record[DEPTH], np.int64),
+    )
+    channels, slots, kernel_size, width, inputs, outputs, pooling = (
+        record[SIZES], record[SIZES + 1], record[SIZES + 2], record[SIZES + 3], record[SIZES + 4], record[SIZES + 5],
+        record[SIZES + 6],
+    )  # fmt: skip
+    network = Network(
+        blocks, ends, eps, memory, channels, slots, kernel_size, width, inputs, outputs, pooling
+    )  # fmt: skip
+    group = _fetch_and_add(record)
+    while group < record[GROUPS]:
+        _advance_group(network, record, group)
+        group = _fetch_and_add(record)
+
+
+@inline
+def _advance_group(network, record, group):
+    """Take one group of rows through the steps x -> y of a call, and update the state."""
+    x, y, length, rows, count = record[X], record[Y], record[LENGTH], record[ROWS], record[COUNT]
     like, inputs = network.eps, network.inputs
     index = carray(_pointer(rows), count, np.int64)
     samples, tokens = _array(x, (count, length, inputs), like), carray(_pointer(x), (count, length), np.int64)
     outputs = _array(y, (count, length, network.outputs), like)
-    for group in range(start, stop):
-        begin, end = group * count // groups, (group + 1) * count // groups
-        memory = working_memory(network, end - begin)
-        x_rows, y_rows, features = memory[0], memory[1], memory[2]
-        for t in range(length):
-            for i in range(begin, end):
-                if inputs:
-                    _copy(x_rows[i - begin], samples[i, t])
-                else:
-                    table = _array(network.ends[ENCODER], (tokens[i, t] + 1, network.channels), like)
-                    _copy(features[i - begin], table[tokens[i, t]])
-            advance_rows(index[begin:end], batch, lines, position, pooled, network, memory)
-            for i in range(begin, end):
-                _copy(outputs[i, t], y_rows[i - begin])
+    begin, end = group * count // record[GROUPS], (group + 1) * count // record[GROUPS]
+    memory = working_memory(network, end - begin)
+    x_rows, y_rows, features = memory[0], memory[1], memory[2]
+    for t in range(length):
+        for i in range(begin, end):
+            if inputs:
+                _copy(x_rows[i - begin], samples[i, t])
+            else:
+                table = _array(network.ends[ENCODER], (tokens[i, t] + 1, network.channels), like)
+                _copy(features[i - begin], table[tokens[i, t]])
+        advance_rows(
+            index[begin:end], record[BATCH], record[LINES], record[POSITION], record[POOLED], network, memory
+        )  # fmt: skip
+        for i in range(begin, end):
+            _copy(outputs[i, t], y_rows[i - begin])
 
 
 @inline
@@ -270,6 +329,27 @@ def _pointer(context, address):
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def _address(context, pointer):
+    """Convert a pointer to an address."""
+
+    def generate(context, builder, signature, args):
+        return builder.ptrtoint(args[0], ir.IntType(64))
+
+    return types.int64(types.voidptr), generate
+
+
+@intrinsic
+def _fetch_and_add(context, array):
+    """Return the first entry of an int64 array and increase it by 1, atomically."""
+
+    def generate(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "seq_cst")
+
+    return types.int64(array), generate
 
 
 @intrinsic
