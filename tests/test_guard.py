@@ -1,15 +1,16 @@
 """What keeps the operator fast, held without a clock: what it saves, what it compiles, what memory it takes."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
+from seeded import python
 from torch import Tensor
 
 from multiresconv import MultiresLayer, fading, multires_conv
@@ -44,7 +45,7 @@ def saved_for_backward(backend: Backend, tensors: list[Tensor], memory: list[int
     return saved
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     batch=st.integers(1, 3),
     channels=st.integers(1, 5),
@@ -134,7 +135,7 @@ print(peak_extra_memory(run) / size)
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
 @pytest.mark.parametrize(("backend", "last"), [("cpu", False), ("cpu", True), ("reference", False)])
 def test_peak_memory_of_a_step_is_of_a_few_tensors_like_x(backend: Backend, last: bool) -> None:
-    command = [sys.executable, "-c", PEAK_OF_A_STEP, backend, str(last)]
+    command = python(PEAK_OF_A_STEP, backend, last)
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout)
     if backend == "cpu":
         assert 1.5 < peak <= PEAK  # y and the gradient of x are two

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from http_server import serve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from paths import SHARED
 from PIL import Image
+from profiles import examples
 
 from multiresconv.data import cifar10
 from multiresconv.data.cifar10 import (
@@ -72,7 +73,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
 
 
 @given(n=st.integers(1, 9), seed=st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_file_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, n: int, seed: int) -> None:
     path = tmp_path_factory.mktemp("cifar") / "any.bin"
     images, labels, content = some(n, seed)

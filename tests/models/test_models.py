@@ -3,13 +3,14 @@
 import copy
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
+from seeded import python
 
 from multiresconv import MultiresClassifier, MultiresNet
 
@@ -51,7 +52,7 @@ def step(model, x, lengths):
     return [logits, *(p.grad for p in model.parameters()), *model.buffers()]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     data=st.data(),
     tokens=st.booleans(),
@@ -78,7 +79,7 @@ def test_padding_changes_nothing(data, tokens, norm, training, padding):
         torch.testing.assert_close(model(wide, lengths), torch.cat(alone))
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(cut=st.integers(0, 19), norm=st.sampled_from(["layer", "batch"]))
 def test_net_is_causal_in_eval_mode(cut, norm):
     net = MultiresNet(4, 2, d_input=2, max_length=20, norm=norm, dtype=DOUBLE, backend="reference").eval()
@@ -172,7 +173,7 @@ def test_bad_input_is_refused():
 def test_import_is_light():
     """What costs seconds to import is imported by those who use it."""
     code = "import sys, multiresconv; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    modules = subprocess.run(python(code), capture_output=True, text=True, check=True).stdout.split()
     assert "multiresconv.models" in modules
     assert not {"numba", "pywt", "lightning", "triton.language"} & set(modules)
 

@@ -3,10 +3,10 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from seeded import python
 from tiny_run import metrics, train, write_data, write_rows
 
 from multiresconv.cli import main
@@ -58,7 +58,7 @@ with RunDirectory(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     time.sleep(60)
 """
-    with subprocess.Popen([sys.executable, "-c", program, str(run)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(python(program, run), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"locked\n"
         with pytest.raises(BlockingIOError, match="another process is training this run"), RunDirectory(run).locked():

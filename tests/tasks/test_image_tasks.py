@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from seeded import python_module
 from tiny_images import cifar_records, write_cifar, write_mnist
 
 from multiresconv.cli import main
@@ -151,7 +151,7 @@ def test_predict_reads_pictures_arrays_and_tables_alike(
 
 def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, mnist: Path) -> None:
     image = open_mnist(mnist, "test").pixels[:1]
-    command = [sys.executable, "-m", "multiresconv.cli", "predict", str(run), "--stream", "--json"]
+    command = python_module("multiresconv.cli", "predict", run, "--stream", "--json")
     text = "".join(f"{value}\n" for value in image.flatten())
     result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from multiresconv.tasks.multilabel import multilabel
@@ -45,7 +46,7 @@ def expected_of(logits, labels):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 10**6), n=st.integers(5, 60), size=st.integers(1, 60))
 def test_scores_are_scikit_learns(seed, n, size):
     logits, labels = rows_of(seed, n)

@@ -55,7 +55,7 @@ def multires_conv(
     check_backend(backend, x)
     fused = backend == "cpu" or (backend == "auto" and x.device.type == "cpu")
     run = multires_conv_cpu if fused else multires_conv_reference
-    with _without_autocast(x.device.type):
+    with without_autocast(x.device.type):
         if backend == "triton" or (backend == "auto" and _triton_serves(x)):
             return _triton()(x, h0, h1, w, memory)
         if x.dtype in (torch.float16, torch.bfloat16):
@@ -85,7 +85,7 @@ def _triton() -> Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, ...]], Ten
     return multires_conv_triton
 
 
-def _without_autocast(device_type: str) -> AbstractContextManager[object]:
+def without_autocast(device_type: str) -> AbstractContextManager[object]:
     """The coarse scales multiply many taps: their precision is that of the arguments, never autocast's."""
     if device_type != "meta" and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from multiresconv.ops.conv import Backend, _without_autocast, check_arguments, check_backend
+from multiresconv.ops.conv import Backend, without_autocast, check_arguments, check_backend
 from multiresconv.ops.cpu.streaming import advance_cpu
 from multiresconv.ops.streaming_reference import chunk_reference, line_sizes
 
@@ -127,7 +127,7 @@ def multires_conv_chunk(
         lines = state["lines"].detach().clone(memory_format=torch.contiguous_format)
         y = advance_cpu(wide.transpose(1, 2), lines, position, h0, h1, w, memory).transpose(1, 2)
     else:
-        with _without_autocast(x.device.type):
+        with without_autocast(x.device.type):
             y, lines = chunk_reference(wide, state["lines"], position, h0, h1, w, memory)
     return y.to(x.dtype), {"lines": lines, "position": position + x.shape[2]}
 

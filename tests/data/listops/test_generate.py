@@ -1,7 +1,6 @@
 """Laws of the generator: its grammar, its determinism, and what it leaves behind."""
 
 import subprocess
-import sys
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from paths import SHARED, TESTS
+from seeded import python
 
 from multiresconv.data.listops import encode, evaluate_listops, generate_listops, read_listops, split_path
 from multiresconv.data.listops import generate as generate_module
@@ -257,7 +257,7 @@ generate.generate_listops(sys.argv[1], n_train=50, n_val=5, n_test=5, min_length
 
 
 def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
-    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)]).returncode == 9
+    assert subprocess.run(python(KILLED, tmp_path)).returncode == 9
     assert [path.suffix for path in tmp_path.iterdir() if path.name.startswith("basic")] == []
     generate_listops(tmp_path, **SMALL)
 

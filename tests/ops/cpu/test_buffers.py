@@ -6,8 +6,9 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from multiresconv.ops.cpu import buffers as cpu_memory
 from multiresconv.ops.cpu.buffers import SMALL, empty
@@ -57,7 +58,7 @@ def test_small_ones_are_left_to_the_c_library() -> None:
     assert keep.nbytes == SMALL - 4
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.lists(st.tuples(st.integers(SMALL, 4 * SMALL), st.integers(0, 5)), max_size=30))
 def test_no_two_share_and_little_is_idle(orders: list[tuple[int, int]]) -> None:
     """Tensors of any sizes come and go: each keeps what was written to it, and the bound on idle memory holds."""

@@ -2,27 +2,28 @@
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from operator_cases import Arguments, arguments, operator_arguments, value_and_gradients
+from profiles import examples
+from seeded import python
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
 from multiresconv.ops.cpu import operator as cpu
 from multiresconv.ops.cpu import threads as threads_of
 
-law = settings(deadline=None, max_examples=80)
+law = examples(80)
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Several threads even for the little that is done here."""
-    monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
+    monkeypatch.setattr(threads_of, "SERIAL_WORK", 1 << 12)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -131,7 +132,7 @@ def test_compiles_to_one_node() -> None:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_same_bits_for_any_number_of_threads(threads: None, channels_last: bool) -> None:
     args = arguments(3, 40, 700, 4, fading(8), dtype=torch.float32, channels_last=channels_last)
-    assert cpu.work(args[0], args[1], args[3]) > 5 * threads_of._SERIAL_WORK, "too small to be spread over threads"
+    assert cpu.work(args[0], args[1], args[3]) > 5 * threads_of.SERIAL_WORK, "too small to be spread over threads"
     results = []
     for count in (1, 2, 3, 5):
         torch.set_num_threads(count)
@@ -210,7 +211,7 @@ for kernel in (cpu_kernels.forward, cpu_kernels.backward):
 def test_a_new_process_compiles_nothing() -> None:
     x, taps, w = torch.randn(2, 3, 40, requires_grad=True), torch.randn(3, 2), torch.randn(3, 7)
     multires_conv(x, taps, taps, w, fading(5)).sum().backward()
-    subprocess.run([sys.executable, "-c", FRESH], check=True, timeout=120)
+    subprocess.run(python(FRESH), check=True, timeout=120)
 
 
 NO_PLACE = """
@@ -230,4 +231,4 @@ torch.testing.assert_close(y, multires_conv(x, taps, taps, w, fading(5), backend
 
 
 def test_runs_where_nothing_can_be_cached() -> None:
-    subprocess.run([sys.executable, "-c", NO_PLACE], check=True, timeout=120)
+    subprocess.run(python(NO_PLACE), check=True, timeout=120)

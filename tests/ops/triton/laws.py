@@ -13,10 +13,11 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from operator_cases import Arguments, arguments, memories, value_and_gradients
 from paths import TESTS
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
@@ -63,14 +64,14 @@ def check(args: Arguments, tolerance: float = 1e-12) -> None:
     assert_same(value_and_gradients(args, "triton"), value_and_gradients(args, "reference"), tolerance)
 
 
-@settings(deadline=None, max_examples=6)
+@examples(6)
 @given(small_arguments(), small_tiles)
 def test_equals_reference_in_float64(args: Arguments, tiling) -> None:
     with tiling:
         check(args)
 
 
-@settings(deadline=None, max_examples=3)
+@examples(3)
 @given(small_arguments(torch.float32), small_tiles)
 def test_equals_reference_in_float32(args: Arguments, tiling) -> None:
     """Against float64: both round, in different orders."""

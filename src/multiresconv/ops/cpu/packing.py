@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Numbers of a pack, beyond which it would leave a core's cache between two kernels. A longer element is its own pack.
-_PACK = 1 << 16
+PACK = 1 << 16
 
 
 class Pack(NamedTuple):
@@ -34,7 +34,7 @@ def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pa
     """
     longest_first = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     # Elements that do not go round are shared; of many short ones, one thread takes one more.
-    shared = len(lengths) < threads or channels * max(lengths) > _PACK
+    shared = len(lengths) < threads or channels * max(lengths) > PACK
     alone = len(lengths) // threads * threads if shared else len(lengths)
     shares: list[list[int]] = [[] for _ in range(threads)]
     loads = [0] * threads
@@ -46,7 +46,7 @@ def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pa
     divided: list[list[Pack]] = []
     for share in [*filter(None, shares), longest_first[alone:]]:
         divided.append([])
-        for elements in _cut(share, lengths, _PACK // channels):
+        for elements in _cut(share, lengths, PACK // channels):
             steps = [lengths[i] for i in elements]
             pack = Pack(np.array(elements), np.cumsum([0, *steps]), sum(steps), max(steps), start)
             divided[-1].append(pack)

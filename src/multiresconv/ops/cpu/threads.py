@@ -19,14 +19,14 @@ from typing import Any
 import torch
 
 # Multiply-adds below which a second thread costs more than it brings: a quarter of a millisecond.
-_SERIAL_WORK = 1 << 23
+SERIAL_WORK = 1 << 23
 # What a thread takes at once, at least: it must ask for Python's lock each time, and another may be late.
 _PIECE_WORK = 1 << 21
 
 
 def threads_for(work: int) -> int:
     """How many threads are worth it for so many multiply-adds."""
-    return max(1, min(torch.get_num_threads(), -(-work // _SERIAL_WORK)))
+    return max(1, min(torch.get_num_threads(), -(-work // SERIAL_WORK)))
 
 
 def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:
