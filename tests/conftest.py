@@ -27,7 +27,9 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 
 
 def settings_of_the_process() -> dict[str, Any]:
-    variables = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    # pytest names the test; PyTorch's compiler notes where its cache is when it is first used
+    ignored = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}
+    variables = {name: value for name, value in os.environ.items() if name not in ignored}
     return {
         "variables": variables,
         "folder": Path.cwd(),

@@ -137,7 +137,7 @@ def test_what_is_lost_is_said() -> None:
         return {"8": {"median": seconds, "low": seconds, "high": seconds, "repeats": 3}}
 
     cells = {"cpu": row(2.0), "block": row(3.0), "fft": row(1.0), "s4d": row(2.5), "gru": row(2.5), "lstm": row(1.5)}
-    rows = {name: measuring._describe(name) for name in cells}
+    rows = {name: measuring.describe(name) for name in cells}
     report = {"lengths": [8], "contenders": rows, "cells": {"train": cells}}
     assert losses(report) == [
         "- Training step: FFT convolution before MultiresLayer, cpu, L = 8 (0.5x).",

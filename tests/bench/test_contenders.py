@@ -96,7 +96,7 @@ def test_the_fft_convolution_is_a_convolution_and_so_are_its_gradients(batch: in
 
 
 def test_a_kept_spectrum_is_that_of_the_weights_of_now() -> None:
-    layer, x = LongConvolution(GivenKernel(2, 9)), torch.randn(1, 9, 2)
+    layer, x = LongConvolution(GivenKernel(2, 9)).double(), torch.randn(1, 9, 2).double()
     before = layer.eval()(x)
     with torch.no_grad():
         layer.kernel.weight.mul_(2)
@@ -125,8 +125,8 @@ def test_the_compiled_loop_is_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     compiled = CONTENDERS["compile"].build(3, 20)
     torch.manual_seed(0)
-    loop, x = CONTENDERS["reference"].build(3, 20), torch.randn(2, 20, 3)
-    torch.testing.assert_close(compiled(x), loop(x))
+    loop, x = CONTENDERS["reference"].build(3, 20).double(), torch.randn(2, 20, 3).double()
+    torch.testing.assert_close(compiled.double()(x), loop(x))
     monkeypatch.setenv("CXX", "no-compiler-of-this-name")
     assert CONTENDERS["compile"].missing("cpu") == "not measured: no C++ compiler"
 

@@ -135,7 +135,7 @@ def test_downloads_what_is_missing_from_the_mirror_that_has_it(
 ) -> None:
     files = {f"{name}.gz": gzip.compress(content) for name, content in tiny().items()}
     for name in NAMES:
-        monkeypatch.setitem(mnist._MD5_COMPRESSED, name, hashlib.md5(files[f"{name}.gz"]).hexdigest())
+        monkeypatch.setitem(mnist.MD5_COMPRESSED, name, hashlib.md5(files[f"{name}.gz"]).hexdigest())
     wrong = {name: content for name, content in files.items() if "labels" in name} | {f"{NAMES[2]}.gz": b"wrong"}
     (tmp_path / NAMES[3].replace("-idx", ".idx")).write_bytes(tiny()[NAMES[3]])  # found, and left alone
     with serve(wrong) as first, serve(files) as second:

@@ -191,7 +191,7 @@ def test_a_part_that_is_hooked_or_exchanged_is_called(part: str, kind: str) -> N
 
 
 def test_a_parametrized_map_is_used() -> None:
-    block, x = MultiresBlock(4, depth=3), torch.randn(2, 9, 4)
+    block, x = MultiresBlock(4, depth=3).double(), torch.randn(2, 9, 4).double()
     nn.utils.parametrizations.weight_norm(block.mix)
     block.mix.parametrizations.weight.original0.data.mul_(3)
     block.conv.backend = "cpu"
@@ -228,7 +228,7 @@ def test_backward_may_come_twice() -> None:
 def test_torch_compile_sees_one_operator(norm: Any) -> None:
     block = MultiresBlock(4, depth=3, norm=norm, projection=norm == "layer")
     lengths = torch.tensor([9, 4])
-    x = torch.randn(2, 9, 4, requires_grad=True)
+    block, x = block.double(), torch.randn(2, 9, 4, dtype=torch.float64, requires_grad=True)
     fast = torch.compile(block, backend="aot_eager", fullgraph=True)
     (wanted,) = torch.autograd.grad(block(x, lengths if norm == "batch" else None).square().sum(), x)
     (got,) = torch.autograd.grad(fast(x, lengths if norm == "batch" else None).square().sum(), x)

@@ -181,9 +181,9 @@ def test_import_is_light():
 @pytest.mark.parametrize("options", [{"d_input": 2, "norm": "layer"}, {"n_tokens": 7, "norm": "batch"}])
 def test_compiles_whole_with_lengths(options: dict[str, Any]):
     torch.manual_seed(0)
-    model = MultiresClassifier(3, d_model=8, n_layers=2, depth=3, **options)
+    model = MultiresClassifier(3, d_model=8, n_layers=2, depth=3, dtype=DOUBLE, **options)
     compiled = torch.compile(copy.deepcopy(model), fullgraph=True, backend="aot_eager")
-    x = torch.randn(3, 20, 2) if "d_input" in options else torch.randint(7, (3, 20))
+    x = torch.randn(3, 20, 2, dtype=DOUBLE) if "d_input" in options else torch.randint(7, (3, 20))
     lengths = torch.tensor([20, 3, 11])
     for each in (model, compiled):
         each(x, lengths).square().sum().backward()

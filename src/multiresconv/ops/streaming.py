@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from multiresconv.ops.conv import Backend, without_autocast, check_arguments, check_backend
+from multiresconv.ops.conv import Backend, check_arguments, check_backend, without_autocast
 from multiresconv.ops.cpu.streaming import advance_cpu
 from multiresconv.ops.streaming_reference import chunk_reference, line_sizes
 

@@ -30,8 +30,8 @@ GOLDEN = sorted((TESTS / "golden" / "op").glob("*.npz"))
 def tiles(lanes: int, blocks: int) -> Iterator[None]:
     """Rows of at most `blocks` blocks of `lanes` steps for each program, whatever the number of taps."""
     with (
-        mock.patch.object(triton_backend, "_LANES", lanes),
-        mock.patch.object(triton_backend, "_blocks", return_value=blocks),
+        mock.patch.object(triton_backend, "LANES", lanes),
+        mock.patch.object(triton_backend, "blocks_for", return_value=blocks),
     ):
         yield
 
@@ -118,7 +118,7 @@ def test_golden_cases_are_there() -> None:
 @pytest.mark.parametrize("memory", [(1,) * 7, (1, 2, 0, 1, 2)])
 def test_a_long_row_takes_several_launches(memory: tuple[int, ...], channels_last: bool) -> None:
     with tiles(4, 8):
-        stages = triton_backend._stages(memory, 2, 90, 0)
+        stages = triton_backend.cut_into_stages(memory, 2, 90, 0)
         assert stages is not None
         assert len(stages) > 1
         assert any(stage.halo for stage in stages)
@@ -133,8 +133,8 @@ def test_a_long_row_takes_several_launches(memory: tuple[int, ...], channels_las
 def test_what_no_tile_holds_goes_scale_by_scale(
     length: int, kernel_size: int, memory: tuple[int, ...], channels_last: bool
 ) -> None:
-    with tiles(4, 2), mock.patch.object(triton_backend, "_UNROLLED", 0):
-        assert triton_backend._stages(memory, kernel_size, length, 0) is None
+    with tiles(4, 2), mock.patch.object(triton_backend, "UNROLLED", 0):
+        assert triton_backend.cut_into_stages(memory, kernel_size, length, 0) is None
         check(arguments(1, 2, length, kernel_size, memory, channels_last=channels_last))
 
 

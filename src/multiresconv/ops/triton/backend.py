@@ -24,7 +24,7 @@ from multiresconv.ops.triton.scales import backward_by_scales, forward_by_scales
 INTERPRETED = not isinstance(triton_kernels.forward, triton.JITFunction)
 
 # Steps in a block of a row: the lanes of a warp. Tests set it lower, to cut short rows into many blocks.
-_LANES = 32
+LANES = 32
 # Blocks of a row that a program holds at most, times K; forward holds two values for each step, backward many.
 _FORWARD_BLOCKS, _BACKWARD_BLOCKS = 256, 128
 # Rows in a tile where they are what neighbours in memory belong to: a sector of main memory in float32.
@@ -32,11 +32,11 @@ _ROWS = 8
 # Values for each lane that backward keeps of the scaling coefficients.
 _KEPT = 160
 # Multiply-adds for each lane of a tile beyond which scales go one by one: the compiler would take minutes.
-_UNROLLED = 8192
+UNROLLED = 8192
 
 
 class _Stage(NamedTuple):
-    """Scales start+1 .. stop of the tree, in one launch over rows of `blocks` * _LANES steps, 2^start apart."""
+    """Scales start+1 .. stop of the tree, in one launch over rows of `blocks` * LANES steps, 2^start apart."""
 
     start: int
     stop: int
@@ -55,11 +55,11 @@ def multires_conv_triton(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: t
     return triton_forward(x, h0, h1, w, memory)
 
 
-def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
+def forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     y = empty_like(x)
     if x.shape[0] == 0:
         return y
-    stages = _stages(tuple(memory), h0.shape[1], int(x.shape[2]), _FORWARD_BLOCKS)
+    stages = cut_into_stages(tuple(memory), h0.shape[1], int(x.shape[2]), _FORWARD_BLOCKS)
     if stages is None:
         forward_by_scales(x, h0, h1, w, tuple(memory), y)
         return y
@@ -73,14 +73,14 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
     return y
 
 
-def _backward(
+def backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_x = empty_like(x)
     taps, counts = h0.shape[1], tuple(memory)
     if x.shape[0] == 0:
         return grad_x, torch.zeros_like(h0), torch.zeros_like(h1), torch.zeros_like(w)
-    stages = _stages(counts, taps, int(x.shape[2]), _BACKWARD_BLOCKS)
+    stages = cut_into_stages(counts, taps, int(x.shape[2]), _BACKWARD_BLOCKS)
     if stages is None:
         total = backward_by_scales(grad_y, x, h0, h1, w, counts, grad_x)
     else:
@@ -102,8 +102,8 @@ def _fake_backward(
 
 # The interpreter's kernels cannot be traced: there the operators are opaque, else torch.compile sees the launches.
 _operator: Any = torch.library.custom_op if INTERPRETED else torch.library.triton_op
-triton_forward = _operator("multiresconv::triton_forward", mutates_args=())(_forward)
-triton_backward = _operator("multiresconv::triton_backward", mutates_args=())(_backward)
+triton_forward = _operator("multiresconv::triton_forward", mutates_args=())(forward)
+triton_backward = _operator("multiresconv::triton_backward", mutates_args=())(backward)
 if INTERPRETED:
     triton_forward.register_fake(_fake_forward)
     triton_backward.register_fake(_fake_backward)
@@ -127,18 +127,18 @@ triton_forward.register_autograd(_backward_formula, setup_context=_save_for_back
 triton_backward.register_autograd(_no_second_derivative)
 
 
-def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[_Stage] | None:
+def cut_into_stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[_Stage] | None:
     """The launches for a tree, finest scales first; None where tiles cannot hold it and scales have to go one by one.
 
     The finest scales of a row that is too long go window by window, until the phases that they leave fit.
     """
-    blocks = _blocks(most, taps)
-    longest, depth, kept = blocks * _LANES, len(memory), memory[::-1]
+    blocks = blocks_for(most, taps)
+    longest, depth, kept = blocks * LANES, len(memory), memory[::-1]
     stages: list[_Stage] = []
     start = 0
     while start < depth:
         if (steps := -(-length // 2**start)) <= longest:
-            stages.append(_Stage(start, depth, 0, _power_of_two(-(-steps // _LANES))))
+            stages.append(_Stage(start, depth, 0, _power_of_two(-(-steps // LANES))))
             break
         stop = start
         # a window is mostly its own: halos on both sides take half of it at most
@@ -148,10 +148,10 @@ def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[
             return None
         stages.append(_Stage(start, stop, _reach(kept[start:stop], taps), blocks))
         start = stop
-    return stages if all(_unrolled(stage, kept, taps) <= _UNROLLED for stage in stages) else None
+    return stages if all(_unrolled(stage, kept, taps) <= UNROLLED for stage in stages) else None
 
 
-def _blocks(most: int, taps: int) -> int:
+def blocks_for(most: int, taps: int) -> int:
     """A power of two: with more taps a tile has fewer blocks, so that its kernel stays as large."""
     return 2 ** (max(1, most // max(taps, 4)).bit_length() - 1)
 
@@ -171,7 +171,7 @@ def _reach(kept: tuple[int, ...], taps: int) -> int:
 
 def _unrolled(stage: _Stage, kept: tuple[int, ...], taps: int) -> int:
     """Multiply-adds of a forward pass for each lane, taps that reach beyond the tile left out."""
-    steps, total = stage.blocks * _LANES, 0
+    steps, total = stage.blocks * LANES, 0
     for s, count in enumerate(kept[stage.start : stage.stop]):
         total += 2 * min(taps, -(-steps // 2**s)) + min(count, -(-steps // 2 ** (s + 1)))
     return stage.blocks * total
@@ -200,7 +200,7 @@ def _launch_forward(
     """a -> a_out (None for the coarsest scales), partial y (None for the finest) -> y_out (None: not wanted)."""
     out: Any = a_out if y_out is None else y_out
     grid, options = _tiling(stage, a, packed, memory, taps, halos=1)
-    _launchable(triton_kernels.forward)[grid](
+    launchable(triton_kernels.forward)[grid](
         a, partial, packed, a_out, y_out, a.shape[2], a.shape[1], 2**stage.start, *a.stride(), *out.stride(),
         FIRST=stage.start == 0 and y_out is not None, LAST=a_out is None, WITH_Y=y_out is not None,
         **options,
@@ -218,7 +218,7 @@ def _launch_backward(
     sums = packed.new_empty(batch, options["TILES"], 2**stage.start, channels, packed.shape[1], dtype=_wide(a))
     depth = stage.stop - stage.start
     segments = -(-depth // max(1, _KEPT // stage.blocks))
-    _launchable(triton_kernels.backward)[grid](
+    launchable(triton_kernels.backward)[grid](
         grad_y, a, grad, packed, grad_in, sums, length, channels, 2**stage.start,
         *grad_y.stride(), *a.stride(), *grad_in.stride(),
         FIRST=stage.start == 0, LAST=grad is None, SEGMENTS=segments, KEEP=-(-depth // segments),
@@ -241,7 +241,7 @@ def _tiling(
     windows = 1
     if stage.halo:
         steps = -(-length // phases)
-        windows = -(-steps // (stage.blocks * _LANES - halos * stage.halo))
+        windows = -(-steps // (stage.blocks * LANES - halos * stage.halo))
     # neighbours in memory make a tile: channels, or phases, of which there may be one
     by_phase = not channels_last(a)
     minor, outer = (phases, channels) if by_phase else (channels, phases)
@@ -249,7 +249,7 @@ def _tiling(
     options = {
         "K": taps,
         "WIDTH": packed.shape[1] - 2 * taps,
-        "SIZE": _power_of_two(max(_LANES, packed.shape[1])),
+        "SIZE": _power_of_two(max(LANES, packed.shape[1])),
         "KEPT": tuple(counts[stage.start : stage.stop]),
         "COLUMN": tuple(columns[stage.start : stage.stop]),
         "DEPTH": stage.stop - stage.start,
@@ -257,15 +257,15 @@ def _tiling(
         "TILES": windows,
         "PHASE_ROWS": by_phase,
         "C": rows,
-        "T": _LANES,
+        "T": LANES,
         "R": stage.blocks,
         "DOUBLE": a.dtype == torch.float64,
-        "num_warps": max(1, rows * _LANES // 32),
+        "num_warps": max(1, rows * LANES // 32),
     }
     return (batch * windows * outer * -(-minor // rows),), options
 
 
-def _launchable(kernel: Any) -> Any:
+def launchable(kernel: Any) -> Any:
     return kernel if INTERPRETED else torch.library.wrap_triton(kernel)
 
 
