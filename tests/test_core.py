@@ -4,8 +4,11 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 from paths import ROOT
 from seeded import python
+
+pytestmark = pytest.mark.slow
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -18,6 +18,8 @@ from multiresconv.bench.setting import Setting
 from multiresconv.bench.trial import try_out
 from multiresconv.ops import Backend, default_depth, weight_size
 
+pytestmark = pytest.mark.slow
+
 # What bench_conv.py measures is 2.1 to 2.7: y, the gradient of x, and what a few rows take while they are worked on.
 PEAK = 3.0
 

@@ -27,6 +27,8 @@ from multiresconv.bench.timing import take_turns
 from multiresconv.bench.trial import try_out
 from multiresconv.cli import main
 
+pytestmark = pytest.mark.slow
+
 HERE = [name for name, contender in CONTENDERS.items() if contender.missing("cpu") is None and name != "compile"]
 LINUX = Path("/proc/self/clear_refs").exists()
 SETTING = Setting(d_model=4, batch_size=2, repeats=1)

@@ -18,6 +18,8 @@ from multiresconv.data.listops import encode, read_listops, split_path
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

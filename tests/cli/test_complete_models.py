@@ -13,6 +13,8 @@ from seeded import python_module
 from multiresconv import load
 from multiresconv.cli import main
 
+pytestmark = pytest.mark.slow
+
 OLD = TESTS / "fixtures" / "format-1"
 # what the version that wrote the fixture said of examples/ecg.csv
 EXPECTED = {

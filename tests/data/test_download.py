@@ -194,6 +194,7 @@ def test_session_of_the_caller_stays_open(tmp_path: Path, server: Server) -> Non
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_killed_download_goes_on(tmp_path: Path, server: Server) -> None:
     server.faults = ["cut", *[503] * 100]
     script = """

@@ -170,6 +170,7 @@ def test_bad_input_is_refused():
         tokens(torch.tensor([[2, 5]]))
 
 
+@pytest.mark.slow
 def test_import_is_light():
     """What costs seconds to import is imported by those who use it."""
     code = "import sys, multiresconv; print(*sys.modules)"

@@ -13,6 +13,8 @@ from multiresconv.cli import main
 from multiresconv.data.listops import split_path
 from multiresconv.runs.directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

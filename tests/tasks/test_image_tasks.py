@@ -22,6 +22,8 @@ from multiresconv.tasks import ImageClassification, PooledModelOptions, psmnist,
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.mnist_data import MnistData
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--model.n_layers", "1", "--model.d_model", "6", "--model.depth", "4", "--trainer.accelerator", "cpu"]
 BRIEF = ["--trainer.epochs", "1", "--trainer.batch_size", "6", "--trainer.log_every", "1"]
 MODEL = PooledModelOptions(n_layers=1, d_model=4, depth=3)

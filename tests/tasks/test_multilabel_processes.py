@@ -2,12 +2,15 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 import torch.distributed as dist
 from seeded import spawn
 
 from multiresconv.tasks.multilabel import multilabel
 from multiresconv.tasks.multilabel_scores import MultilabelScores
+
+pytestmark = pytest.mark.slow
 
 
 def scores_of(batches):

@@ -21,6 +21,8 @@ from multiresconv.data.readers.wfdb import read_wfdb
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("CD", "HYP", "MI", "NORM", "STTC")
 
 

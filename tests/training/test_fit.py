@@ -8,12 +8,14 @@ import torch
 from tiny_run import BATCH, STEPS_PER_EPOCH, metrics, train, write_data
 
 from multiresconv.models import load
-from multiresconv.tasks import ListOps, ListOpsData, NetworkOptions
+from multiresconv.tasks import ListOps, ListOpsData, PooledModelOptions
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.recorder import MemoryRecorder
 from multiresconv.training.state import RunState
 from multiresconv.training.stopping import Stopped, StopRequest
+
+pytestmark = pytest.mark.slow
 
 OPTIMIZER = OptimizerOptions(lr=0.01)
 TRAINER = TrainerOptions(epochs=3, batch_size=BATCH, eval_batch_size=BATCH, log_every=3, accelerator="cpu")
@@ -27,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def task(data: Path) -> ListOps:
     """That of the tiny run."""
-    network = NetworkOptions(
+    network = PooledModelOptions(
         n_layers=2, d_model=8, depth=3, kernel_size=4, dropout=0.1, norm="batch", own_skip_init=True
     )
     return ListOps(ListOpsData(folder=data), network)

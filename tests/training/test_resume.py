@@ -16,6 +16,8 @@ from multiresconv.data import Batch
 from multiresconv.tasks import ListOps, Outcome
 from multiresconv.training.stopping import StopRequest
 
+pytestmark = pytest.mark.slow
+
 VAL_BATCHES = 2
 MOMENTS = 3 * (STEPS_PER_EPOCH + VAL_BATCHES)  # of three epochs: after every training step and every validation batch
 

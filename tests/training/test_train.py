@@ -22,6 +22,8 @@ from multiresconv.tasks import ListOps, ListOpsData, PooledModelOptions
 from multiresconv.training.schedule import learning_rate
 from multiresconv.training.stopping import StopRequest
 
+pytestmark = pytest.mark.slow
+
 WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 
 

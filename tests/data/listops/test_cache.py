@@ -146,6 +146,7 @@ def test_another_file_with_the_same_size_and_time_is_read_anew_and_a_copy_is_not
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="asks whether a process lives")
 def test_what_a_killed_process_left_is_removed(path):
     dead = subprocess.run(python("import os; print(os.getpid())"), capture_output=True, text=True)

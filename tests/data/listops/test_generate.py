@@ -256,6 +256,7 @@ generate.generate_listops(sys.argv[1], n_train=50, n_val=5, n_test=5, min_length
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
     assert subprocess.run(python(KILLED, tmp_path)).returncode == 9
     assert [path.suffix for path in tmp_path.iterdir() if path.name.startswith("basic")] == []

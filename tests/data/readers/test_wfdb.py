@@ -77,6 +77,7 @@ def test_a_missing_file_is_told(path):
         read_wfdb(path, LEADS)
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_told_and_nothing_else_needs_it(path):
     code = f"""
 import sys

@@ -176,6 +176,7 @@ class Convolved(torch.utils.data.Dataset):
             torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_works_after_a_fork(threads: None) -> None:
     here = [Convolved()[index] for index in range(4)]  # starts the threads in the parent
@@ -208,6 +209,7 @@ for kernel in (cpu_kernels.forward, cpu_kernels.backward):
 """
 
 
+@pytest.mark.slow
 def test_a_new_process_compiles_nothing() -> None:
     x, taps, w = torch.randn(2, 3, 40, requires_grad=True), torch.randn(3, 2), torch.randn(3, 7)
     multires_conv(x, taps, taps, w, fading(5)).sum().backward()
@@ -235,5 +237,6 @@ assert bool(((y - wanted).abs() <= bound).all()), float(((y - wanted).abs() / bo
 """
 
 
+@pytest.mark.slow
 def test_runs_where_nothing_can_be_cached() -> None:
     subprocess.run(python(NO_PLACE), check=True, timeout=120)

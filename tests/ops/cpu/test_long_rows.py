@@ -188,6 +188,7 @@ def peak_of_a_step(length: int, channels_last: bool, long: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_peak_memory_is_linear_in_the_length(channels_last: bool) -> None:

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 from seeded import python, python_module
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("triton")
 
 HERE = Path(__file__).parent

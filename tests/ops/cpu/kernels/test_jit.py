@@ -10,6 +10,8 @@ from seeded import python
 
 import multiresconv
 
+pytestmark = pytest.mark.slow
+
 NORMALISE = """
 import sys
 import numpy as np
