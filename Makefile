@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test check bench clean
+SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**31))')
+
+.PHONY: demo test test-quick test-random check bench clean
 
 demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where the pictures are
 	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
@@ -14,6 +16,17 @@ demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where
 
 test: $(INSTALLED)  ## the whole test suite
 	$(BIN)/pytest -n auto --dist worksteal
+
+test-quick: $(INSTALLED)  ## what neither trains nor starts processes
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
+
+# pytest-randomly only shuffles here: tests/conftest.py seeds each test by its name, which a reseeding would undo.
+test-random: SEED := $(SEED)
+test-random: $(INSTALLED)  ## other orders, seeds and examples than in `make test`; SEED=... repeats a run
+	@echo "make test-random SEED=$(SEED)"
+	TEST_SEED=$(SEED) PYTHONHASHSEED=$(SEED) $(BIN)/pytest -n auto --dist worksteal \
+		-p randomly --randomly-seed=$(SEED) --randomly-dont-reset-seed \
+		--hypothesis-profile random --hypothesis-seed=$(SEED)
 
 check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/ruff check .

@@ -1,9 +1,51 @@
-"""One thread per test process: tests run side by side, and many threads on small convolutions wait for each other."""
+"""What every test begins with: one thread, and generators seeded by the name of the test.
+
+One thread per test process: tests run side by side, and many threads on small convolutions wait for each other.
+"""
 
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import profiles  # noqa: F401  # loads the profile of Hypothesis, before tests ask for it
+import pytest
 import torch
+from seeded import seed_all, seed_of
 
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    """Seed what a fixture draws from where several tests share it, whichever of them comes first."""
+    if fixturedef.scope != "function":
+        seed_all(seed_of(request.node.nodeid, fixturedef.argname))
+
+
+def settings_of_the_process() -> dict[str, Any]:
+    # pytest names the test; PyTorch's compiler notes where its cache is when it is first used
+    ignored = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}
+    variables = {name: value for name, value in os.environ.items() if name not in ignored}
+    return {
+        "variables": variables,
+        "folder": Path.cwd(),
+        "threads": torch.get_num_threads(),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device(),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "matmul": torch.get_float32_matmul_precision(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def independent(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Seed what the test draws from, and hold it to leaving the process as it was."""
+    before = settings_of_the_process()
+    seed_all(seed_of(request.node.nodeid))
+    yield
+    assert settings_of_the_process() == before, "the test changed what later tests depend on"

@@ -1,11 +1,14 @@
 """The core installs small: it imports, trains and saves without any extra, and importing it costs next to nothing."""
 
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from paths import ROOT
+from seeded import python
+
+pytestmark = pytest.mark.slow
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -47,6 +50,7 @@ def test_works_with_every_extra_blocked(tmp_path: Path) -> None:
         "pyyaml": "yaml",
         "import-linter": "importlinter",
         "pytest-xdist": "xdist",
+        "pytest-randomly": "pytest_randomly",
         "pillow": "PIL",
         "scikit-learn": "sklearn",
     }
@@ -65,11 +69,11 @@ def test_works_with_every_extra_blocked(tmp_path: Path) -> None:
         "pooch",
     } <= blocked
     code = WITHOUT_EXTRAS.format(blocked=blocked, folder=str(tmp_path / "model"))
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run(python(code), check=True, timeout=120)
 
 
 def test_the_import_brings_in_nothing_heavy_and_compiles_nothing() -> None:
-    subprocess.run([sys.executable, "-c", FRESH_IMPORT], check=True, timeout=120)
+    subprocess.run(python(FRESH_IMPORT), check=True, timeout=120)
 
 
 def test_the_core_needs_what_the_design_says() -> None:

@@ -13,6 +13,8 @@ from multiresconv.cli import main
 from multiresconv.cli.parsers import build_parsers
 from multiresconv.cli.tasks import RECIPES, TASKS, option_groups, recipe_names
 
+pytestmark = pytest.mark.slow
+
 ALL = [(path.parent.name, path.stem) for path in sorted(RECIPES.glob("*/*.yaml"))]
 DATA = {
     "listops": write_data,

@@ -27,6 +27,8 @@ from multiresconv.bench.timing import take_turns
 from multiresconv.bench.trial import try_out
 from multiresconv.cli import main
 
+pytestmark = pytest.mark.slow
+
 HERE = [name for name, contender in CONTENDERS.items() if contender.missing("cpu") is None and name != "compile"]
 LINUX = Path("/proc/self/clear_refs").exists()
 SETTING = Setting(d_model=4, batch_size=2, repeats=1)
@@ -137,7 +139,7 @@ def test_what_is_lost_is_said() -> None:
         return {"8": {"median": seconds, "low": seconds, "high": seconds, "repeats": 3}}
 
     cells = {"cpu": row(2.0), "block": row(3.0), "fft": row(1.0), "s4d": row(2.5), "gru": row(2.5), "lstm": row(1.5)}
-    rows = {name: measuring._describe(name) for name in cells}
+    rows = {name: measuring.describe(name) for name in cells}
     report = {"lengths": [8], "contenders": rows, "cells": {"train": cells}}
     assert losses(report) == [
         "- Training step: FFT convolution before MultiresLayer, cpu, L = 8 (0.5x).",

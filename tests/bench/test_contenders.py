@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from torch import Tensor, nn
 
 from multiresconv.bench.attention import CausalAttention
@@ -23,7 +24,7 @@ STREAMING = [name for name in HERE if CONTENDERS[name].no_stream is None]
 
 
 @pytest.mark.parametrize("name", HERE)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(d_model=st.sampled_from([3, 128]), length=st.integers(2, 40), cut=st.floats(0, 1), seed=st.integers(0, 99))
 def test_no_output_depends_on_a_later_input(name: str, d_model: int, length: int, cut: float, seed: int) -> None:
     torch.manual_seed(seed)
@@ -40,7 +41,7 @@ def test_no_output_depends_on_a_later_input(name: str, d_model: int, length: int
 
 
 @pytest.mark.parametrize("name", STREAMING)
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(d_model=st.sampled_from([3, 128]), length=st.integers(2, 40), seed=st.integers(0, 99))
 def test_steps_give_what_the_whole_sequence_gives(name: str, d_model: int, length: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -56,7 +57,7 @@ def test_steps_give_what_the_whole_sequence_gives(name: str, d_model: int, lengt
             torch.testing.assert_close(torch.stack(outputs, 1), layer(x), rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(length=st.integers(1, 20), more=st.integers(1, 30))
 def test_attention_goes_on_with_the_last_steps_only(length: int, more: int) -> None:
     torch.manual_seed(0)
@@ -68,7 +69,7 @@ def test_attention_goes_on_with_the_last_steps_only(length: int, more: int) -> N
         torch.testing.assert_close(y, layer(x[:, -length:])[:, -1], rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(length=st.integers(1, 300), n_states=st.sampled_from([2, 8, 64]), seed=st.integers(0, 99))
 def test_the_kernel_of_s4d_is_its_vandermonde_product(length: int, n_states: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -83,7 +84,7 @@ def test_the_kernel_of_s4d_is_its_vandermonde_product(length: int, n_states: int
     torch.testing.assert_close(output, torch.view_as_complex(space.c) * (torch.exp(a * dt) - 1) / a)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(batch=st.integers(1, 3), length=st.integers(1, 9), seed=st.integers(0, 99))
 def test_the_fft_convolution_is_a_convolution_and_so_are_its_gradients(batch: int, length: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -95,7 +96,7 @@ def test_the_fft_convolution_is_a_convolution_and_so_are_its_gradients(batch: in
 
 
 def test_a_kept_spectrum_is_that_of_the_weights_of_now() -> None:
-    layer, x = LongConvolution(GivenKernel(2, 9)), torch.randn(1, 9, 2)
+    layer, x = LongConvolution(GivenKernel(2, 9)).double(), torch.randn(1, 9, 2).double()
     before = layer.eval()(x)
     with torch.no_grad():
         layer.kernel.weight.mul_(2)
@@ -124,8 +125,8 @@ def test_the_compiled_loop_is_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     compiled = CONTENDERS["compile"].build(3, 20)
     torch.manual_seed(0)
-    loop, x = CONTENDERS["reference"].build(3, 20), torch.randn(2, 20, 3)
-    torch.testing.assert_close(compiled(x), loop(x))
+    loop, x = CONTENDERS["reference"].build(3, 20).double(), torch.randn(2, 20, 3).double()
+    torch.testing.assert_close(compiled.double()(x), loop(x))
     monkeypatch.setenv("CXX", "no-compiler-of-this-name")
     assert CONTENDERS["compile"].missing("cpu") == "not measured: no C++ compiler"
 

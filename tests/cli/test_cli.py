@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from scipy.stats import binomtest
+from seeded import python, python_module
 from tiny_run import N_TEST, N_VAL, train, write_data, write_rows
 
 from multiresconv.cli import main
@@ -17,6 +17,8 @@ from multiresconv.cli.parsers import build_parsers
 from multiresconv.data.listops import encode, read_listops, split_path
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ def test_predict_labels_every_row_in_order(run: Path, data: Path, capsys: pytest
 def test_predict_reads_standard_input(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [sys.executable, "-m", "multiresconv.cli", "predict", str(run), "-", "--device", "cpu"]
+    command = python_module("multiresconv.cli", "predict", run, "-", "--device", "cpu")
     result = subprocess.run(command, input="[MAX 2 9 ]\n[MIN 1 2 ]\n", capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     model = load(run / "model")
@@ -234,7 +236,7 @@ for command in ([], ["train"], *tasks, *data, ["evaluate"], ["predict"], ["sampl
     assert text.getvalue().startswith("usage: multiresconv"), command
 assert not {"lightning", "torchmetrics", "matplotlib", "sklearn", "wfdb", "pandas"} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run(python(program), check=True, timeout=60)
 
 
 def test_a_missing_extra_is_named_in_one_line() -> None:
@@ -254,7 +256,7 @@ for name in {EXTRA}:
     sys.modules.pop(name, None)
     assert main(["train", "listops"]) == 2, name
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(python(program), capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     line = 'this needs the training extra: pip install "multiresconv[train]"\n'
     assert result.stderr == line * (1 + len(EXTRA))

@@ -3,15 +3,17 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from paths import ROOT, TESTS
+from seeded import python_module
 
 from multiresconv import load
 from multiresconv.cli import main
+
+pytestmark = pytest.mark.slow
 
 OLD = TESTS / "fixtures" / "format-1"
 # what the version that wrote the fixture said of examples/ecg.csv
@@ -73,7 +75,7 @@ def test_a_copied_folder_predicts_as_the_run(
 def test_a_copied_folder_streams(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "results" / "ptbxl" / "model", tmp_path / "copy")
     lines = (ROOT / "examples" / "ecg.csv").read_text().splitlines(keepends=True)
-    command = [sys.executable, "-m", "multiresconv.cli", "predict", "copy", "--stream", "--json"]
+    command = python_module("multiresconv.cli", "predict", "copy", "--stream", "--json")
     done = subprocess.run(
         command, input="".join(lines[:101]), capture_output=True, text=True, cwd=tmp_path, timeout=120
     )

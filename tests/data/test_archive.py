@@ -7,8 +7,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from multiresconv.data.archive import unpacked
 
@@ -59,7 +60,7 @@ NAMES = st.lists(
 
 
 @given(files=st.dictionaries(NAMES, st.binary(max_size=2000), max_size=5), packing=st.sampled_from([0, 1, 2]))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_gives_back_what_was_packed(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], packing: int
 ) -> None:
@@ -169,7 +170,7 @@ def test_truncated_anywhere(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_damage_does_no_harm(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Bytes of the tar changed before it was packed, or after: an error that names the archive, or files inside."""
     content = bytearray(tar(good("a/b"), good("c"), format=data.draw(st.sampled_from([0, 1, 2]))))

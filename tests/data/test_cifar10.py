@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from http_server import serve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from paths import SHARED
 from PIL import Image
+from profiles import examples
 
 from multiresconv.data import cifar10
 from multiresconv.data.cifar10 import (
@@ -66,13 +67,13 @@ def written(folder: Path, names: list[str]) -> Path:
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
     content = packed(tiny() | {"batches.meta.txt": b"airplane\n"})
-    monkeypatch.setattr(cifar10, "_ARCHIVE_MD5", hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(cifar10, "ARCHIVE_MD5", hashlib.md5(content).hexdigest())
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return content
 
 
 @given(n=st.integers(1, 9), seed=st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_file_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, n: int, seed: int) -> None:
     path = tmp_path_factory.mktemp("cifar") / "any.bin"
     images, labels, content = some(n, seed)
@@ -183,7 +184,7 @@ def test_truncated_archive_that_is_there_is_never_unpacked(tmp_path: Path, archi
 
 def test_archive_that_lacks_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = packed({name: tiny()[name] for name in TRAIN})
-    monkeypatch.setattr(cifar10, "_ARCHIVE_MD5", hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(cifar10, "ARCHIVE_MD5", hashlib.md5(content).hexdigest())
     (tmp_path / ARCHIVE).write_bytes(content)
     with pytest.raises(ValueError, match=f"expected a member {FOLDER}/test_batch.bin"):
         download_cifar10(tmp_path)
@@ -192,7 +193,7 @@ def test_archive_that_lacks_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_hostile_archive_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = packed(tiny() | {"../../evil": b"evil"})
-    monkeypatch.setattr(cifar10, "_ARCHIVE_MD5", hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(cifar10, "ARCHIVE_MD5", hashlib.md5(content).hexdigest())
     (written(tmp_path / "data", []) / ARCHIVE).write_bytes(content)
     with pytest.raises(ValueError, match=rf"{ARCHIVE}: refused: member '{FOLDER}/../../evil'"):
         download_cifar10(tmp_path / "data")
@@ -207,7 +208,7 @@ def test_verify_tells_another_set(tmp_path: Path) -> None:
 def test_verify_looks_at_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, TRAIN)
     for name in TRAIN:
-        monkeypatch.setitem(cifar10._MD5, name, hashlib.md5(tiny()[name]).hexdigest())
+        monkeypatch.setitem(cifar10.MD5, name, hashlib.md5(tiny()[name]).hexdigest())
     official = f"{tmp_path}: the five training batches of CIFAR-10 are the official ones"
     assert verify_cifar10(tmp_path) == f"{official}; there is no test_batch.bin"
     records = np.zeros((10_000, 3073), np.uint8)
@@ -236,7 +237,7 @@ def test_real_batch(tmp_path: Path) -> None:
     labels = np.fromfile(SHARED / "cifar10" / "labels.u8", np.uint8)[:10_000]
     path = tmp_path / TRAIN[0]
     np.hstack([labels[:, None], images.swapaxes(1, 2).reshape(10_000, 3072)]).tofile(path)
-    assert hashlib.md5(path.read_bytes()).hexdigest() == cifar10._MD5[TRAIN[0]]
+    assert hashlib.md5(path.read_bytes()).hexdigest() == cifar10.MD5[TRAIN[0]]
     opened = open_cifar10(tmp_path, "train", [1])
     np.testing.assert_array_equal(opened.pixels, images)
     assert [CIFAR10_CLASSES[label] for label in opened.labels[:4]] == ["frog", "truck", "truck", "deer"]

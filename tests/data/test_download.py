@@ -3,7 +3,6 @@
 import builtins
 import hashlib
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +10,10 @@ from pathlib import Path
 import pytest
 import requests
 from http_server import Server, serve
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from profiles import examples
+from seeded import python
 
 from multiresconv.data.download import fetch
 
@@ -193,6 +194,7 @@ def test_session_of_the_caller_stays_open(tmp_path: Path, server: Server) -> Non
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_killed_download_goes_on(tmp_path: Path, server: Server) -> None:
     server.faults = ["cut", *[503] * 100]
     script = """
@@ -202,7 +204,7 @@ from multiresconv.data.download import fetch
 print(sorted({"pooch", "requests"} & {*sys.modules}), flush=True)  # reading data needs no downloader
 fetch(sys.argv[1], sys.argv[2:3], sys.argv[3], pause=100)
 """
-    command = [sys.executable, "-c", script, str(tmp_path / "file"), f"{server.url}file", MD5]
+    command = python(script, tmp_path / "file", f"{server.url}file", MD5)
     part, end = tmp_path / ".file.part", time.monotonic() + 60
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -226,7 +228,7 @@ fetch(sys.argv[1], sys.argv[2:3], sys.argv[3], pause=100)
     ranges=st.booleans(),
     left=st.sampled_from([b"", CONTENT[:7], b"rubbish"]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_right_file_or_none(
     tmp_path_factory: pytest.TempPathFactory, faults: list[int | str], ranges: bool, left: bytes
 ) -> None:

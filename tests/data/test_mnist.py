@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 import pytest
 from http_server import serve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from paths import SHARED
+from profiles import examples
 
 from multiresconv.data import mnist
 from multiresconv.data.mnist import download_mnist, open_mnist, prepare_mnist, verify_mnist
@@ -46,7 +47,7 @@ def written(folder: Path) -> Path:
 
 
 @given(n=st.integers(1, 20), seed=st.integers(0, 99), split=st.sampled_from(["train", "test"]), dot=st.booleans())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_gives_back_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, n: int, seed: int, split: Literal["train", "test"], dot: bool
 ) -> None:
@@ -134,7 +135,7 @@ def test_downloads_what_is_missing_from_the_mirror_that_has_it(
 ) -> None:
     files = {f"{name}.gz": gzip.compress(content) for name, content in tiny().items()}
     for name in NAMES:
-        monkeypatch.setitem(mnist._MD5_COMPRESSED, name, hashlib.md5(files[f"{name}.gz"]).hexdigest())
+        monkeypatch.setitem(mnist.MD5_COMPRESSED, name, hashlib.md5(files[f"{name}.gz"]).hexdigest())
     wrong = {name: content for name, content in files.items() if "labels" in name} | {f"{NAMES[2]}.gz": b"wrong"}
     (tmp_path / NAMES[3].replace("-idx", ".idx")).write_bytes(tiny()[NAMES[3]])  # found, and left alone
     with serve(wrong) as first, serve(files) as second:

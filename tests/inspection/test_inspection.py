@@ -207,7 +207,7 @@ def test_frequency_responses_are_those_of_the_scales(figures: dict[str, Figure],
 def test_bins_keep_the_energy() -> None:
     positions = np.arange(1, 1000)
     values = np.random.default_rng(0).normal(size=(2, 999))
-    centres, sizes = layer_pictures._by_octave(positions, values)
+    centres, sizes = layer_pictures.by_octave(positions, values)
     bins = np.floor(8 * np.log2(positions)).astype(int)
     counts = np.array([np.sum(bins == i) for i in np.unique(bins)])
     np.testing.assert_allclose((sizes**2 * counts).sum(1), (values**2).sum(1))

@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from torch import nn
 
 from multiresconv import MultiresBlock, MultiresClassifier, MultiresLayer, MultiresNet, multires_conv
 from multiresconv.layers import reverse_steps
 
 DOUBLE = torch.float64
-law = settings(deadline=None, max_examples=25)
+law = examples(25)
 options = st.sampled_from(
     [{"depth": 3}, {"kernel_size": 4, "depth": 2}, {"memory": (2, 0, 1)}, {"wavelet": "db2", "depth": 3, "memory": 5}]
 )

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from torch import Tensor, nn
 
 from multiresconv.layers import ChannelDropout, MaskedBatchNorm, MultiresBlock, valid_steps, why_not_fused
@@ -17,7 +18,7 @@ BLOCK = torch.ops.multiresconv.block.default
 
 @pytest.fixture(params=[1, 2, 3])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
+    monkeypatch.setattr(threads_of, "SERIAL_WORK", 1 << 12)
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -81,14 +82,14 @@ def cases(draw: st.DrawFn, dtype: torch.dtype, shortest: int = 1) -> tuple[Multi
     return block, torch.randn(batch, length, d_model, dtype=dtype), lengths
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(cases(torch.float64))
 def test_equals_its_parts_in_float64(case: tuple[MultiresBlock, Tensor, Tensor | None]) -> None:
     block, x, lengths = case
     assert_same(results(block, "cpu", x, lengths), results(block, "reference", x, lengths), 1e-10)
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(cases(torch.float32, shortest=8))
 def test_equals_its_parts_in_float32(case: tuple[MultiresBlock, Tensor, Tensor | None]) -> None:
     """As precise as the parts, up to luck: where channels, or steps, are almost equal, a norm is made of rounding.
@@ -139,7 +140,7 @@ def test_any_number_of_threads(threads: int, batch: int, norm: Any) -> None:
 
 def test_without_openmp_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads_of, "openmp_entry", lambda: None)
-    monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
+    monkeypatch.setattr(threads_of, "SERIAL_WORK", 1 << 12)
     block, x = MultiresBlock(32, depth=9).double(), torch.randn(4, 600, 32).double()
     assert_same(results(block, "cpu", x), results(block, "reference", x), 1e-10)
 
@@ -190,7 +191,7 @@ def test_a_part_that_is_hooked_or_exchanged_is_called(part: str, kind: str) -> N
 
 
 def test_a_parametrized_map_is_used() -> None:
-    block, x = MultiresBlock(4, depth=3), torch.randn(2, 9, 4)
+    block, x = MultiresBlock(4, depth=3).double(), torch.randn(2, 9, 4).double()
     nn.utils.parametrizations.weight_norm(block.mix)
     block.mix.parametrizations.weight.original0.data.mul_(3)
     block.conv.backend = "cpu"
@@ -227,7 +228,7 @@ def test_backward_may_come_twice() -> None:
 def test_torch_compile_sees_one_operator(norm: Any) -> None:
     block = MultiresBlock(4, depth=3, norm=norm, projection=norm == "layer")
     lengths = torch.tensor([9, 4])
-    x = torch.randn(2, 9, 4, requires_grad=True)
+    block, x = block.double(), torch.randn(2, 9, 4, dtype=torch.float64, requires_grad=True)
     fast = torch.compile(block, backend="aot_eager", fullgraph=True)
     (wanted,) = torch.autograd.grad(block(x, lengths if norm == "batch" else None).square().sum(), x)
     (got,) = torch.autograd.grad(fast(x, lengths if norm == "batch" else None).square().sum(), x)

@@ -2,15 +2,16 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import MultiresLayer
 
 DOUBLE = torch.float64
 
-law = settings(deadline=None, max_examples=25)
+law = examples(25)
 close = torch.testing.assert_close
 
 

@@ -6,15 +6,16 @@ import pytest
 import pywt
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from multiresconv import MultiresBlock, MultiresLayer, fading, multires_conv, uniform
 from multiresconv.layers import ChannelDropout, Memory, check_lengths, pool
 
 DOUBLE = torch.float64
 
-few = settings(max_examples=25, deadline=None)
+few = examples(25)
 memories = st.one_of(
     st.just("fading"),
     st.integers(2, 6),

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 import torch.distributed as dist
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
+from seeded import spawn
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from multiresconv.layers import MaskedBatchNorm, valid_steps
 
@@ -34,7 +35,7 @@ def results(norm, call, x, seen):
     return [y, *grads, *(buffer.clone() for buffer in norm.buffers())]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(batch=st.integers(2, 4), length=st.integers(1, 9), training=st.booleans())
 def test_without_lengths_it_is_torchs(batch, length, training):
     norm, torch_norm = make_norms()
@@ -46,7 +47,7 @@ def test_without_lengths_it_is_torchs(batch, length, training):
     torch.testing.assert_close(ours, theirs)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(data=st.data(), length=st.integers(2, 9), training=st.booleans(), garbage=st.sampled_from([0.0, 1e6, torch.nan]))
 def test_with_lengths_it_is_torchs_on_the_valid_steps(data, length, training, garbage):
     lengths = torch.tensor(data.draw(st.lists(st.integers(1, length), min_size=2, max_size=4)))
@@ -142,8 +143,9 @@ def one_of_two(rank, folder):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(tmp_path):
-    spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    spawn(one_of_two, str(tmp_path), processes=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     for (rows_a, sums_a, buffers_a), (rows_b, sums_b, buffers_b), lengths in zip(
         first, second, (RAGGED, None), strict=True

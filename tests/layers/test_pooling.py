@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from multiresconv import MultiresClassifier
 from multiresconv.layers import Pooling, pool
 
 DOUBLE = torch.float64
 POOLINGS: tuple[Pooling, ...] = ("mean", "last", "max")
-law = settings(deadline=None, max_examples=30)
+law = examples(30)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 5), st.sampled_from(POOLINGS))

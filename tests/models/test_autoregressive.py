@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from multiresconv import MultiresAR, MultiresClassifier, load, save
 from multiresconv.models.logistic_mixture import mixture_log_prob
@@ -38,7 +39,7 @@ def test_the_papers_network_has_its_number_of_parameters():
     assert MultiresAR(512, 48, kernel_size=4, max_length=1024, device="meta").config["memory"] == [1] * 9
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(cut=st.integers(0, 19), norm=st.sampled_from(["layer", "batch"]), n_channels=st.sampled_from([1, 3]))
 def test_a_pixel_sees_those_before_it_only(cut, norm, n_channels):
     torch.manual_seed(cut)
@@ -59,7 +60,7 @@ def test_pixels_are_scaled_and_come_one_late():
     torch.testing.assert_close(model(pixels), model.head(model.net(seen)))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(data=st.data(), n_channels=st.sampled_from([1, 3]), norm=st.sampled_from(["layer", "batch"]),
        dtype=st.sampled_from([torch.float32, DOUBLE]))  # fmt: skip
 def test_whole_is_chunks_is_steps(data, n_channels, norm, dtype):

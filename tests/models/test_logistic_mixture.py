@@ -6,8 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from scipy.stats import chisquare
 from torch import Tensor
 
@@ -61,7 +62,7 @@ def exact_log_prob(params: list[float], pixel: list[int]) -> float:
         return float(mpmath.log(total))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     n_channels=st.sampled_from([1, 3]), n_mixtures=st.integers(1, 4), spread=st.sampled_from([1.0, 3.0, 8.0]),
     pixel=st.lists(st.one_of(st.sampled_from([0, 255]), st.integers(0, 255)), min_size=3, max_size=3),
@@ -81,7 +82,7 @@ def test_log_prob_is_that_of_the_definition(n_channels, n_mixtures, spread, pixe
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(n_mixtures=st.integers(1, 10), spread=SPREAD, seed=st.integers(0, 2**16))
 def test_grey_probabilities_sum_to_one(dtype, n_mixtures, spread, seed):
     params = random_params(1, n_mixtures, spread, seed).to(dtype)
@@ -90,7 +91,7 @@ def test_grey_probabilities_sum_to_one(dtype, n_mixtures, spread, seed):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(n_mixtures=st.integers(1, 3), spread=SPREAD, seed=st.integers(0, 2**16), first=st.integers(0, 255))
 def test_colour_probabilities_sum_to_those_of_the_first_channel(dtype, n_mixtures, spread, seed, first):
     """Over all levels of the second and third channel; those of the first are a grey mixture's, which sum to one."""
@@ -102,7 +103,7 @@ def test_colour_probabilities_sum_to_those_of_the_first_channel(dtype, n_mixture
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(n_mixtures=st.integers(1, 5), spread=SPREAD, seed=st.integers(0, 2**16), first=st.integers(0, 255),
        second=st.integers(0, 255))  # fmt: skip
 def test_the_third_channel_given_the_others_sums_to_one(dtype, n_mixtures, spread, seed, first, second):

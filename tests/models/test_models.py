@@ -3,13 +3,14 @@
 import copy
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
+from seeded import python
 
 from multiresconv import MultiresClassifier, MultiresNet
 
@@ -51,7 +52,7 @@ def step(model, x, lengths):
     return [logits, *(p.grad for p in model.parameters()), *model.buffers()]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     data=st.data(),
     tokens=st.booleans(),
@@ -78,7 +79,7 @@ def test_padding_changes_nothing(data, tokens, norm, training, padding):
         torch.testing.assert_close(model(wide, lengths), torch.cat(alone))
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(cut=st.integers(0, 19), norm=st.sampled_from(["layer", "batch"]))
 def test_net_is_causal_in_eval_mode(cut, norm):
     net = MultiresNet(4, 2, d_input=2, max_length=20, norm=norm, dtype=DOUBLE, backend="reference").eval()
@@ -169,10 +170,11 @@ def test_bad_input_is_refused():
         tokens(torch.tensor([[2, 5]]))
 
 
+@pytest.mark.slow
 def test_import_is_light():
     """What costs seconds to import is imported by those who use it."""
     code = "import sys, multiresconv; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    modules = subprocess.run(python(code), capture_output=True, text=True, check=True).stdout.split()
     assert "multiresconv.models" in modules
     assert not {"numba", "pywt", "lightning", "triton.language"} & set(modules)
 
@@ -180,9 +182,9 @@ def test_import_is_light():
 @pytest.mark.parametrize("options", [{"d_input": 2, "norm": "layer"}, {"n_tokens": 7, "norm": "batch"}])
 def test_compiles_whole_with_lengths(options: dict[str, Any]):
     torch.manual_seed(0)
-    model = MultiresClassifier(3, d_model=8, n_layers=2, depth=3, **options)
+    model = MultiresClassifier(3, d_model=8, n_layers=2, depth=3, dtype=DOUBLE, **options)
     compiled = torch.compile(copy.deepcopy(model), fullgraph=True, backend="aot_eager")
-    x = torch.randn(3, 20, 2) if "d_input" in options else torch.randint(7, (3, 20))
+    x = torch.randn(3, 20, 2, dtype=DOUBLE) if "d_input" in options else torch.randint(7, (3, 20))
     lengths = torch.tensor([20, 3, 11])
     for each in (model, compiled):
         each(x, lengths).square().sum().backward()

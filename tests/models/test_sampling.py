@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from scipy.stats import chisquare, kstest
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def naive_sample(model: MultiresAR, n: int, length: int, prefix: Tensor, tempera
     return images
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     n=st.integers(1, 3), length=st.integers(1, 24), n_channels=st.sampled_from([1, 3]), share=st.floats(0, 1),
     temperature=st.sampled_from([0.0, 0.5, 1.0, 2.0]), seed=st.integers(0, 2**80), kernel_size=st.integers(2, 4),
@@ -74,7 +75,7 @@ def test_streamed_is_naive(n, length, n_channels, share, temperature, seed, kern
         assert torch.equal(streamed, sample(model, n, length, temperature=temperature, seed=seed))
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(n=st.integers(2, 6), batch_size=st.integers(1, 7), given_pixels=st.integers(0, 5), seed=st.integers(0, 99))
 def test_an_image_does_not_depend_on_its_company(n, batch_size, given_pixels, seed):
     """Weights are float32, whose rounding would: d_model is large enough for another matrix product per batch size."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from stream_cases import (
     DOUBLE,
     assert_close,
@@ -20,7 +21,7 @@ from stream_cases import (
 
 from multiresconv import MultiresAR
 
-law = settings(deadline=None, max_examples=40)
+law = examples(40)
 plans = st.lists(st.one_of(st.just(0), st.integers(1, 12)), min_size=1)  # 0 is a step, n > 0 a chunk of n
 
 

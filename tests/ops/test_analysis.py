@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from operator_cases import Arguments, arguments, operator_arguments
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import MultiresLayer, fading, multires_conv, uniform
@@ -21,7 +22,7 @@ from multiresconv.ops import (
     wavelet_taps,
 )
 
-law = settings(deadline=None, max_examples=30)
+law = examples(30)
 close = torch.testing.assert_close
 WAVELETS = ["haar", "db2", "sym4", "coif1"]
 

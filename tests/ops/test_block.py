@@ -5,8 +5,9 @@ from typing import NamedTuple
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import multires_conv
@@ -83,7 +84,7 @@ def gradients(y: Tensor, case: Case) -> list[Tensor]:
     return [torch.zeros_like(t) if g is None else g for t, g in zip(leaves, grads, strict=True)]
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(cases())
 def test_equals_plain_pytorch(case: Case) -> None:
     y, wanted = multires_block(*case), reference(case)
@@ -98,7 +99,7 @@ def test_any_number_of_threads_in_both_directions(
     batch: int, length: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Shared elements, packs of short ones, and one left over."""
-    monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
+    monkeypatch.setattr(threads_of, "SERIAL_WORK", 1 << 12)
     torch.manual_seed(0)
     lengths = torch.randint(1, length + 1, (batch,))
     taps = [[torch.randn(6, n, dtype=torch.float64).requires_grad_() for n in (2, 2, 8)] for _ in range(2)]
@@ -118,7 +119,7 @@ def test_any_number_of_threads_in_both_directions(
         torch.testing.assert_close(got, value, rtol=0, atol=1e-10 * max(float(value.detach().abs().max()), 1.0))
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(cases(reverse=True))
 def test_the_past_and_the_future_change_places_with_the_filters(case: Case) -> None:
     """Of the turned sequence, the filters of both directions exchanged, the block gives the turned output."""
@@ -130,7 +131,7 @@ def test_the_past_and_the_future_change_places_with_the_filters(case: Case) -> N
     torch.testing.assert_close(turned(there, steps), multires_block(*case), rtol=1e-9, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(cases())
 def test_flatten_and_unflatten_are_inverse(case: Case) -> None:
     parameters = case.parameters
@@ -143,7 +144,7 @@ def test_flatten_and_unflatten_are_inverse(case: Case) -> None:
             assert value == other, name
 
 
-@settings(deadline=None, max_examples=3)
+@examples(3)
 @given(cases(reverse=True))
 def test_opcheck(case: Case) -> None:
     """Without lengths: with them, what is kept for backward has room that is never written."""

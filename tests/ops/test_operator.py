@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import pywt
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from operator_cases import Arguments, arguments, operator_arguments, value_and_gradients
 from paths import TESTS
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
@@ -18,7 +19,7 @@ from multiresconv.ops import receptive_field, wavelet_taps
 BACKENDS = ("reference", "cpu")
 GOLDEN = sorted((TESTS / "golden" / "op").glob("*.npz"))
 
-law = settings(deadline=None, max_examples=40)
+law = examples(40)
 backends = st.sampled_from(BACKENDS)
 
 

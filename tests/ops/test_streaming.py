@@ -3,9 +3,10 @@
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from operator_cases import Arguments, arguments, memories
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
@@ -14,7 +15,7 @@ from multiresconv.ops import Backend, State, multires_conv_chunk, multires_conv_
 DOUBLE = torch.float64
 BACKENDS: tuple[Backend, ...] = ("cpu", "reference")
 
-law = settings(deadline=None, max_examples=60)
+law = examples(60)
 
 
 @st.composite

@@ -3,15 +3,17 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from seeded import python
 from tiny_run import metrics, train, write_data, write_rows
 
 from multiresconv.cli import main
 from multiresconv.data.listops import split_path
 from multiresconv.runs.directory import RunDirectory
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ with RunDirectory(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     time.sleep(60)
 """
-    with subprocess.Popen([sys.executable, "-c", program, str(run)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(python(program, run), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"locked\n"
         with pytest.raises(BlockingIOError, match="another process is training this run"), RunDirectory(run).locked():

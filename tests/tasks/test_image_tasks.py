@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from seeded import python_module
 from tiny_images import cifar_records, write_cifar, write_mnist
 
 from multiresconv.cli import main
@@ -21,6 +21,8 @@ from multiresconv.runs.directory import RunDirectory
 from multiresconv.tasks import ImageClassification, PooledModelOptions, psmnist, smnist
 from multiresconv.tasks.cifar_data import CifarData
 from multiresconv.tasks.mnist_data import MnistData
+
+pytestmark = pytest.mark.slow
 
 SMALL = ["--model.n_layers", "1", "--model.d_model", "6", "--model.depth", "4", "--trainer.accelerator", "cpu"]
 BRIEF = ["--trainer.epochs", "1", "--trainer.batch_size", "6", "--trainer.log_every", "1"]
@@ -151,7 +153,7 @@ def test_predict_reads_pictures_arrays_and_tables_alike(
 
 def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, mnist: Path) -> None:
     image = open_mnist(mnist, "test").pixels[:1]
-    command = [sys.executable, "-m", "multiresconv.cli", "predict", str(run), "--stream", "--json"]
+    command = python_module("multiresconv.cli", "predict", run, "--stream", "--json")
     text = "".join(f"{value}\n" for value in image.flatten())
     result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr

@@ -2,12 +2,15 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
+from seeded import spawn
 
 from multiresconv.tasks.multilabel import multilabel
 from multiresconv.tasks.multilabel_scores import MultilabelScores
+
+pytestmark = pytest.mark.slow
 
 
 def scores_of(batches):
@@ -34,7 +37,7 @@ def one_of_two(rank, folder):
 
 
 def test_two_processes_are_one(tmp_path):
-    spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    spawn(one_of_two, str(tmp_path), processes=2)
     expected = scores_of([(0, 40)])
     assert expected["auroc"].isnan().tolist() == [False] * 5 + [True]
     for rank in (0, 1):

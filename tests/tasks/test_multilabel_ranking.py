@@ -1,8 +1,9 @@
 """Areas under curves: scikit-learn's, ties, weights and classes without both outcomes included."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from multiresconv.tasks.multilabel_ranking import auroc, average_precision, bootstrap_macro_auroc
@@ -52,7 +53,7 @@ def naive_bootstrap(logits, labels, resamples, seed):
     return np.array(macros)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(n=st.integers(2, 30), n_labels=st.integers(1, 4), rate=st.floats(0.02, 0.6), seed=st.integers(0, 1000))
 def test_the_bootstrap_is_the_naive_one(n, n_labels, rate, seed):
     random = np.random.default_rng(seed + 1)
@@ -67,6 +68,6 @@ def test_the_bootstrap_does_not_depend_on_how_many_are_in_memory(monkeypatch):
     labels = (random.random((50, 3)) < 0.3).astype(np.uint8)
     logits = random.normal(size=labels.shape)
     whole = bootstrap_macro_auroc(logits, labels, resamples=33, seed=4)
-    monkeypatch.setattr("multiresconv.tasks.multilabel_ranking._CHUNK", 500)
+    monkeypatch.setattr("multiresconv.tasks.multilabel_ranking.CHUNK", 500)
     np.testing.assert_array_equal(bootstrap_macro_auroc(logits, labels, resamples=33, seed=4), whole)
     assert len(set(bootstrap_macro_auroc(logits, labels, resamples=33, seed=5)) & set(whole)) < 5

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from multiresconv.tasks.multilabel import multilabel
@@ -45,7 +46,7 @@ def expected_of(logits, labels):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 10**6), n=st.integers(5, 60), size=st.integers(1, 60))
 def test_scores_are_scikit_learns(seed, n, size):
     logits, labels = rows_of(seed, n)
@@ -70,8 +71,10 @@ def test_the_loss_is_the_mean_of_those_of_the_rows():
     assert outcome.losses.shape == (40,)
     scores = scores_of(logits, labels, 7).compute()
     torch.testing.assert_close(outcome.losses.double().mean(), scores["loss"], rtol=1e-6, atol=0)
-    by_hand = -(labels * logits.sigmoid().log() + (1 - labels) * (1 - logits.sigmoid()).log())
-    torch.testing.assert_close(outcome.losses, by_hand.mean(1))
+    exact = logits.double()  # 1 - sigmoid cancels: only in float64 is it right to float32's last digits
+    by_hand = -(labels * exact.sigmoid().log() + (1 - labels) * (-exact).sigmoid().log()).mean(1)
+    # float32: a mean of 7 losses, none negative, so relative to its own size: some operations each
+    torch.testing.assert_close(outcome.losses.double(), by_hand, rtol=16 * torch.finfo(torch.float32).eps, atol=0)
 
 
 def test_the_loss_of_half_precision_is_that_of_float32():

@@ -3,12 +3,12 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from seeded import python_module
 from sklearn.metrics import roc_auc_score
 from tiny_ptbxl import make_ptbxl, name_of
 
@@ -20,6 +20,8 @@ from multiresconv.data.readers.signals import read_samples, read_signals
 from multiresconv.data.readers.wfdb import read_wfdb
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
+
+pytestmark = pytest.mark.slow
 
 CLASSES = ("CD", "HYP", "MI", "NORM", "STTC")
 
@@ -94,7 +96,7 @@ def test_predict_reads_records_arrays_and_tables_alike_without_the_data(
 def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, folder: Path) -> None:
     signal = read_wfdb(folder / name_of(20), LEADS)[0][:300]
     text = "\n".join(" ".join(f"{value:.9g}" for value in sample) for sample in signal)
-    command = [sys.executable, "-m", "multiresconv.cli", "predict", str(run), "--stream", "--json"]
+    command = python_module("multiresconv.cli", "predict", run, "--stream", "--json")
     result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     rows = [json.loads(line)["probabilities"] for line in result.stdout.splitlines()]

@@ -11,6 +11,8 @@ from tiny_run import STEPS_PER_EPOCH, metrics, train, write_data
 from multiresconv.data import Batch
 from multiresconv.tasks import ListOps, Outcome
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

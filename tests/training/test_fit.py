@@ -15,6 +15,8 @@ from multiresconv.training.recorder import MemoryRecorder
 from multiresconv.training.state import RunState
 from multiresconv.training.stopping import Stopped, StopRequest
 
+pytestmark = pytest.mark.slow
+
 OPTIMIZER = OptimizerOptions(lr=0.01)
 TRAINER = TrainerOptions(epochs=3, batch_size=BATCH, eval_batch_size=BATCH, log_every=3, accelerator="cpu")
 

@@ -4,17 +4,19 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from seeded import python
 from tiny_run import STEPS_PER_EPOCH, metrics, train, train_arguments, write_data
 
 from multiresconv.cli import main
 from multiresconv.data import Batch
 from multiresconv.tasks import ListOps, Outcome
 from multiresconv.training.stopping import StopRequest
+
+pytestmark = pytest.mark.slow
 
 VAL_BATCHES = 2
 MOMENTS = 3 * (STEPS_PER_EPOCH + VAL_BATCHES)  # of three epochs: after every training step and every validation batch
@@ -114,7 +116,7 @@ def train_and_signal_itself(
     number: int, batch: int, arguments: list[str], times: int = 1
 ) -> subprocess.CompletedProcess[str]:
     """Train in a process of its own that sends itself a signal within its n-th batch, validation batches included."""
-    command = [sys.executable, "-c", SIGNAL_ITSELF, str(batch), str(number), str(times), *arguments]
+    command = python(SIGNAL_ITSELF, batch, number, times, *arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeded import python_module
 from tiny_run import N_VAL, metrics, train, train_arguments, write_data
 
 from multiresconv.cli import main
@@ -21,6 +21,8 @@ from multiresconv.models import load
 from multiresconv.tasks import ListOps, ListOpsData, PooledModelOptions
 from multiresconv.training.schedule import learning_rate
 from multiresconv.training.stopping import StopRequest
+
+pytestmark = pytest.mark.slow
 
 WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 
@@ -116,19 +118,19 @@ def test_the_network_learns(data: Path, tmp_path: Path) -> None:
     assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
 
 
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "--", "multiresconv.cli"]
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "--", "multiresconv.cli"]
 
 
 def test_two_processes_compute_what_one_does(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path / "one", model__dropout=0) == 0
     one = metrics(tmp_path / "one")
     launchers = {
-        "lightning": ["-m", "multiresconv.cli", *train_arguments(data, tmp_path / "lightning", trainer__devices=2)],
+        "lightning": ["multiresconv.cli", *train_arguments(data, tmp_path / "lightning", trainer__devices=2)],
         "torchrun": [*TORCHRUN, *train_arguments(data, tmp_path / "torchrun")],  # its processes are taken as they are
     }
     for name, command in launchers.items():  # one after the other: each looks for a free port before it takes it
         command += ["--model.dropout", "0"]
-        result = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
+        result = subprocess.run(python_module(*command), capture_output=True, text=True, timeout=120)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("best validation") == 1, "more than the first process spoke"
         for a, b in zip(one, metrics(tmp_path / name), strict=True):
@@ -168,8 +170,8 @@ def test_batches_by_tokens_resume_in_the_middle_of_an_epoch(
 def test_two_processes_take_the_same_batches_by_tokens(data: Path, tmp_path: Path) -> None:
     options = {**BY_TOKENS, "trainer__batch_tokens": 60, "model__dropout": 0}
     assert train(data, tmp_path / "one", **options) == 0
-    command = ["-m", "multiresconv.cli", *train_arguments(data, tmp_path / "two", **options, trainer__devices=2)]
-    result = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
+    command = ["multiresconv.cli", *train_arguments(data, tmp_path / "two", **options, trainer__devices=2)]
+    result = subprocess.run(python_module(*command), capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
         assert b == {**a, "loss": pytest.approx(a["loss"], rel=1e-4)}

@@ -49,7 +49,7 @@ def measure(names: Sequence[str], lengths: Sequence[int], setting: Setting, say:
         "dtype": "float32",
         "kernel_size": KERNEL_SIZE,
         "lengths": [],
-        "contenders": {name: _describe(name) for name in names},
+        "contenders": {name: describe(name) for name in names},
         "cells": cells.table,
     }
     for length in sorted(set(lengths)):
@@ -67,7 +67,7 @@ def measure(names: Sequence[str], lengths: Sequence[int], setting: Setting, say:
         yield report
 
 
-def _describe(name: str) -> dict[str, Any]:
+def describe(name: str) -> dict[str, Any]:
     row = {key: getattr(CONTENDERS[name], key) for key in ("label", "contents", "mixes_channels", "ours")}
     return {**row, "parameters": {}, "multiply_adds": {}}
 

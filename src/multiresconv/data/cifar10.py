@@ -17,7 +17,7 @@ from multiresconv.data.splits import PUBLISHED_SPLITS, PublishedSplit, check_spl
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_URLS = ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)
 _ARCHIVE = "cifar-10-binary.tar.gz"
-_ARCHIVE_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+ARCHIVE_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 _MAX_UNPACKED = 200_000_000
 _FOLDER = "cifar-10-batches-bin"
 _BATCHES = (1, 2, 3, 4, 5)
@@ -26,7 +26,7 @@ _SPLITS: dict[PublishedSplit, tuple[str, ...]] = {
     "test": ("test_batch.bin",),
 }
 _NAMES = (*_SPLITS["train"], *_SPLITS["test"])
-_MD5 = {
+MD5 = {
     "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
     "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
     "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
@@ -88,7 +88,7 @@ def download_cifar10(folder: str | Path, *, mirrors: Sequence[str] = CIFAR10_URL
     if not missing:
         return
     by_hand = f"put {_ARCHIVE} into {folder}, or {', '.join(missing)} into {target}, by hand"
-    archive = fetch(folder / _ARCHIVE, mirrors, f"md5:{_ARCHIVE_MD5}", by_hand=by_hand)
+    archive = fetch(folder / _ARCHIVE, mirrors, f"md5:{ARCHIVE_MD5}", by_hand=by_hand)
     target.mkdir(exist_ok=True)
     with unpacked(archive, folder, max_bytes=_MAX_UNPACKED) as content:
         for name in missing:
@@ -134,8 +134,8 @@ def verify_cifar10(folder: str | Path) -> str:
             digest = md5(usedforsecurity=False)
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
-        if digest.hexdigest() != _MD5[name]:
-            raise ValueError(f"{path}: expected md5 {_MD5[name]}, got {digest.hexdigest()}; {_AGAIN}")
+        if digest.hexdigest() != MD5[name]:
+            raise ValueError(f"{path}: expected md5 {MD5[name]}, got {digest.hexdigest()}; {_AGAIN}")
     official = f"{folder}: the five training batches of CIFAR-10 are the official ones"
     if _missing(folder, _SPLITS["test"]):
         return f"{official}; there is no test_batch.bin"

@@ -27,7 +27,7 @@ _SPLITS: dict[PublishedSplit, tuple[str, str]] = {
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 _NAMES = tuple(name for names in _SPLITS.values() for name in names)
-_MD5_COMPRESSED = {
+MD5_COMPRESSED = {
     "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
     "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
@@ -82,7 +82,7 @@ def download_mnist(folder: str | Path, *, mirrors: Sequence[str] = MNIST_MIRRORS
     for name in missing:
         file = Path(folder) / f"{name}.gz"
         by_hand = f"put {', '.join(f'{name}.gz' for name in missing)} into {folder} by hand"
-        fetch(file, [mirror + file.name for mirror in mirrors], f"md5:{_MD5_COMPRESSED[name]}", by_hand=by_hand)
+        fetch(file, [mirror + file.name for mirror in mirrors], f"md5:{MD5_COMPRESSED[name]}", by_hand=by_hand)
 
 
 def prepare_mnist(folder: str | Path, *, download: bool = True) -> None:

@@ -97,7 +97,7 @@ def draw_impulse_responses(path: Path, layers: Layers) -> None:
         responses = impulse_responses(layer)
         reach = float(np.median(effective_steps(responses)))
         norms = np.sqrt((responses**2).sum(1, keepdims=True))
-        ages, sizes = _by_octave(np.arange(1, responses.shape[1] + 1), responses / np.where(norms > 0, norms, 1))
+        ages, sizes = by_octave(np.arange(1, responses.shape[1] + 1), responses / np.where(norms > 0, norms, 1))
         sizes = np.maximum(sizes, _LEAST)
         axes.plot(ages, sizes[_evenly(len(sizes), MOST_CHANNELS)].T, color=_LEARNED, alpha=0.2, linewidth=0.5)
         lower, median, upper = np.quantile(sizes, [0.1, 0.5, 0.9], axis=0)
@@ -145,7 +145,7 @@ def draw_frequency_responses(path: Path, layers: Layers) -> None:
 
     def draw(axes: Axes, layer: MultiresLayer, name: str) -> None:
         frequencies, magnitudes = gains(layer, _evenly(layer.d_model, MOST_CHANNELS))
-        centres, sizes = _by_octave(np.arange(1, len(frequencies) + 1), magnitudes)
+        centres, sizes = by_octave(np.arange(1, len(frequencies) + 1), magnitudes)
         medians = 20 * np.log10(np.maximum(np.median(sizes, axis=1), _LEAST))
         peaks.append(medians.max())
         colours = [*matplotlib.colormaps["viridis_r"](np.linspace(0.1, 1, layer.depth)), _MARK]
@@ -208,7 +208,7 @@ def _evenly(count: int, most: int) -> Values:
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
-def _by_octave(positions: Values, values: Values, bins_per_octave: int = 8) -> tuple[Values, Values]:
+def by_octave(positions: Values, values: Values, bins_per_octave: int = 8) -> tuple[Values, Values]:
     """Average positions (N,), rising and >= 1, and root-mean-square values (..., N) in bins of 1/8 octave."""
     starts = np.flatnonzero(np.diff(np.floor(bins_per_octave * np.log2(positions)), prepend=-1))
     counts = np.diff(starts, append=len(positions))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 1 << 22  # weights in memory at once, 32 MB
+CHUNK = 1 << 22  # weights in memory at once, 32 MB
 
 
 def auroc(logits: NDArray, labels: NDArray, weights: NDArray | None = None) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ def bootstrap_macro_auroc(logits: NDArray, labels: NDArray, *, resamples: int, s
     """
     n, n_labels = logits.shape
     random = np.random.default_rng(seed)
-    at_once = max(_CHUNK // n, 1)
+    at_once = max(CHUNK // n, 1)
     macros = []
     for start in range(0, resamples, at_once):
         drawn = (random.integers(n, size=n) for _ in range(min(at_once, resamples - start)))

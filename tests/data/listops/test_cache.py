@@ -6,11 +6,11 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from seeded import python
 
 from multiresconv.data import cache
 from multiresconv.data.listops import generate_listops, open_split, read_listops, split_path
@@ -146,9 +146,10 @@ def test_another_file_with_the_same_size_and_time_is_read_anew_and_a_copy_is_not
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="asks whether a process lives")
 def test_what_a_killed_process_left_is_removed(path):
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead = subprocess.run(python("import os; print(os.getpid())"), capture_output=True, text=True)
     left, theirs = (
         path.with_name(f".basic_train.tsv.cache-{socket.gethostname()}-{process}-x")
         for process in (int(dead.stdout), os.getppid())

@@ -1,7 +1,6 @@
 """Laws of the generator: its grammar, its determinism, and what it leaves behind."""
 
 import subprocess
-import sys
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from paths import SHARED, TESTS
+from seeded import python
 
 from multiresconv.data.listops import encode, evaluate_listops, generate_listops, read_listops, split_path
 from multiresconv.data.listops import generate as generate_module
@@ -190,11 +190,11 @@ def test_impossible_requests(tmp_path, wrong, message):
 
 
 def test_trees_out_of_reach_end_the_search(tmp_path, monkeypatch):
-    monkeypatch.setattr(generate_module, "_MAX_DRAWS", 1000)
+    monkeypatch.setattr(generate_module, "MAX_DRAWS", 1000)
     with pytest.raises(ValueError, match="1000 draws gave no tree of more than 1998 and fewer than 2000 tokens"):
         generate_listops(tmp_path, **{**SMALL, "min_length": 1998, "max_length": 2000})
     monkeypatch.undo()
-    monkeypatch.setattr(generate_module, "_MAX_ATTEMPTS", 20)
+    monkeypatch.setattr(generate_module, "MAX_ATTEMPTS", 20)
     with pytest.raises(ValueError, match="20 draws gave no new one"):
         generate_listops(tmp_path, n_train=4408, n_val=1, n_test=1, **CROWDED)
     assert not list(tmp_path.iterdir())
@@ -215,14 +215,14 @@ def test_files_are_not_overwritten_unless_told(tmp_path):
 def test_an_interrupted_run_leaves_what_was_there(tmp_path, monkeypatch):
     generate_listops(tmp_path, **SMALL)
     before = contents(tmp_path)
-    draw = generate_module._draw
+    draw = generate_module.draw_chunk
 
     def interrupted(limits, seed, split, first, n, attempt):
         if split == 1:
             raise KeyboardInterrupt
         return draw(limits, seed, split, first, n, attempt)
 
-    monkeypatch.setattr(generate_module, "_draw", interrupted)
+    monkeypatch.setattr(generate_module, "draw_chunk", interrupted)
     with pytest.raises(KeyboardInterrupt):
         generate_listops(tmp_path, **SMALL, seed=1, overwrite=True)
     assert contents(tmp_path) == before
@@ -250,20 +250,21 @@ import os, sys
 from importlib import import_module
 generate = import_module("multiresconv.data.listops.generate")
 assert "multiresconv.data.listops.trees" not in sys.modules, "importing must not compile"
-draw = generate._draw
-generate._draw = lambda *stream: draw(*stream) if stream[2] == 0 else os._exit(9)  # from the second split on
+draw = generate.draw_chunk
+generate.draw_chunk = lambda *stream: draw(*stream) if stream[2] == 0 else os._exit(9)  # from the second split on
 generate.generate_listops(sys.argv[1], n_train=50, n_val=5, n_test=5, min_length=20, max_length=100, progress=False)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
-    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)]).returncode == 9
+    assert subprocess.run(python(KILLED, tmp_path)).returncode == 9
     assert [path.suffix for path in tmp_path.iterdir() if path.name.startswith("basic")] == []
     generate_listops(tmp_path, **SMALL)
 
 
 def test_the_second_of_two_at_once_leaves_the_first_ones_files(tmp_path, monkeypatch):
-    draw = generate_module._draw
+    draw = generate_module.draw_chunk
     firsts = []
 
     def overtaken(limits, seed, split, first, n, attempt):
@@ -272,7 +273,7 @@ def test_the_second_of_two_at_once_leaves_the_first_ones_files(tmp_path, monkeyp
             generate_listops(tmp_path, **SMALL)
         return draw(limits, seed, split, first, n, attempt)
 
-    monkeypatch.setattr(generate_module, "_draw", overtaken)
+    monkeypatch.setattr(generate_module, "draw_chunk", overtaken)
     with pytest.raises(FileExistsError, match=r"basic_train\.tsv: exists"):
         generate_listops(tmp_path, **SMALL, seed=1, workers=1)
     digests = {split: sha256(data).hexdigest()[:16] for split, data in contents(tmp_path).items()}

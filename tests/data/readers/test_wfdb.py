@@ -2,14 +2,15 @@
 
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from paths import SHARED
+from profiles import examples
+from seeded import python
 from tiny_ptbxl import DAMAGE, header_of, samples_file_of, samples_of, write_record
 
 from multiresconv.data.ptbxl import LEADS
@@ -38,7 +39,7 @@ def test_any_name_of_a_record(path):
         assert rate == 100
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     length=st.integers(1, 60),
     rate=st.sampled_from([100, 250.5, 500]),
@@ -76,6 +77,7 @@ def test_a_missing_file_is_told(path):
         read_wfdb(path, LEADS)
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_told_and_nothing_else_needs_it(path):
     code = f"""
 import sys
@@ -88,7 +90,7 @@ try:
 except ModuleNotFoundError as error:
     print(error)
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = subprocess.run(python(code), capture_output=True, text=True, check=True)
     assert told.stdout == 'ECG records need wfdb: pip install "multiresconv[ecg]"\n'
 
 

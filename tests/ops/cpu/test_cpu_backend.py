@@ -2,27 +2,28 @@
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from operator_cases import Arguments, arguments, operator_arguments, value_and_gradients
+from profiles import examples
+from seeded import python
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
 from multiresconv.ops.cpu import operator as cpu
 from multiresconv.ops.cpu import threads as threads_of
 
-law = settings(deadline=None, max_examples=80)
+law = examples(80)
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Several threads even for the little that is done here."""
-    monkeypatch.setattr(threads_of, "_SERIAL_WORK", 1 << 12)
+    monkeypatch.setattr(threads_of, "SERIAL_WORK", 1 << 12)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -122,7 +123,7 @@ def test_compiles_to_one_node() -> None:
     compiled = torch.compile(
         lambda x, h0, h1, w: multires_conv(x, h0, h1, w, args[4]), backend=count_nodes, fullgraph=True
     )
-    torch.testing.assert_close(compiled(*args[:4]), multires_conv(*args))
+    assert torch.equal(compiled(*args[:4]), multires_conv(*args)), "the same operator, other bits"
     assert len(graphs) == 1
     assert [str(target) for target in graphs[0]].count("multiresconv.cpu_forward.default") == 1
     assert len(graphs[0]) == 1
@@ -131,7 +132,7 @@ def test_compiles_to_one_node() -> None:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_same_bits_for_any_number_of_threads(threads: None, channels_last: bool) -> None:
     args = arguments(3, 40, 700, 4, fading(8), dtype=torch.float32, channels_last=channels_last)
-    assert cpu.work(args[0], args[1], args[3]) > 5 * threads_of._SERIAL_WORK, "too small to be spread over threads"
+    assert cpu.work(args[0], args[1], args[3]) > 5 * threads_of.SERIAL_WORK, "too small to be spread over threads"
     results = []
     for count in (1, 2, 3, 5):
         torch.set_num_threads(count)
@@ -175,6 +176,7 @@ class Convolved(torch.utils.data.Dataset):
             torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_works_after_a_fork(threads: None) -> None:
     here = [Convolved()[index] for index in range(4)]  # starts the threads in the parent
@@ -207,10 +209,11 @@ for kernel in (cpu_kernels.forward, cpu_kernels.backward):
 """
 
 
+@pytest.mark.slow
 def test_a_new_process_compiles_nothing() -> None:
     x, taps, w = torch.randn(2, 3, 40, requires_grad=True), torch.randn(3, 2), torch.randn(3, 7)
     multires_conv(x, taps, taps, w, fading(5)).sum().backward()
-    subprocess.run([sys.executable, "-c", FRESH], check=True, timeout=120)
+    subprocess.run(python(FRESH), check=True, timeout=120)
 
 
 NO_PLACE = """
@@ -225,9 +228,15 @@ with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     y = multires_conv(x, taps, taps, w, fading(5))
 assert any("NUMBA_CACHE_DIR" in str(warning.message) for warning in said), said
-torch.testing.assert_close(y, multires_conv(x, taps, taps, w, fading(5), backend="reference"))
+wanted = multires_conv(x, taps, taps, w, fading(5), backend="reference")
+# An output is a sum of products: rounding moves it by at most eps for each operation on the way (2 taps and 2 kept
+# coefficients at each of 5 scales, a product and a sum each), times the sum of what is added, without its signs.
+size = multires_conv(x.abs(), taps.abs(), taps.abs(), w.abs(), fading(5), backend="reference")
+bound = 2 * (5 * 2 * (2 + 2)) * torch.finfo(y.dtype).eps * size  # both sides round
+assert bool(((y - wanted).abs() <= bound).all()), float(((y - wanted).abs() / bound).max())
 """
 
 
+@pytest.mark.slow
 def test_runs_where_nothing_can_be_cached() -> None:
-    subprocess.run([sys.executable, "-c", NO_PLACE], check=True, timeout=120)
+    subprocess.run(python(NO_PLACE), check=True, timeout=120)

@@ -1,15 +1,16 @@
 """Rows longer than the cache, worked on in tiles and phases: the same operator, in linear memory."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from operator_cases import Arguments, arguments, memories, value_and_gradients
+from profiles import examples
+from seeded import python
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
@@ -17,7 +18,7 @@ from multiresconv.ops import default_depth, receptive_field
 from multiresconv.ops.cpu import operator as cpu
 from multiresconv.ops.cpu.kernels import long_rows as long_kernels
 
-law = settings(deadline=None, max_examples=80)
+law = examples(80)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -183,10 +184,11 @@ print(peak_extra_memory(run) / size)
 
 def peak_of_a_step(length: int, channels_last: bool, long: int) -> float:
     """In tensors of the size of x (1, 16, length); y and the gradient of x are two."""
-    command = [sys.executable, "-c", PEAK_OF_A_STEP, str(length), str(channels_last), str(long)]
+    command = python(PEAK_OF_A_STEP, length, channels_last, long)
     return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_peak_memory_is_linear_in_the_length(channels_last: bool) -> None:

@@ -26,7 +26,7 @@ def test_every_element_is_in_one_pack_and_every_step_has_its_place(
         steps = [lengths[i] for i in pack.elements]
         assert np.diff(pack.offsets).tolist() == steps
         assert (pack.offsets[0], pack.offsets[-1], pack.longest) == (0, pack.steps, max(steps))
-        assert len(steps) == 1 or pack.steps * channels <= packing._PACK
+        assert len(steps) == 1 or pack.steps * channels <= packing.PACK
         start += pack.steps
     assert start == sum(lengths)
     assert len(shares) <= threads + 1
@@ -38,7 +38,7 @@ def test_threads_have_about_the_same_to_do(lengths: list[int], channels: int, th
     loads = [sum(pack.steps for pack in share) for share in alone]
     if len(loads) == threads:
         assert max(loads) - min(loads) <= max(lengths)
-    if channels * max(lengths) > packing._PACK or len(lengths) < threads:
+    if channels * max(lengths) > packing.PACK or len(lengths) < threads:
         assert sum(len(pack.elements) for pack in rest) == len(lengths) % threads
 
 
@@ -60,7 +60,7 @@ def test_a_block_computes_the_same_however_it_packs(numbers: int, norm: Norm, mo
     block = MultiresBlock(20, depth=8, kernel_size=3, norm=norm).double()
     lengths = torch.tensor([90, 1, 33, 300, 7, 250, 16, *range(20, 60)])  # of short ones, sixteen are joined
     x, gradients = torch.randn(len(lengths), 300, 20).double(), []
-    monkeypatch.setattr(packing, "_PACK", numbers)
+    monkeypatch.setattr(packing, "PACK", numbers)
     packs.cache_clear()
     for backend in ("cpu", "reference"):
         block.conv.backend = backend

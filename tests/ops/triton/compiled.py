@@ -84,11 +84,11 @@ def main(
     )  # fmt: skip
     recorders = {kernel: Recorder(kernel, capability) for kernel in kernels}
     with (
-        mock.patch.object(triton_backend, "_launchable", recorders.__getitem__),
-        mock.patch.object(triton_scales, "_launchable", recorders.__getitem__),
+        mock.patch.object(triton_backend, "launchable", recorders.__getitem__),
+        mock.patch.object(triton_scales, "launchable", recorders.__getitem__),
     ):
-        triton_backend._forward(x, h, h, w, fading(depth))
-        triton_backend._backward(x, x, h, h, w, fading(depth))
+        triton_backend.forward(x, h, h, w, fading(depth))
+        triton_backend.backward(x, x, h, h, w, fading(depth))
     return [compiled for recorder in recorders.values() for compiled in recorder.compiled]
 
 

@@ -13,10 +13,11 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from operator_cases import Arguments, arguments, memories, value_and_gradients
 from paths import TESTS
+from profiles import examples
 from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
@@ -29,8 +30,8 @@ GOLDEN = sorted((TESTS / "golden" / "op").glob("*.npz"))
 def tiles(lanes: int, blocks: int) -> Iterator[None]:
     """Rows of at most `blocks` blocks of `lanes` steps for each program, whatever the number of taps."""
     with (
-        mock.patch.object(triton_backend, "_LANES", lanes),
-        mock.patch.object(triton_backend, "_blocks", return_value=blocks),
+        mock.patch.object(triton_backend, "LANES", lanes),
+        mock.patch.object(triton_backend, "blocks_for", return_value=blocks),
     ):
         yield
 
@@ -63,14 +64,14 @@ def check(args: Arguments, tolerance: float = 1e-12) -> None:
     assert_same(value_and_gradients(args, "triton"), value_and_gradients(args, "reference"), tolerance)
 
 
-@settings(deadline=None, max_examples=6)
+@examples(6)
 @given(small_arguments(), small_tiles)
 def test_equals_reference_in_float64(args: Arguments, tiling) -> None:
     with tiling:
         check(args)
 
 
-@settings(deadline=None, max_examples=3)
+@examples(3)
 @given(small_arguments(torch.float32), small_tiles)
 def test_equals_reference_in_float32(args: Arguments, tiling) -> None:
     """Against float64: both round, in different orders."""
@@ -117,7 +118,7 @@ def test_golden_cases_are_there() -> None:
 @pytest.mark.parametrize("memory", [(1,) * 7, (1, 2, 0, 1, 2)])
 def test_a_long_row_takes_several_launches(memory: tuple[int, ...], channels_last: bool) -> None:
     with tiles(4, 8):
-        stages = triton_backend._stages(memory, 2, 90, 0)
+        stages = triton_backend.cut_into_stages(memory, 2, 90, 0)
         assert stages is not None
         assert len(stages) > 1
         assert any(stage.halo for stage in stages)
@@ -132,8 +133,8 @@ def test_a_long_row_takes_several_launches(memory: tuple[int, ...], channels_las
 def test_what_no_tile_holds_goes_scale_by_scale(
     length: int, kernel_size: int, memory: tuple[int, ...], channels_last: bool
 ) -> None:
-    with tiles(4, 2), mock.patch.object(triton_backend, "_UNROLLED", 0):
-        assert triton_backend._stages(memory, kernel_size, length, 0) is None
+    with tiles(4, 2), mock.patch.object(triton_backend, "UNROLLED", 0):
+        assert triton_backend.cut_into_stages(memory, kernel_size, length, 0) is None
         check(arguments(1, 2, length, kernel_size, memory, channels_last=channels_last))
 
 

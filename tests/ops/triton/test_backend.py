@@ -7,10 +7,13 @@ own, and so does the compiler, in which no interpreter was chosen.
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from seeded import python, python_module
+
+pytestmark = pytest.mark.slow
 
 pytest.importorskip("triton")
 
@@ -18,10 +21,10 @@ HERE = Path(__file__).parent
 
 
 def run(command: list[str], cache: Path, **environment: str) -> str:
-    """What a Python process prints, in which Triton was not imported yet."""
+    """Return what the command prints; Triton is imported anew in its process."""
     inherited = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(
-        [sys.executable, *command],
+        command,
         env={**inherited, "TRITON_CACHE_DIR": str(cache), **environment},
         cwd=HERE,
         capture_output=True,
@@ -33,7 +36,9 @@ def run(command: list[str], cache: Path, **environment: str) -> str:
 
 
 def test_laws_hold_in_the_interpreter(tmp_path: Path) -> None:
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "laws.py"]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    profile = ["--hypothesis-profile", settings.get_current_profile_name()]
+    command = python_module("pytest", *options, *profile, "laws.py")
     passed = run(command, tmp_path, TRITON_INTERPRET="1").splitlines()[-1]
     assert "passed" in passed
     assert "skipped" not in passed
@@ -51,7 +56,7 @@ assert not any(name.partition(".")[0] == "triton" for name in set(sys.modules) -
 
 
 def test_the_import_and_other_backends_leave_triton_alone(tmp_path: Path) -> None:
-    run(["-c", NOT_IMPORTED], tmp_path)
+    run(python(NOT_IMPORTED), tmp_path)
 
 
 REFUSED = """
@@ -68,13 +73,13 @@ except {error} as refusal:
 
 
 def test_a_cpu_is_refused_outside_the_interpreter(tmp_path: Path) -> None:
-    said = run(["-c", REFUSED.format(block="", error="RuntimeError")], tmp_path)
+    said = run(python(REFUSED.format(block="", error="RuntimeError")), tmp_path)
     assert "'triton' needs tensors on a CUDA device, x is on cpu; use 'auto' or 'reference'" in said
 
 
 @pytest.mark.parametrize("block", ["sys.modules['triton'] = None", "import triton; triton.__version__ = '3.3.1'"])
 def test_a_missing_or_old_triton_is_named(block: str, tmp_path: Path) -> None:
-    said = run(["-c", REFUSED.format(block=block, error="ImportError")], tmp_path)
+    said = run(python(REFUSED.format(block=block, error="ImportError")), tmp_path)
     assert "'triton' needs Triton 3.4 or newer" in said
     assert len(said.splitlines()) == 1
 
@@ -97,7 +102,7 @@ COMPILED = {
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiles_within_the_limits_of_a_multiprocessor(name: str, tmp_path: Path) -> None:
     case, most = COMPILED[name]
-    kernels = json.loads(run(["compiled.py", json.dumps(case)], tmp_path))
+    kernels = json.loads(run(python_module("compiled", json.dumps(case)), tmp_path))
     names = {kernel["kernel"] for kernel in kernels}
     assert names == ({"filter_scale", "filter_scale_taps"} if name == "scale by scale" else {"forward", "backward"})
     for kernel in kernels:

@@ -16,8 +16,8 @@ from multiresconv.data.listops.limits import Limits, count_trees
 from multiresconv.data.scratch import scratch_folder
 from multiresconv.data.splits import SPLITS
 
-_MAX_DRAWS = 1 << 22  # trees drawn for one row before the limits count as unreachable; takes some seconds
-_MAX_ATTEMPTS = 100_000  # rows drawn to replace one duplicate before no new tree counts as left; takes some seconds
+MAX_DRAWS = 1 << 22  # trees drawn for one row before the limits count as unreachable; takes some seconds
+MAX_ATTEMPTS = 100_000  # rows drawn to replace one duplicate before no new tree counts as left; takes some seconds
 
 
 class _Drawn(NamedTuple):
@@ -119,12 +119,12 @@ def _distinct_rows(limits: Limits, seed: int, split: int, n: int, workers: int, 
         for attempt in count(1):
             if row.digest not in taken:
                 break
-            if attempt > _MAX_ATTEMPTS:
+            if attempt > MAX_ATTEMPTS:
                 raise ValueError(
-                    f"n_train + n_val + n_test: after {len(taken)} rows {_MAX_ATTEMPTS} draws gave no new one; "
+                    f"n_train + n_val + n_test: after {len(taken)} rows {MAX_ATTEMPTS} draws gave no new one; "
                     f"ask for fewer rows or wider limits"
                 )
-            (row,) = _draw(limits, seed, split, i, 1, attempt)
+            (row,) = draw_chunk(limits, seed, split, i, 1, attempt)
         taken.add(row.digest)
         yield row
 
@@ -136,7 +136,7 @@ def _first_rows(limits: Limits, seed: int, split: int, n: int, workers: int) -> 
         ahead: deque[Future[list[_Drawn]]] = deque()
         try:
             for first in range(0, n, chunk):
-                ahead.append(pool.submit(_draw, limits, seed, split, first, min(chunk, n - first), 0))
+                ahead.append(pool.submit(draw_chunk, limits, seed, split, first, min(chunk, n - first), 0))
                 if len(ahead) > 2 * workers:
                     yield from ahead.popleft().result()
             while ahead:
@@ -145,17 +145,17 @@ def _first_rows(limits: Limits, seed: int, split: int, n: int, workers: int) -> 
             pool.shutdown(cancel_futures=True)
 
 
-def _draw(limits: Limits, seed: int, split: int, first: int, n: int, attempt: int) -> list[_Drawn]:
+def draw_chunk(limits: Limits, seed: int, split: int, first: int, n: int, attempt: int) -> list[_Drawn]:
     # not at the top: only the generator has to wait for Numba
     from multiresconv.data.listops.trees import TEXT_PER_TOKEN, draw_rows
 
     text = np.empty(n * limits.max_length * TEXT_PER_TOKEN, np.uint8)
     ends, labels = np.empty(n, np.int64), np.empty(n, np.uint8)
     stream = np.uint64(seed), np.uint64(split), first, np.uint64(attempt)
-    found = draw_rows(*stream, *limits, _MAX_DRAWS, text, ends, labels)
+    found = draw_rows(*stream, *limits, MAX_DRAWS, text, ends, labels)
     if found < n:
         raise ValueError(
-            f"min_length, max_length: {_MAX_DRAWS} draws gave no tree of more than {limits.min_length} and fewer than "
+            f"min_length, max_length: {MAX_DRAWS} draws gave no tree of more than {limits.min_length} and fewer than "
             f"{limits.max_length} tokens; widen these limits"
         )
     starts = [0, *ends[:-1].tolist()]

@@ -11,7 +11,7 @@ import numpy as np
 
 # Largest size of a pack in numbers, so that it stays in a core's cache between two kernels. A longer element is a pack
 # by itself.
-_PACK = 1 << 16
+PACK = 1 << 16
 
 
 class Pack(NamedTuple):
@@ -41,7 +41,7 @@ def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pa
     """
     longest_first = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     # Long elements are spread evenly and all threads share the remainder. Short ones each go to one thread.
-    shared = len(lengths) < threads or channels * max(lengths) > _PACK
+    shared = len(lengths) < threads or channels * max(lengths) > PACK
     alone = len(lengths) // threads * threads if shared else len(lengths)
     shares: list[list[int]] = [[] for _ in range(threads)]
     loads = [0] * threads
@@ -53,7 +53,7 @@ def packs(lengths: tuple[int, ...], channels: int, threads: int) -> list[list[Pa
     divided: list[list[Pack]] = []
     for share in [*filter(None, shares), longest_first[alone:]]:
         divided.append([])
-        for elements in _cut(share, lengths, _PACK // channels):
+        for elements in _cut(share, lengths, PACK // channels):
             steps = [lengths[i] for i in elements]
             pack = Pack(np.array(elements), np.cumsum([0, *steps]), sum(steps), max(steps), start)
             divided[-1].append(pack)

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 # Multiply-adds per thread, about a quarter of a millisecond; for less, another thread costs more than it saves.
-_SERIAL_WORK = 1 << 23
+SERIAL_WORK = 1 << 23
 # Smallest piece, in multiply-adds: for each piece a thread must acquire the GIL.
 _PIECE_WORK = 1 << 21
 
 
 def threads_for(work: int) -> int:
     """Return how many threads pay off for `work` multiply-adds."""
-    return max(1, min(torch.get_num_threads(), -(-work // _SERIAL_WORK)))
+    return max(1, min(torch.get_num_threads(), -(-work // SERIAL_WORK)))
 
 
 def parallel(kernel: Callable[..., None], units: int, work: int, args: list[Any]) -> None:

@@ -23,7 +23,7 @@ from multiresconv.ops.triton.scales import backward_by_scales, forward_by_scales
 INTERPRETED = not isinstance(triton_kernels.forward, triton.JITFunction)
 
 # Steps in a block of a row: the lanes of a warp. Tests set it lower, to cut short rows into many blocks.
-_LANES = 32
+LANES = 32
 # Upper bound of K times the blocks of a row in a program; forward holds two values per step, backward many.
 _FORWARD_BLOCKS, _BACKWARD_BLOCKS = 256, 128
 # Most rows in a tile; neighbouring rows are neighbours in memory, and 8 float32 fill a sector of main memory.
@@ -31,11 +31,11 @@ _ROWS = 8
 # Scaling coefficients that backward keeps per lane.
 _KEPT = 160
 # Most multiply-adds per lane of a tile. Larger kernels would compile for minutes, so scales are launched one by one.
-_UNROLLED = 8192
+UNROLLED = 8192
 
 
 class _Stage(NamedTuple):
-    """Scales start+1 .. stop of the tree, in one launch over rows of `blocks` * _LANES steps, 2^start apart."""
+    """Scales start+1 .. stop of the tree, in one launch over rows of `blocks` * LANES steps, 2^start apart."""
 
     start: int
     stop: int
@@ -54,11 +54,11 @@ def multires_conv_triton(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: t
     return triton_forward(x, h0, h1, w, memory)
 
 
-def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
+def forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> Tensor:
     y = empty_like(x)
     if x.shape[0] == 0:
         return y
-    stages = _stages(tuple(memory), h0.shape[1], int(x.shape[2]), _FORWARD_BLOCKS)
+    stages = cut_into_stages(tuple(memory), h0.shape[1], int(x.shape[2]), _FORWARD_BLOCKS)
     if stages is None:
         forward_by_scales(x, h0, h1, w, tuple(memory), y)
         return y
@@ -72,14 +72,14 @@ def _forward(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
     return y
 
 
-def _backward(
+def backward(
     grad_y: Tensor, x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_x = empty_like(x)
     taps, counts = h0.shape[1], tuple(memory)
     if x.shape[0] == 0:
         return grad_x, torch.zeros_like(h0), torch.zeros_like(h1), torch.zeros_like(w)
-    stages = _stages(counts, taps, int(x.shape[2]), _BACKWARD_BLOCKS)
+    stages = cut_into_stages(counts, taps, int(x.shape[2]), _BACKWARD_BLOCKS)
     if stages is None:
         total = backward_by_scales(grad_y, x, h0, h1, w, counts, grad_x)
     else:
@@ -102,8 +102,8 @@ def _fake_backward(
 # Kernels in the interpreter cannot be traced, so the operators are opaque there; otherwise torch.compile sees the
 # launches.
 _operator: Any = torch.library.custom_op if INTERPRETED else torch.library.triton_op
-triton_forward = _operator("multiresconv::triton_forward", mutates_args=())(_forward)
-triton_backward = _operator("multiresconv::triton_backward", mutates_args=())(_backward)
+triton_forward = _operator("multiresconv::triton_forward", mutates_args=())(forward)
+triton_backward = _operator("multiresconv::triton_backward", mutates_args=())(backward)
 if INTERPRETED:
     triton_forward.register_fake(_fake_forward)
     triton_backward.register_fake(_fake_backward)
@@ -127,18 +127,18 @@ triton_forward.register_autograd(_backward_formula, setup_context=_save_for_back
 triton_backward.register_autograd(_no_second_derivative)
 
 
-def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[_Stage] | None:
+def cut_into_stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[_Stage] | None:
     """Return the launches for a tree, finest scales first; None if tiles cannot hold it: scales then go one by one.
 
     For a row that is too long, the finest scales run in windows until the phases of the coarser scales fit in a tile.
     """
-    blocks = _blocks(most, taps)
-    longest, depth, kept = blocks * _LANES, len(memory), memory[::-1]
+    blocks = blocks_for(most, taps)
+    longest, depth, kept = blocks * LANES, len(memory), memory[::-1]
     stages: list[_Stage] = []
     start = 0
     while start < depth:
         if (steps := -(-length // 2**start)) <= longest:
-            stages.append(_Stage(start, depth, 0, _power_of_two(-(-steps // _LANES))))
+            stages.append(_Stage(start, depth, 0, _power_of_two(-(-steps // LANES))))
             break
         stop = start
         # the halos on both sides take at most half of a window
@@ -148,7 +148,7 @@ def _stages(memory: tuple[int, ...], taps: int, length: int, most: int) -> list[
             return None
         stages.append(_Stage(start, stop, _reach(kept[start:stop], taps), blocks))
         start = stop
-    return stages if all(_unrolled(stage, kept, taps) <= _UNROLLED for stage in stages) else None
+    return stages if all(_unrolled(stage, kept, taps) <= UNROLLED for stage in stages) else None
 
 
 def _blocks(most: int, taps: int) -> int:
@@ -171,7 +171,7 @@ def _reach(kept: tuple[int, ...], taps: int) -> int:
 
 def _unrolled(stage: _Stage, kept: tuple[int, ...], taps: int) -> int:
     """Return the multiply-adds of a forward pass per lane, without taps that reach beyond the tile."""
-    steps, total = stage.blocks * _LANES, 0
+    steps, total = stage.blocks * LANES, 0
     for s, count in enumerate(kept[stage.start : stage.stop]):
         total += 2 * min(taps, -(-steps // 2**s)) + min(count, -(-steps // 2 ** (s + 1)))
     return stage.blocks * total
@@ -203,7 +203,7 @@ def _launch_forward(
     """
     out: Any = a_out if y_out is None else y_out
     grid, options = _tiling(stage, a, packed, memory, taps, halos=1)
-    _launchable(triton_kernels.forward)[grid](
+    launchable(triton_kernels.forward)[grid](
         a, partial, packed, a_out, y_out, a.shape[2], a.shape[1], 2**stage.start, *a.stride(), *out.stride(),
         FIRST=stage.start == 0 and y_out is not None, LAST=a_out is None, WITH_Y=y_out is not None,
         **options,
@@ -224,7 +224,7 @@ def _launch_backward(
     sums = packed.new_empty(batch, options["TILES"], 2**stage.start, channels, packed.shape[1], dtype=_wide(a))
     depth = stage.stop - stage.start
     segments = -(-depth // max(1, _KEPT // stage.blocks))
-    _launchable(triton_kernels.backward)[grid](
+    launchable(triton_kernels.backward)[grid](
         grad_y, a, grad, packed, grad_in, sums, length, channels, 2**stage.start,
         *grad_y.stride(), *a.stride(), *grad_in.stride(),
         FIRST=stage.start == 0, LAST=grad is None, SEGMENTS=segments, KEEP=-(-depth // segments),
@@ -247,7 +247,7 @@ def _tiling(
     windows = 1
     if stage.halo:
         steps = -(-length // phases)
-        windows = -(-steps // (stage.blocks * _LANES - halos * stage.halo))
+        windows = -(-steps // (stage.blocks * LANES - halos * stage.halo))
     # the rows of a tile are neighbours in memory: channels, or phases (possibly only one)
     by_phase = not channels_last(a)
     minor, outer = (phases, channels) if by_phase else (channels, phases)
@@ -255,7 +255,7 @@ def _tiling(
     options = {
         "K": taps,
         "WIDTH": packed.shape[1] - 2 * taps,
-        "SIZE": _power_of_two(max(_LANES, packed.shape[1])),
+        "SIZE": _power_of_two(max(LANES, packed.shape[1])),
         "KEPT": tuple(counts[stage.start : stage.stop]),
         "COLUMN": tuple(columns[stage.start : stage.stop]),
         "DEPTH": stage.stop - stage.start,
@@ -263,15 +263,15 @@ def _tiling(
         "TILES": windows,
         "PHASE_ROWS": by_phase,
         "C": rows,
-        "T": _LANES,
+        "T": LANES,
         "R": stage.blocks,
         "DOUBLE": a.dtype == torch.float64,
-        "num_warps": max(1, rows * _LANES // 32),
+        "num_warps": max(1, rows * LANES // 32),
     }
     return (batch * windows * outer * -(-minor // rows),), options
 
 
-def _launchable(kernel: Any) -> Any:
+def launchable(kernel: Any) -> Any:
     return kernel if INTERPRETED else torch.library.wrap_triton(kernel)
 
 

@@ -148,7 +148,7 @@ def _level(x: Tensor, lo: Tensor, scales: int, dense: Tensor) -> Tensor:
 def _filtered(a: Tensor, taps: Tensor, dilation: int, *, base: Tensor | None = None, out: Tensor) -> Tensor:
     """Write base[n] + sum_i taps[i] a[n - i*dilation] to out and return it; taps (D, count), all else (B, D, L)."""
     grid, tile = _tiling(a, out)
-    _launchable(filter_scale)[grid](
+    launchable(filter_scale)[grid](
         a, base, out, taps.contiguous(), a.shape[2], a.shape[1], dilation,
         *a.stride(), *(out if base is None else base).stride(), *out.stride(),
         COUNT=taps.shape[1], **tile,
@@ -162,7 +162,7 @@ def _tap_sums(g: Tensor, a: Tensor, count: int, dilation: int) -> Tensor:
     wide = torch.float64 if a.dtype == torch.float64 else torch.float32
     windows = -(-a.shape[2] // tile["T"])
     sums = torch.empty(a.shape[0], windows, a.shape[1], count, dtype=wide, device=a.device)
-    _launchable(filter_scale_taps)[grid](
+    launchable(filter_scale_taps)[grid](
         g, a, sums, a.shape[2], a.shape[1], dilation, *g.stride(), *a.stride(), COUNT=count, **tile
     )
     return sums.sum((0, 1))
@@ -175,5 +175,5 @@ def _tiling(a: Tensor, out: Tensor) -> tuple[tuple[int], dict[str, Any]]:
     return grid, {"C": rows, "T": steps, "DOUBLE": a.dtype == torch.float64}
 
 
-def _launchable(kernel: Any) -> Any:
+def launchable(kernel: Any) -> Any:
     return torch.library.wrap_triton(kernel) if isinstance(kernel, triton.JITFunction) else kernel

@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from seeded import python
 
 import multiresconv
+
+pytestmark = pytest.mark.slow
 
 NORMALISE = """
 import sys
@@ -67,7 +69,7 @@ if names:
 def train(cache: Path) -> tuple[str, list[str]]:
     """Loss and sums of gradients of each step, bit for bit, and the names of the functions that were compiled."""
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN], check=True, capture_output=True, text=True, timeout=300,
+        python(TRAIN), check=True, capture_output=True, text=True, timeout=300,
         env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
     )  # fmt: skip
     return done.stdout, done.stderr.splitlines()[-1].split()
@@ -84,7 +86,7 @@ def test_the_process_that_compiles_rounds_as_later_ones_do(tmp_path: Path) -> No
 
 def run(package: Path, patience: float = 600) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(package.parents[1] / "cache")}
-    command = [sys.executable, "-c", NORMALISE, str(patience)]
+    command = python(NORMALISE, patience)
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=environment)
 
 

@@ -147,7 +147,7 @@ def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
 def advance_network(dtype: torch.dtype) -> int:
     """Compile what advances a whole network of this dtype; return the address of a function of one pointer.
 
-    It points to a `NetworkCall`. Several threads may call the function at once with the same pointer: each takes the
+    It points to a call, see `Network.call`. Several threads may call the function at once with the same pointer: each takes the
     next group of rows until none is left.
     """
     return callback({torch.float32: _advance_float32, torch.float64: _advance_float64}[dtype])
@@ -167,17 +167,10 @@ def _advance_float64(call):
 def _advance_groups(record, eps):
     """Take groups of rows, as long as there are any, through the steps of a call."""
     blocks = carray(_pointer(record[BLOCKS]), (record[N_BLOCKS], 11), np.int64)
-    ends, memory = (
-        carray(_pointer(record[ENDS]), 6, np.int64),
-        carray(_pointer(record[MEMORY]), record[DEPTH], np.int64),
-    )
-    channels, slots, kernel_size, width, inputs, outputs, pooling = (
-        record[SIZES], record[SIZES + 1], record[SIZES + 2], record[SIZES + 3], record[SIZES + 4], record[SIZES + 5],
-        record[SIZES + 6],
-    )  # fmt: skip
-    network = Network(
-        blocks, ends, eps, memory, channels, slots, kernel_size, width, inputs, outputs, pooling
-    )  # fmt: skip
+    ends = carray(_pointer(record[ENDS]), 6, np.int64)
+    memory = carray(_pointer(record[MEMORY]), record[DEPTH], np.int64)
+    sizes = record[SIZES:]
+    network = Network(blocks, ends, eps, memory, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6])
     group = _fetch_and_add(record)
     while group < record[GROUPS]:
         _advance_group(network, record, group)
