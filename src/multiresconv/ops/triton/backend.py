@@ -151,7 +151,7 @@ def cut_into_stages(memory: tuple[int, ...], taps: int, length: int, most: int) 
     return stages if all(_unrolled(stage, kept, taps) <= UNROLLED for stage in stages) else None
 
 
-def _blocks(most: int, taps: int) -> int:
+def blocks_for(most: int, taps: int) -> int:
     """Return the blocks of a tile, a power of two: fewer with more taps, so that kernels keep their size."""
     return 2 ** (max(1, most // max(taps, 4)).bit_length() - 1)
 

@@ -147,8 +147,8 @@ def _step(x, y, lines, ahead, n, lo, hi, w, memory, scratch, first, last):
 def advance_network(dtype: torch.dtype) -> int:
     """Compile what advances a whole network of this dtype; return the address of a function of one pointer.
 
-    It points to a call, see `Network.call`. Several threads may call the function at once with the same pointer: each takes the
-    next group of rows until none is left.
+    It points to a call, see `Network.call`. Several threads may call the function at once with the same pointer: each
+    takes the next group of rows until none is left.
     """
     return callback({torch.float32: _advance_float32, torch.float64: _advance_float64}[dtype])
 
