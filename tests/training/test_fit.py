@@ -81,11 +81,11 @@ def test_what_is_kept_does_not_change_while_training_goes_on(task: ListOps) -> N
     class Recorder(MemoryRecorder):
         def save_last(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
             super().save_last(network, optimizer, state)
-            kept.append((self.last, state.step, network.state_dict()["output.weight"].clone()))
+            kept.append((self.last, state.step, network.state_dict()["head.weight"].clone()))
 
     fit(task, OPTIMIZER, TRAINER, recorder=Recorder())
     assert [step for _, step, _ in kept] == [0, *range(STEPS_PER_EPOCH, 3 * STEPS_PER_EPOCH + 1, STEPS_PER_EPOCH)]
     for checkpoint, step, weight in kept:
         assert checkpoint.state.step == step
-        assert torch.equal(checkpoint.model["output.weight"], weight)
+        assert torch.equal(checkpoint.model["head.weight"], weight)
     assert not torch.equal(kept[0][2], kept[1][2])
