@@ -1,4 +1,4 @@
-"""The Triton kernels in Triton's interpreter, on a CPU: run by `test_triton_backend.py`, in a process of its own.
+"""The Triton kernels in Triton's interpreter, on a CPU: run by `test_backend.py`, in a process of its own.
 
     TRITON_INTERPRET=1 pytest tests/ops/triton/laws.py
 
