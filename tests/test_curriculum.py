@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from paths import ROOT
 
 from multiresconv.cli.parsers import build_parsers
 
-STUB = """#!{python}
+STUB = """#!/usr/bin/env python3
 import json, pathlib, sys
 arguments = sys.argv[1:]
 with open({log!r}, "a") as file:
@@ -36,7 +35,7 @@ def test_a_curriculum_is_made_of_commands_that_exist(name: str, tmp_path: Path) 
     script.parent.mkdir(parents=True)
     script.write_bytes((ROOT / "results" / name / "train.sh").read_bytes())
     log, stub = tmp_path / "log", tmp_path / "multiresconv"
-    stub.write_text(STUB.format(python=sys.executable, log=str(log)))
+    stub.write_text(STUB.format(log=str(log)))
     stub.chmod(0o755)
     calls = []
     for _ in range(2):

@@ -253,7 +253,7 @@ def test_sample_draws_and_completes(density_run: Path, tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["sample", "MNIST"], "model: one of class draws no images"),
+        (["sample", "MNIST"], "model: a class model draws no images"),
         (["sample", "DENSITY", "--n", "0"], "n: expected at least 1"),
         (["sample", "DENSITY", "--rows", "3"], "--complete"),
         (["sample", "DENSITY", "--temperature", "-1"], "temperature"),
