@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # ListOps by a curriculum, strict: only the 96,000 training rows and the sub-expressions cut from them, short ones first.
-# Calling it again goes on where it stopped: a stage that is finished is passed over, one that is there is resumed.
+# Calling it again goes on where it stopped: a run that is there is resumed, which does nothing if it is finished. A stage
+# whose model is kept beside this script is passed over; delete the kept folder to train the stage again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 multiresconv=${MULTIRESCONV:-.venv/bin/multiresconv}
-runs=runs/listops-curriculum
+runs=runs/listops-curriculum kept=results/listops-curriculum
 
 [ -f data/listops/basic_train.tsv ] || "$multiresconv" data listops --folder data/listops
 
@@ -14,9 +15,15 @@ parts() {
     "$multiresconv" data listops-parts --folder "data/$1" --min_length "$2" --max_length "$3" --n_train "$4"
 }
 
+# model NAME: the model of a stage, kept or from its run
+model() {
+  if [ -d "$kept/$1/model" ]; then echo "$kept/$1/model"; else echo "$runs/$1/model"; fi
+}
+
 # stage NAME FOLDER LR EPOCHS TOKENS [OPTION...]
 stage() {
   local run=$runs/$1
+  [ -d "$kept/$1/model" ] && return
   if [ -f "$run/run.json" ]; then
     "$multiresconv" train listops --resume "$run"
   else
@@ -30,6 +37,6 @@ parts listops-parts-100 10 100 400000
 parts listops-parts-500 100 500 150000
 parts listops-parts-1000 300 1000 80000
 stage 1-to-100 listops-parts-100 0.003 2 8192
-stage 2-to-500 listops-parts-500 0.002 2 16384 --model.init "$runs/1-to-100/model"
-stage 3-to-1000 listops-parts-1000 0.0015 2 16384 --model.init "$runs/2-to-500/model"
-stage 4-full listops 0.001 6 32768 --model.init "$runs/3-to-1000/model"
+stage 2-to-500 listops-parts-500 0.002 2 16384 --model.init "$(model 1-to-100)"
+stage 3-to-1000 listops-parts-1000 0.0015 2 16384 --model.init "$(model 2-to-500)"
+stage 4-full listops 0.001 6 32768 --model.init "$(model 3-to-1000)"
