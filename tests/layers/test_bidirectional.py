@@ -13,7 +13,7 @@ from multiresconv import MultiresBlock, MultiresClassifier, MultiresLayer, Multi
 from multiresconv.layers import reverse_steps
 
 DOUBLE = torch.float64
-law = examples(25)
+law = examples(10)
 options = st.sampled_from(
     [{"depth": 3}, {"kernel_size": 4, "depth": 2}, {"memory": (2, 0, 1)}, {"wavelet": "db2", "depth": 3, "memory": 5}]
 )
