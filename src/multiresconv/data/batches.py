@@ -1,5 +1,6 @@
 """Batches of ragged sequences, grouped by similar length."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -63,13 +64,13 @@ class Batches(Sampler[list[int]]):
         self.epoch = 0
         self.start = 0
 
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of batches of this rank in a full epoch, the same in every epoch; `start` is ignored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batches(self) -> list[NDArray[np.int64]]:
         """Return the rows of each batch of this epoch, over all ranks together."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[list[int]]:
         if self.start < 0:
