@@ -169,7 +169,7 @@ class _Fused:
     """The streaming kernel with the tensors of one module."""
 
     def __init__(self, module: Any, parts: StreamParts, batch_size: int) -> None:
-        from multiresconv.ops.cpu.kernels.streaming import advance_network
+        from multiresconv.ops.cpu.kernels.network import advance_network
 
         tensors = parts.tensors.flat()
         self._parts = parts

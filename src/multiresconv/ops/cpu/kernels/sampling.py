@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from multiresconv.ops.cpu.kernels.jit import inline, kernel
-from multiresconv.ops.cpu.kernels.streaming import advance_rows, working_memory
+from multiresconv.ops.cpu.kernels.network import advance_rows, working_memory
 
 
 @kernel
