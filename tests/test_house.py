@@ -86,6 +86,15 @@ def test_folders_of_tests_mirror_those_of_the_source() -> None:
     )
 
 
+def test_the_files_that_name_a_compiled_kernel_on_disk_are_all_it_is_made_of() -> None:
+    """Kernels compile in the values of other modules; a change there must give the cached kernel a new name."""
+    package = "multiresconv.ops.cpu.kernels"
+    files = sorted((PACKAGE / "ops/cpu/kernels").glob("*.py"))
+    modules = {module for path in files for module, _, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
+    assert len(modules) > 5
+    assert [module for module in sorted(modules) if module != package and not module.startswith(f"{package}.")] == []
+
+
 def test_files_of_the_source_are_small() -> None:
     lines = {str(path.relative_to(PACKAGE)): path.read_text(encoding="utf-8").count("\n") for path in SOURCES}
     assert len(lines) > 50

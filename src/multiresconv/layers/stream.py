@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from multiresconv.layers.hooks import why_any_changed
 from multiresconv.layers.snapshot import Snapshot
-from multiresconv.ops.cpu.network import NEXT, NetworkTensors, X, describe_network, why_not_network
+from multiresconv.ops.cpu.kernels.layout import NEXT, X
+from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_not_network
 from multiresconv.ops.cpu.threads import call_native
 from multiresconv.ops.streaming import State, check_state_names, check_state_tensor
 

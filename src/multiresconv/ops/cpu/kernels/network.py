@@ -16,9 +16,7 @@ from numba import carray, uintp
 from multiresconv.ops.cpu.kernels.addresses import address_of, array_at, fetch_and_add, pointer_at
 from multiresconv.ops.cpu.kernels.elementary import normal, sigmoid
 from multiresconv.ops.cpu.kernels.jit import callback, inline
-from multiresconv.ops.cpu.kernels.linear import linear
-from multiresconv.ops.cpu.kernels.streaming import step, transpose
-from multiresconv.ops.cpu.network import (
+from multiresconv.ops.cpu.kernels.layout import (
     BATCH,
     BLOCKS,
     CALL_SIZE,
@@ -59,6 +57,8 @@ from multiresconv.ops.cpu.network import (
     X,
     Y,
 )
+from multiresconv.ops.cpu.kernels.linear import linear
+from multiresconv.ops.cpu.kernels.streaming import step, transpose
 
 
 @functools.cache
