@@ -26,6 +26,24 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
         seed_all(seed_of(request.node.nodeid, fixturedef.argname))
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows of the tiny run."""
+    from tiny_run import write_data
+
+    return write_data(tmp_path_factory.mktemp("data") / "listops")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run."""
+    from tiny_run import train
+
+    path = tmp_path_factory.mktemp("runs") / "run"
+    assert train(data, path) == 0
+    return path
+
+
 def settings_of_the_process() -> dict[str, Any]:
     # pytest names the test; PyTorch's compiler notes where its cache is when it is first used
     ignored = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}

@@ -11,6 +11,8 @@ from multiresconv.ops import State
 
 DOUBLE = torch.float64
 
+plans = st.lists(st.one_of(st.just(0), st.integers(1, 12)), min_size=1)  # 0 is a step, n > 0 a chunk of n
+
 
 @st.composite
 def models(draw: st.DrawFn) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 import yaml
 from scipy.stats import binomtest
 from seeded import python, python_module
-from tiny_run import N_TEST, N_VAL, train, write_data, write_rows
+from tiny_run import N_TEST, N_VAL, train, write_rows
 
 from multiresconv.cli import main
 from multiresconv.cli.entry import EXTRA
@@ -19,11 +19,6 @@ from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data") / "listops")
 
 
 @pytest.fixture(scope="module")

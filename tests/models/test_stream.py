@@ -15,6 +15,7 @@ from stream_cases import (
     feed,
     follow,
     models,
+    plans,
     sample,
     whole,
 )
@@ -22,7 +23,6 @@ from stream_cases import (
 from multiresconv import MultiresAR
 
 law = examples(40)
-plans = st.lists(st.one_of(st.just(0), st.integers(1, 12)), min_size=1)  # 0 is a step, n > 0 a chunk of n
 
 
 @law

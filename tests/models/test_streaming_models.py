@@ -20,6 +20,7 @@ from stream_cases import (
     feed,
     first_block,
     models,
+    plans,
     sample,
     whole,
 )
@@ -27,7 +28,6 @@ from stream_cases import (
 from multiresconv import MultiresBlock, MultiresLayer
 
 law = examples(40)
-plans = st.lists(st.one_of(st.just(0), st.integers(1, 12)), min_size=1)  # 0 is a step, n > 0 a chunk of n
 
 
 @law

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_run import BATCH, STEPS_PER_EPOCH, metrics, train, write_data
+from tiny_run import BATCH, STEPS_PER_EPOCH, metrics, train
 
 from multiresconv.models import load
 from multiresconv.tasks import ListOps, ListOpsData, PooledModelOptions
@@ -19,11 +19,6 @@ pytestmark = pytest.mark.slow
 
 OPTIMIZER = OptimizerOptions(lr=0.01)
 TRAINER = TrainerOptions(epochs=3, batch_size=BATCH, eval_batch_size=BATCH, log_every=3, accelerator="cpu")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data") / "listops")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """`MultiresBlock`: the residual block of all networks."""
 
-from typing import Any, overload
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -98,10 +98,6 @@ class MultiresBlock(Streamable):
         )
         return StreamParts(NetworkTensors([block]))
 
-    @overload
-    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
-    @overload
-    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
     ) -> Tensor | tuple[Tensor, State]:
@@ -129,7 +125,7 @@ class MultiresBlock(Streamable):
             return self._after_conv(x, y, lengths)
         refuse_lengths(lengths)
         self._check_streams()
-        y, after = self.conv(z, state)
+        y, after = self.conv(z, state=state)
         return self._after_conv(x, y, None), after
 
     def _after_conv(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -187,10 +187,6 @@ class MultiresLayer(Streamable):
         block = BlockTensors(self.h0, self.h1, self.w, *[None] * 8, eps=0.0, memory=self.memory)
         return StreamParts(NetworkTensors([block]))
 
-    @overload
-    def forward(self, x: Tensor, state: None = None, *, lengths: Tensor | None = None) -> Tensor: ...
-    @overload
-    def forward(self, x: Tensor, state: State, *, lengths: None = None) -> tuple[Tensor, State]: ...
     def forward(
         self, x: Tensor, state: State | None = None, *, lengths: Tensor | None = None
     ) -> Tensor | tuple[Tensor, State]:

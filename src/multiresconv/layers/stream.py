@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,12 @@ class Streamable(nn.Module):
         def stream_parts(self) -> StreamParts | str: ...
 
         def check_step(self, x: Tensor) -> None: ...
+
+        @overload
+        def __call__(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
+        @overload
+        def __call__(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Take one step, a chunk of length 1; `stream` takes the same step in a fraction of the time.

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, cast, overload
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -146,10 +146,6 @@ class MultiresNet(Streamable):
         standardise = (self.standardise.mean, self.standardise.std)
         return StreamParts(NetworkTensors(blocks, standardise, (encoder.weight, encoder.bias)))
 
-    @overload
-    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
-    @overload
-    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
     ) -> Tensor | tuple[Tensor, State]:

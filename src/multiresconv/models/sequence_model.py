@@ -1,6 +1,6 @@
 """`SequenceModel`: base of all models, with a net, a linear head, descriptions and streaming."""
 
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,10 +70,6 @@ class SequenceModel(Streamable):
             return f"head is a {type(head).__name__}, not a Linear with a bias"
         return parts._replace(tensors=parts.tensors._replace(head=(head.weight, head.bias)))
 
-    @overload
-    def forward(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
-    @overload
-    def forward(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
     ) -> Tensor | tuple[Tensor, State]:

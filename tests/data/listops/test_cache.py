@@ -28,15 +28,6 @@ def path(original, tmp_path):
     return shutil.copy(original, tmp_path / "basic_train.tsv")
 
 
-@pytest.fixture
-def builds(monkeypatch):
-    """A list that grows with every build."""
-    made = []
-    scratch_folder = cache.scratch_folder
-    monkeypatch.setattr(cache, "scratch_folder", lambda *where: (made.append(where), scratch_folder(*where))[1])
-    return made
-
-
 def assert_faithful(split, path):
     rows = list(read_listops(path))
     assert len(split) == len(rows)

@@ -24,15 +24,6 @@ def folder(original, tmp_path):
     return shutil.copytree(original, tmp_path / "ptbxl")
 
 
-@pytest.fixture
-def builds(monkeypatch):
-    """A list that grows with every build."""
-    made = []
-    scratch_folder = cache.scratch_folder
-    monkeypatch.setattr(cache, "scratch_folder", lambda *where: (made.append(where), scratch_folder(*where))[1])
-    return made
-
-
 def assert_faithful(folder, **options):
     rows = open_ptbxl(folder, "train", "all", **options)
     assert rows.ecg_ids.tolist() == list(range(1, 9))
