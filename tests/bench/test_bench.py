@@ -34,16 +34,19 @@ LINUX = Path("/proc/self/clear_refs").exists()
 SETTING = Setting(d_model=4, batch_size=2, repeats=1)
 
 
-def test_contenders_take_turns_and_the_slow_ones_fewer() -> None:
+def test_contenders_take_turns_and_the_slow_ones_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
+    now = 0.0
 
     def slow() -> None:
+        nonlocal now
         log.append("slow")
-        time.sleep(0.1)
+        now += 0.1
 
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     times = take_turns({"fast": lambda: log.append("fast"), "slow": slow}, repeats=8, budget=0.25)
     assert (times["fast"].repeats, times["slow"].repeats) == (8, 3)
-    assert 0.1 <= times["slow"].low <= times["slow"].median <= times["slow"].high
+    assert [times["slow"].low, times["slow"].median, times["slow"].high] == pytest.approx([0.1] * 3)
     # Each is run once before the rounds, and in a round twice, of which the second is counted.
     assert log == ["fast", "slow"] + 3 * ["fast", "fast", "slow", "slow"] + 5 * ["fast", "fast"]
 

@@ -84,13 +84,14 @@ def test_without_download_what_is_missing_is_told(folder, tmp_path):
         prepare_ptbxl(folder, download=False)
 
 
-def test_who_is_offline_may_put_the_records_there_by_hand(original, tmp_path):
+def test_who_is_offline_may_put_the_records_there_by_hand(server, original, tmp_path):
+    server.faults = ["drop"] * 1000
     for name in TABLES:
         shutil.copy(original / name, tmp_path)
     with pytest.raises(OSError, match=r"download failed: .*or get the folder from"):
-        prepare_ptbxl(tmp_path, source="http://127.0.0.1:9/")
+        prepare_ptbxl(tmp_path, source=server.url)
     shutil.copytree(original / "records100", tmp_path / "records100")
-    prepare_ptbxl(tmp_path, source="http://127.0.0.1:9/")
+    prepare_ptbxl(tmp_path, source=server.url)
     assert len(open_ptbxl(tmp_path, "train", "all")) == 8
 
 
