@@ -45,8 +45,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings_of_the_process() -> dict[str, Any]:
-    # pytest names the test; PyTorch's compiler notes where its cache is when it is first used
-    ignored = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}
+    # pytest names the test; PyTorch's compiler and Lightning set a variable each when they are first used
+    ignored = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_NVML_BASED_CUDA_CHECK"}
     variables = {name: value for name, value in os.environ.items() if name not in ignored}
     return {
         "variables": variables,

@@ -20,7 +20,7 @@ def evaluate(
 
     Args:
         run: the run directory.
-        split: split of the run's data, and NAME; default test.
+        split: split to score, also used as NAME in the output files; default test.
         file: labelled rows in the file format of the run's data, instead of a split. NAME is then file-STEM, where
             STEM is the file name without its suffix.
         folder: folder of the data; default as in the run.

@@ -23,8 +23,8 @@ class MultiresAR(SequenceModel):
     reads levels scaled to [-1, 1], shifted by one pixel, with zeros before the first pixel. Its blocks have the extra
     linear map (`projection`) of the paper's density networks.
 
-    In a stream, `state["params"]` (B, P) are the parameters of the next pixel. The output of a step are the parameters
-    of the pixel that the step takes, which the state held before the step.
+    In a stream, `state["params"]` (B, P) are the parameters of the next pixel. `step(x, state)` returns the
+    parameters that predicted x, i.e. `state["params"]` from before the step.
 
     Args:
         d_model: width of the blocks.

@@ -21,7 +21,7 @@ class NetConfig:
         own_skip_init: draw the skip weight w_x from U(-1, 1) instead of from the range of the other weights.
         bidirectional: also read each sequence from its end, with a second set of filters.
         dropout: probability that a whole channel is dropped.
-        norm: normalisation, layer or batch. In Python also your own module, of which each block gets a copy.
+        norm: normalisation, layer or batch. Python code may also give a module, which is copied for each block.
         norm_first: normalise before the convolution (pre-norm) instead of after the residual sum.
     """
 

@@ -36,7 +36,7 @@ LISTOPS_INPUT = Input(
 
 @dataclass(frozen=True)
 class ListOpsData:
-    """Location of the data, and how to generate them if the folder is missing or empty; defaults of the LRA.
+    """Data folder, and settings of the generator if it is missing or empty; the defaults are the Long Range Arena's.
 
     Args:
         folder: folder with basic_train.tsv, basic_val.tsv and basic_test.tsv.

@@ -33,7 +33,7 @@ class TrainerOptions:
 
     Args:
         epochs: passes over the training data.
-        batch_size: rows of a training step, over all processes together; null with batch_tokens.
+        batch_size: rows of a training step over all processes together; null if batch_tokens is set.
         batch_tokens: instead of batch_size, the largest number of time steps of a training step, including padding,
             over all processes together. A batch has rows of similar length, many short ones or few long ones.
         length_pool: with batch_size, number of training batches that are sorted by length together. 50 keeps padding
@@ -44,7 +44,7 @@ class TrainerOptions:
         accelerator: auto uses a GPU if there is one.
         devices: processes on this machine, one per GPU or CPU share; auto uses every GPU, or the processes that
             torchrun started.
-        num_nodes: number of machines; under torchrun its own number is used.
+        num_nodes: number of machines; ignored under torchrun.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_seconds: save a checkpoint when the last one is this old.
         checkpoint_steps: also save a checkpoint every so many steps.
