@@ -54,6 +54,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "patched mix": (patched_forward("mix"), "mix has a forward of its own"),
     "patched norm": (patched_forward("norm"), "norm has a forward of its own"),
     "patched conv": (patched_forward("conv"), "conv has a forward of its own"),
+    "patched method": (
+        lambda b: b.conv.__dict__.update(_channels_first=lambda x: 2 * x.transpose(1, 2)),
+        "conv has a _channels_first of its own",
+    ),
     "derived": (exchanged("mix", Halved(4, 8)), "mix is a Halved"),
     "RMSNorm": (exchanged("norm", nn.RMSNorm(4)), "norm is a RMSNorm"),
     "Sequential": (exchanged("mix", nn.Sequential(nn.Linear(4, 8), nn.Tanh())), "mix is a Sequential"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from multiresconv import MultiresClassifier, save
-from multiresconv.models import Output, init_from
+from multiresconv.models import Input, Output, init_from
 
 
 def classifier(d_output: int = 3, **options: Any) -> MultiresClassifier:
@@ -54,6 +54,7 @@ def test_another_output_gets_a_new_head(folder: Path, model: MultiresClassifier)
         ({"depth": 4}, r"net\.blocks\.0\.conv\.w: expected shape \(4, 6\), got \(4, 5\)"),
         ({"kernel_size": 3}, r"net\.blocks\.0\.conv\.h0: expected shape \(4, 3\), got \(4, 2\)"),
         ({"bidirectional": True}, r"net\.blocks\.0\.conv\.h0_reverse: expected shape \(4, 2\), the model has none"),
+        ({"depth": None, "memory": (0, 1, 2)}, r"memory: expected \(0, 1, 2\), got \(1, 1, 1\)"),
         ({"norm": "batch"}, r"net\.blocks\.0\.norm\.running_mean: expected shape \(4,\), the model has none"),
     ],
 )
@@ -63,6 +64,27 @@ def test_what_does_not_fit_is_named_and_nothing_is_taken(folder: Path, options: 
     with pytest.raises(ValueError, match=message):
         init_from(model, folder)
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "of_the_other", "message"),
+    [
+        ({"input": Input("signal", ("I", "II"))}, {"input": Input("signal", ("II", "I"))}, "input is II, I, got I, II"),
+        (
+            {"d_input": None, "n_tokens": 2, "input": Input("tokens", vocabulary=("a", "b"))},
+            {"d_input": None, "n_tokens": 2, "input": Input("tokens", vocabulary=("b", "a"))},
+            "input is b, a, got a, b",
+        ),
+    ],
+)
+def test_inputs_in_another_order_are_refused(
+    options: dict[str, Any], of_the_other: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    save(classifier(**options), tmp_path)
+    with pytest.raises(ValueError, match=message):
+        init_from(classifier(**of_the_other), tmp_path)
+    without_names = {name: value for name, value in of_the_other.items() if name != "input"}
+    assert init_from(classifier(**without_names), tmp_path).taken
 
 
 def test_fewer_layers_leave_tensors_behind_and_are_refused(folder: Path) -> None:

@@ -79,6 +79,15 @@ def test_padding_changes_nothing(data, tokens, norm, training, padding):
         torch.testing.assert_close(model(wide, lengths), torch.cat(alone))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+@pytest.mark.parametrize("pooling", ["mean", "last", "max"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_lengths_of_any_integer_dtype(dtype, pooling, bidirectional):
+    model = MultiresClassifier(3, 4, 2, d_input=2, depth=3, pooling=pooling, bidirectional=bidirectional).eval()
+    x, lengths = torch.randn(3, 9, 2), torch.tensor([9, 1, 4])
+    assert torch.equal(model(x, lengths.to(dtype)), model(x, lengths))
+
+
 @examples(10)
 @given(cut=st.integers(0, 19), norm=st.sampled_from(["layer", "batch"]))
 def test_net_is_causal_in_eval_mode(cut, norm):

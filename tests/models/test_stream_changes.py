@@ -10,7 +10,8 @@ from stream_cases import DOUBLE, assert_close, classifier, double_weights, first
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from multiresconv import MultiresBlock, MultiresClassifier
+from multiresconv import MultiresBlock, MultiresClassifier, MultiresLayer, MultiresNet
+from multiresconv.layers import ChannelDropout, Standardise
 
 CHANGED = "stream: the module has changed since the stream was made; make a new stream"
 
@@ -165,6 +166,52 @@ def test_a_hook_for_all_modules_is_an_error() -> None:
     finally:
         handle.remove()
     assert_close(stream(x), whole(model, x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        (nn.Linear, "forward"), (nn.LayerNorm, "forward"), (Standardise, "forward"), (ChannelDropout, "forward"),
+        (MultiresLayer, "forward"), (MultiresBlock, "forward"), (MultiresNet, "forward"),
+        (MultiresClassifier, "forward"), (nn.Module, "__call__"),
+    ],
+)  # fmt: skip
+def test_a_patched_class_is_an_error_and_before_the_stream_is_called(
+    kind: type, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = classifier()
+    stream, x, original = model.stream(2), sample(model, 2, 6), getattr(kind, method)
+
+    def patched(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        y = original(self, *args, **kwargs)
+        return (2 * y[0], y[1]) if isinstance(y, tuple) else 2 * y
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, method, patched)
+        with pytest.raises(RuntimeError, match=CHANGED):
+            stream(x)
+        new = model.stream(2)
+        assert new.why_not_fused is not None
+        if method == "forward":  # the classifier's own forward is not called through __call__ alone
+            assert_close(follow(new, x, [0, 2]), whole(model, x))
+    assert_close(stream(x), whole(model, x))
+
+
+@pytest.mark.parametrize("change", [lambda t: t[:2], lambda t: t.view(t.shape[::-1])])
+def test_data_of_another_shape_at_the_same_address_is_an_error(change: Callable[[Tensor], Tensor]) -> None:
+    model = classifier()
+    stream = model.stream(2)
+    model.head.weight.data = change(model.head.weight.data)
+    with pytest.raises(RuntimeError, match=CHANGED):
+        stream(sample(model, 2, 6))
+
+
+def test_an_embedding_that_limits_its_norms_is_called() -> None:
+    model = MultiresClassifier(3, 6, 2, n_tokens=7, depth=3).eval().double()
+    model.net.encoder = nn.Embedding(7, 6, max_norm=0.1, dtype=DOUBLE)
+    stream, x = model.stream(2), sample(model, 2, 6)
+    assert stream.why_not_fused == "net: encoder has a max_norm"
+    assert_close(stream(x), model(x, state=model.init_state(2))[0])
 
 
 def half(model: MultiresClassifier) -> None:

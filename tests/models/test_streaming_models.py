@@ -24,6 +24,7 @@ from stream_cases import (
     sample,
     whole,
 )
+from torch import nn
 
 from multiresconv import MultiresBlock, MultiresLayer
 
@@ -168,7 +169,15 @@ def test_gradients_through_chunks_and_steps() -> None:
         classifier(backend="cpu")(x, state=model.init_state(2))
 
 
-@pytest.mark.parametrize("options", [{"dropout": 0.1}, {"norm": "batch"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.1},
+        {"norm": "batch"},
+        {"mix": nn.Sequential(nn.Linear(6, 6, dtype=DOUBLE), nn.Dropout(0.1))},
+        {"norm": nn.Sequential(nn.LayerNorm(6, dtype=DOUBLE), nn.Dropout1d(0.1))},
+    ],
+)
 def test_what_is_random_or_sees_the_batch_is_refused_while_training(options: dict[str, Any]) -> None:
     model = classifier(**options).train()
     x, message = sample(model, 2, 4), "streaming: .*; call eval"

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers.channel_dropout import ChannelDropout
-from multiresconv.layers.hooks import global_hook_tables, why_changed
+from multiresconv.layers.hooks import why_all_changed, why_changed
 from multiresconv.layers.multires_layer import MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm
 
 _NORMS = (nn.LayerNorm, MaskedBatchNorm)
-_FORWARDS = {kind: kind.forward for kind in (MultiresLayer, ChannelDropout, MaskedBatchNorm)}
 
 
 def why_not_fused(block: nn.Module, x: Tensor | None = None) -> str | None:
@@ -59,12 +58,10 @@ def _why_changed(block: Any, parts: dict[str, Any]) -> str | None:
             return f"{name} is a {type(part).__name__}"
         if reason := why_changed(part):
             return f"{name} {reason}"
-        if _FORWARDS.get(type(part), type(part).forward) is not type(part).forward:
-            return f"{name} has a forward of its own"
     if reason := why_changed(block):
         return f"the block {reason}"
-    if any(global_hook_tables()):
-        return "there is a hook for all modules"
+    if reason := why_all_changed():
+        return reason
     if reason := block.unfused_option():
         return reason
     if block.conv.backend not in ("auto", "cpu"):

@@ -1,9 +1,13 @@
-"""Checks that calling a module runs the `forward` of its class and nothing else: no hooks, no patched `forward`."""
+"""Checks that calling a module runs the `forward` of its class and nothing else: no hooks, no patched methods."""
 
 from typing import Any
 
 from torch import nn
 from torch.nn.modules import module as torch_module
+
+from multiresconv.layers.channel_dropout import ChannelDropout
+from multiresconv.layers.norm import MaskedBatchNorm
+from multiresconv.layers.standardise import Standardise
 
 _HOOKS = {
     "_forward_hooks": "forward hook",
@@ -12,7 +16,20 @@ _HOOKS = {
     "_backward_pre_hooks": "backward pre-hook",
 }
 _GLOBAL_HOOKS: list[dict[Any, Any]] = [getattr(torch_module, f"_global{name}", {}) for name in _HOOKS]
-_FORWARDS: dict[type, Any] = {kind: kind.forward for kind in (nn.Linear, nn.Embedding, nn.LayerNorm)}
+_CALL = nn.Module.__call__
+# Filled in advance, because torch.compile cannot trace how they are found.
+_FORWARDS: dict[type, Any] = {}
+_METHODS: dict[type, frozenset[str]] = {}
+
+
+def remember(kind: type[nn.Module]) -> None:
+    """Record the methods of a class, so that `why_changed` notices others in their place."""
+    _FORWARDS[kind] = kind.forward
+    _METHODS[kind] = frozenset(name for base in kind.__mro__ for name, value in vars(base).items() if callable(value))
+
+
+for _kind in (nn.Linear, nn.Embedding, nn.LayerNorm, ChannelDropout, MaskedBatchNorm, Standardise):
+    remember(_kind)
 
 
 def hook_tables(module: nn.Module) -> list[dict[Any, Any]]:
@@ -20,9 +37,11 @@ def hook_tables(module: nn.Module) -> list[dict[Any, Any]]:
     return [module.__dict__[name] for name in _HOOKS]
 
 
-def global_hook_tables() -> list[dict[Any, Any]]:
-    """Return the dictionaries of global hooks, which PyTorch calls for every module."""
-    return _GLOBAL_HOOKS
+def why_all_changed() -> str | None:
+    """Say what calls of every module run besides `forward`, or return None."""
+    if any(_GLOBAL_HOOKS):
+        return "there is a hook for all modules"
+    return None if nn.Module.__call__ is _CALL else "the call of all modules is patched"
 
 
 def why_changed(module: nn.Module) -> str | None:
@@ -32,15 +51,18 @@ def why_changed(module: nn.Module) -> str | None:
         if own[attribute]:
             return f"has a {name}"
     kind = type(module)
-    if "forward" in own or _FORWARDS.get(kind, kind.forward) is not kind.forward:
+    if _FORWARDS.get(kind, kind.forward) is not kind.forward:
         return "has a forward of its own"
+    for name in own:  # an attribute of the instance takes the place of a method of the class
+        if name in _METHODS.get(kind, ()):
+            return f"has a {name} of its own"
     return None
 
 
 def why_any_changed(module: nn.Module) -> str | None:
     """Name the first submodule that is hooked or patched and say how, or return None."""
-    if any(_GLOBAL_HOOKS):
-        return "there is a hook for all modules"
+    if reason := why_all_changed():
+        return reason
     for name, part in module.named_modules():
         if reason := why_changed(part):
             return f"{name or 'the module'} {reason}"

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
-    """Check that `lengths` are (B,) integers in 1..L and return them on the device of x (B, L, ...).
+    """Check that `lengths` are (B,) integers in 1..L and return them as int64 on the device of x (B, L, ...).
 
     Reading values on a GPU makes the CPU wait: call this once per forward pass, and keep lengths on the CPU if the wait
     matters. Compiled code, exported code and the meta device have no values, so their range is not checked.
@@ -25,7 +25,7 @@ def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
         shortest, longest = (int(bound) for bound in lengths.aminmax())
         if shortest < 1 or longest > length:
             raise ValueError(f"lengths: expected 1 to {length} for x {tuple(x.shape)}, got {shortest} to {longest}")
-    return lengths.to(x.device)
+    return lengths.to(x.device, torch.int64)
 
 
 def refuse_lengths(lengths: Tensor | None) -> None:

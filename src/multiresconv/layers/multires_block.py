@@ -16,6 +16,9 @@ from multiresconv.ops import State
 from multiresconv.ops.block import BlockParameters, multires_block
 from multiresconv.ops.cpu.network import NetworkTensors
 
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 class MultiresBlock(Streamable):
     """conv -> GELU -> channel dropout -> linear D to 2D -> GLU -> channel dropout [-> linear] -> + input -> norm.
@@ -165,3 +168,8 @@ class MultiresBlock(Streamable):
             raise RuntimeError("streaming: dropout is active; call eval() first")
         if isinstance(self.norm, MaskedBatchNorm) and self.norm.training:
             raise RuntimeError("streaming: batch norm is in training mode; call eval() first")
+        if self.gated and isinstance(self.norm, (MaskedBatchNorm, nn.LayerNorm)):
+            return
+        for name, part in self.named_modules():
+            if part.training and (getattr(part, "p", 0) if isinstance(part, _DROPOUTS) else isinstance(part, _BATCH)):
+                raise RuntimeError(f"streaming: {name} is a {type(part).__name__} in training mode; call eval() first")

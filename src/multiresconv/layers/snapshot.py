@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from operator import is_
+from operator import attrgetter, is_
 
 from torch import Tensor, nn
 
-from multiresconv.layers.hooks import global_hook_tables, hook_tables
+from multiresconv.layers.hooks import hook_tables, why_all_changed
+
+_FORWARD = attrgetter("forward")
 
 
 class Snapshot:
-    """Record of a module's submodules, their attributes and the addresses of its tensors.
+    """Record of a module's submodules, their attributes and classes, and the addresses and shapes of its tensors.
 
     In-place changes of tensor values, such as an optimizer's step, do not count as a change.
 
@@ -22,15 +24,18 @@ class Snapshot:
     def __init__(self, module: nn.Module, tensors: Sequence[Tensor]) -> None:
         self._modules = list(module.modules())
         self._types = list(map(type, self._modules))
+        self._kinds = [*{*self._types}]
+        self._forwards = [*map(_FORWARD, self._kinds)]
         self._attributes = [m.__dict__ for m in self._modules]
         self._values = [*chain.from_iterable(map(dict.values, self._attributes))]
         contents = [d for m in self._modules for d in (m._parameters, m._buffers, m._modules)]
         self._contents = [d for d in contents if d]
         self._parts = [*chain.from_iterable(map(dict.values, self._contents))]
         self._empty: list[dict] = [d for d in contents if not d]
-        self._empty += [d for m in self._modules for d in hook_tables(m)] + global_hook_tables()
+        self._empty += [d for m in self._modules for d in hook_tables(m)]
         self._tensors = list(tensors)
         self._aliases = [t.detach() for t in tensors]  # keeps the addresses from being reused
+        self._sizes, self._strides = [t.numel() for t in tensors], [t.stride() for t in tensors]
         self._addresses = list(map(Tensor.data_ptr, self._tensors))
 
     def holds(self) -> bool:
@@ -48,6 +53,9 @@ class Snapshot:
             and list(map(type, self._modules)) == self._types
             and sum(map(len, self._contents)) == len(self._parts)
             and all(map(is_, chain.from_iterable(map(dict.values, self._contents)), self._parts))
+            and list(map(_FORWARD, self._kinds)) == self._forwards
+            and why_all_changed() is None
             and list(map(Tensor.data_ptr, self._tensors)) == self._addresses
-            and all(map(Tensor.is_contiguous, self._tensors))
+            and list(map(Tensor.numel, self._tensors)) == self._sizes
+            and list(map(Tensor.stride, self._tensors)) == self._strides
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import torch
 from torch import Tensor, nn
 
-from multiresconv.layers.hooks import why_any_changed
+from multiresconv.layers.hooks import remember, why_any_changed
 from multiresconv.layers.snapshot import Snapshot
 from multiresconv.ops.cpu.kernels.layout import NEXT, X
 from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_not_network
@@ -40,6 +40,10 @@ class Streamable(nn.Module):
     A subclass implements `stream_parts`, which returns the kernel's view of the module, or the reason why the kernel
     cannot run it. `stream_parts` raises RuntimeError if steps would differ from the whole sequence.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        remember(cls)
 
     if TYPE_CHECKING:
 

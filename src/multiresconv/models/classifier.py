@@ -7,7 +7,7 @@ from torch import Tensor
 
 from multiresconv.layers import Pooling, check_pooling, pool, pool_chunk, pooled_before
 from multiresconv.layers.stream import StreamParts
-from multiresconv.models.description import Input, Output, numbered
+from multiresconv.models.description import Input, Output, numbered, numbers
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.ops import Backend, State
@@ -60,8 +60,8 @@ class MultiresClassifier(SequenceModel):
         if input is None and n_tokens is None:
             input = Input("signal", channels=numbered("channel", net.n_inputs))
         elif input is None:
-            input = Input("tokens", vocabulary=tuple(map(str, range(net.n_inputs))))
-        output = output or Output("class", tuple(map(str, range(d_output))))
+            input = Input("tokens", vocabulary=numbers(net.n_inputs))
+        output = output or Output("class", numbers(d_output))
         if len(output.names) != d_output:
             raise ValueError(f"output: expected {d_output} names, got {len(output.names)}")
         super().__init__(net, d_output, input, output, **where)
@@ -86,7 +86,7 @@ class MultiresClassifier(SequenceModel):
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         features = self.net(x, lengths)
-        lengths = None if lengths is None else lengths.to(features.device)
+        lengths = None if lengths is None else lengths.to(features.device, torch.int64)
         return self.head(pool(features, lengths, self.pooling))
 
     def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:

@@ -51,9 +51,19 @@ class Input:
             raise ValueError(f"input: kind: expected one of {', '.join(get_args(InputKind))}, got {self.kind!r}")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the channels, or the vocabulary."""
+        return self.vocabulary if self.kind == "tokens" else self.channels
+
+    @property
+    def named(self) -> bool:
+        """False if the names are only the numbers that models give by default."""
+        return self.names not in (numbers(self.size), numbered("channel", self.size))
+
+    @property
     def size(self) -> int:
         """Number of channels, or size of the vocabulary."""
-        return len(self.vocabulary if self.kind == "tokens" else self.channels)
+        return len(self.names)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,11 @@ class Output:
         if self.kind == "labels":
             return logits.float().sigmoid()
         raise ValueError(f"output: a model of kind {self.kind!r} gives no probabilities")
+
+
+def numbers(count: int) -> tuple[str, ...]:
+    """Return the default names of tokens and classes: "0", "1", ..."""
+    return tuple(map(str, range(count)))
 
 
 def numbered(name: str, count: int) -> tuple[str, ...]:

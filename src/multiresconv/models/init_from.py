@@ -22,16 +22,17 @@ class Initialised(NamedTuple):
 
 @torch.no_grad()
 def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialised:
-    """Copy the weights of the model in `folder` into `model`. Both need the same kind of input and the same network.
+    """Copy the weights of the model in `folder` into `model`. Both need the same network and the same kind of input.
 
-    The head is copied only if both outputs are the same. The standardisation is never copied, because it belongs to the
-    data.
+    If both inputs name their channels or tokens, the names must be the same in the same order. The head is copied only
+    if both outputs are the same. The standardisation is never copied, because it belongs to the data.
 
     Returns:
         Names of the copied tensors and of the others.
 
     Raises:
-        ValueError: the inputs differ in kind or size, or tensors in name or shape; the message names them.
+        ValueError: the inputs differ in kind, size or names, the networks in memory, or tensors in name or shape; the
+            message says which.
     """
     source = load(folder)
     described = model.input.kind, model.input.size
@@ -40,6 +41,9 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
             f"init: {folder}: expected a model whose input is {described[0]} of {described[1]}, "
             f"got {source.input.kind} of {source.input.size}"
         )
+    if model.input.named and source.input.named and model.input.names != source.input.names:
+        expected, given = (", ".join(m.input.names) for m in (model, source))
+        raise ValueError(f"init: {folder}: expected a model whose input is {expected}, got {given}")
     theirs, ours = source.state_dict(), model.state_dict()
     same_head = source.output == model.output and source.head.weight.shape == model.head.weight.shape
     left = [name for name in ours if ".standardise." in name or (name.startswith("head.") and not same_head)]
@@ -53,6 +57,9 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
     unknown = [n for n in theirs if n not in ours and not n.startswith("head.") and ".standardise." not in n]
     if unknown:
         raise ValueError(f"init: {folder}: {', '.join(unknown)}: this model has no such tensors")
+    memory, other = model.net.config["memory"], source.net.config["memory"]
+    if memory != other:
+        raise ValueError(f"init: {folder}: memory: expected {tuple(memory)}, got {tuple(other)}")
     for name in wanted:
         ours[name].copy_(theirs[name])
     return Initialised(tuple(wanted), tuple(left))

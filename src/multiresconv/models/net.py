@@ -32,7 +32,7 @@ class MultiresNet(Streamable):
         d_input: channels of real-valued input, which is standardised and encoded by a linear map. Give exactly one of
             d_input and n_tokens.
         n_tokens: size of the vocabulary of token input, which is encoded by an embedding.
-        projection: passed to `MultiresBlock`.
+        mix, projection: passed to `MultiresBlock`; each block gets a copy of `mix`.
         backend: where the blocks run; see `multires_conv`.
         **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
             bidirectional, dropout, norm, norm_first.
@@ -50,6 +50,7 @@ class MultiresNet(Streamable):
         *,
         d_input: int | None = None,
         n_tokens: int | None = None,
+        mix: nn.Module | None = None,
         projection: bool = False,
         backend: Backend = "auto",
         device: torch.device | str | None = None,
@@ -70,11 +71,11 @@ class MultiresNet(Streamable):
         else:
             raise ValueError(f"d_input, n_tokens: expected exactly one of them, got {d_input} and {n_tokens}")
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype}
-        blocks = [
-            MultiresBlock(**{**config.of_block(), "norm": copy.deepcopy(config.norm)}, projection=projection, **where)
+        own_parts = {"norm": config.norm, "mix": mix}
+        self.blocks = nn.ModuleList(
+            MultiresBlock(**{**config.of_block(), **copy.deepcopy(own_parts)}, projection=projection, **where)
             for _ in range(n_layers)
-        ]
-        self.blocks = nn.ModuleList(blocks)
+        )
         self.norm: nn.Module | None = None
         if config.norm_first:  # the residual sum of all blocks is not normalised yet
             given: Any = config.norm
@@ -130,6 +131,8 @@ class MultiresNet(Streamable):
         encoder, blocks = self.encoder, []
         if type(self) is not MultiresNet:
             return f"the net is a {type(self).__name__}"
+        if type(self.blocks) is not nn.ModuleList:
+            return f"blocks is a {type(self.blocks).__name__}"
         for number, block in enumerate(self.blocks):
             parts = block.stream_parts() if isinstance(block, MultiresBlock) else f"it is a {type(block).__name__}"
             if isinstance(parts, str):
@@ -138,6 +141,8 @@ class MultiresNet(Streamable):
         if self.standardise is None:
             if type(encoder) is not nn.Embedding:
                 return f"encoder is a {type(encoder).__name__}"
+            if encoder.max_norm is not None:
+                return "encoder has a max_norm"
             return StreamParts(NetworkTensors(blocks, encoder=(encoder.weight, None)))
         if type(self.standardise) is not Standardise:
             return f"standardise is a {type(self.standardise).__name__}"

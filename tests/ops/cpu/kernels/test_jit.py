@@ -84,9 +84,18 @@ def test_the_process_that_compiles_rounds_as_later_ones_do(tmp_path: Path) -> No
     assert loading == compiling
 
 
-def run(package: Path, patience: float = 600) -> subprocess.CompletedProcess[str]:
+CALLBACK = """
+import sys
+from multiresconv.ops.cpu.kernels import jit
+jit.PATIENCE = float(sys.argv[1])
+from multiresconv.ops.cpu.kernels import probe
+assert probe.ADDRESS
+"""
+
+
+def run(package: Path, patience: float = 600, program: str = NORMALISE) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(package.parents[1] / "cache")}
-    command = python(NORMALISE, patience)
+    command = python(program, patience)
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=environment)
 
 
@@ -107,6 +116,18 @@ def test_a_change_in_any_kernel_file_compiles_anew(copy: Path) -> None:
 def test_one_line_says_that_compiling_takes_long(copy: Path) -> None:
     assert run(copy, patience=0).stderr.count("multiresconv: compiling kernels") == 1  # two kernels, one line
     assert run(copy, patience=0).stderr == "", "they are loaded now"
+
+
+def test_functions_for_native_threads_are_treated_alike(copy: Path) -> None:
+    file = copy / "ops" / "cpu" / "kernels" / "probe.py"
+    file.write_text("from .jit import callback\ndef probe(call): pass\nADDRESS = callback(probe)\n")
+    assert run(copy, 0, CALLBACK).stderr.count("multiresconv: compiling kernels") == 1
+    before = set((copy.parents[1] / "cache").rglob("*.nb[ic]"))
+    file.write_text(file.read_text() + "# another line\n")
+    assert run(copy, 600, CALLBACK).stderr == ""
+    after = set((copy.parents[1] / "cache").rglob("*.nb[ic]"))
+    assert len(after) == len(before) == 2
+    assert not after & before, "the machine code of before is still there"
 
 
 def test_nothing_is_said_of_compiling_that_is_quick(copy: Path) -> None:

@@ -65,13 +65,11 @@ def callback(function: Callable[..., None]) -> int:
 
     The machine code is kept on disk as that of a `kernel` is.
     """
-    function.__qualname__ = f"{_DIGEST}.{function.__qualname__}"
-    options: dict[str, Any] = {"nopython": True, "fastmath": _FAST, "error_model": "numpy"}
-    signature = types.void(types.voidptr)
-    try:
-        compiled = cfunc(signature, cache=True, **options)(function)
-    except RuntimeError:  # there is no place for a cache; `kernel` warns of that
-        compiled = cfunc(signature, **options)(function)
+    dispatcher: Any = kernel(function)  # never called; it names the function and finds the place for the cache
+    cached = dispatcher.stats.cache_path is not None
+    options: dict[str, Any] = {"nopython": True, "fastmath": _FAST, "error_model": "numpy", "cache": cached}
+    with event.trigger_event("numba:compile", data={"dispatcher": dispatcher}):
+        compiled = cfunc(types.void(types.voidptr), **options)(function)
     _CALLBACKS.append(compiled)
     assert compiled.address is not None  # it is None before compiling only
     return compiled.address
