@@ -35,10 +35,10 @@ check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)  ## run the CPU benchmarks on this machine
-	$(BIN)/python benchmarks/bench_step.py
-	$(BIN)/multiresconv bench
+	$(BIN)/python benchmarks/bench_step.py --repeats 7
+	$(BIN)/multiresconv bench --repeats 5 --limit 10
 	$(BIN)/python benchmarks/bench_conv.py
-	$(BIN)/python benchmarks/bench_length.py
+	$(BIN)/python benchmarks/bench_length.py --repeats 9
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_sample.py
 

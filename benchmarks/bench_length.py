@@ -84,7 +84,8 @@ def markdown(report: dict[str, Any]) -> str:
         f"Forward + backward of `multires_conv`, x (1, {report['channels']}, L), float32, fading memory over all "
         f"scales; {report['machine']}.",
         "ns per element and scale: median (quartiles) and how many times the cheapest length's. Memory: peak beyond "
-        "what was there before the step, in tensors of x's size; y and the gradient of x are two.",
+        "what was there before the step, in tensors of x's size; y and the gradient of x are two. Not given where "
+        "x takes less than 1 MiB, which a process may have to spare.",
     ]
     for kernel_size, rows in report["kernel sizes"].items():
         cheapest = min(row["ns"] for row in rows.values())
@@ -97,7 +98,8 @@ def markdown(report: dict[str, Any]) -> str:
         ]
         for length, row in rows.items():
             time = f"{row['ns']:.2f} ({row['low']:.2f}-{row['high']:.2f}) | {row['ns'] / cheapest:.2f}x"
-            lines.append(f"| {int(length):,} | {row['scales']} | {time} | {row['memory']:.2f} |")
+            memory = f"{row['memory']:.2f}" if int(length) * report["channels"] * 4 >= 1 << 20 else "-"
+            lines.append(f"| {int(length):,} | {row['scales']} | {time} | {memory} |")
     return "\n".join(lines) + "\n"
 
 

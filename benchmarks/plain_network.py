@@ -72,8 +72,9 @@ class PlainClassifier(nn.Module):
         encoder = nn.Embedding(tokens, d_model) if tokens else nn.Linear(config["d_input"], d_model)
         block = (d_model, config["kernel_size"], depth, config["dropout"], config["norm"])
         self.net = PlainNet(encoder, nn.Sequential(*(PlainBlock(*block) for _ in range(config["n_layers"]))))
-        self.output = nn.Linear(d_model, config["d_output"])
-        self.load_state_dict(model.state_dict())
+        self.head = nn.Linear(d_model, config["d_output"])
+        # Its input is standardised already, as that of the published code.
+        self.load_state_dict({name: t for name, t in model.state_dict().items() if ".standardise." not in name})
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.net(x).mean(-1))
+        return self.head(self.net(x).mean(-1))
