@@ -107,11 +107,6 @@ def test_one_valid_step_cannot_be_trained_on():
     assert norm.num_batches_tracked == 0
 
 
-def test_conversion_to_torchs_sync_batch_norm_leaves_it_alone():
-    norm = MaskedBatchNorm(3)
-    assert nn.SyncBatchNorm.convert_sync_batchnorm(norm) is norm
-
-
 def global_batch():
     torch.manual_seed(0)
     norm, _ = make_norms()

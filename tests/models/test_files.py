@@ -133,9 +133,7 @@ def test_an_interrupted_save_never_mixes_two_models(tmp_path, monkeypatch):
 
 
 def test_what_is_not_a_model_is_not_saved(tmp_path):
-    with pytest.raises(
-        TypeError, match="model: expected a MultiresClassifier or MultiresAR, unwrapped, got DataParallel"
-    ):
+    with pytest.raises(TypeError, match=r"model: expected one of .*MultiresLayer, unwrapped, got DataParallel"):
         save(torch.nn.DataParallel(make_model()), tmp_path)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="meta device"):
         save(make_model(device="meta"), tmp_path)
@@ -159,8 +157,8 @@ def test_missing_parts_are_named(folder):
             lambda f: edit_config(f, format=3),
             "expected format 2 or older, got 3; a newer format needs a newer multiresconv",
         ),
-        (lambda f: edit_config(f, **{"class": "Net"}), "expected class MultiresClassifier or MultiresAR, got 'Net'"),
-        (lambda f: edit_config(f, **{"class": ["Net"]}), "expected class MultiresClassifier or MultiresAR, got"),
+        (lambda f: edit_config(f, **{"class": "Net"}), "expected class .*, MultiresNet, MultiresLayer, got 'Net'"),
+        (lambda f: edit_config(f, **{"class": ["Net"]}), "expected class .*, MultiresNet, MultiresLayer, got"),
         (
             lambda f: edit_config(f, extra=1),
             "expected an object of arguments, class, format, input, output, got .*extra",

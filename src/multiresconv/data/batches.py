@@ -21,11 +21,11 @@ class Batch(NamedTuple):
 
 def collate(items: Sequence[tuple[NDArray, int]]) -> Batch:
     """Make a batch of B >= 1 pairs (tokens (n,), label), whose lengths n may differ."""
-    lengths = torch.tensor([len(tokens) for tokens, _ in items])
+    lengths = torch.tensor([len(tokens) for tokens, _ in items], device="cpu")
     padded = np.zeros((len(items), padded_length(int(lengths.max()))), np.int64)
     for row, (tokens, _) in zip(padded, items, strict=True):
         row[: len(tokens)] = tokens
-    return Batch(torch.from_numpy(padded), lengths, torch.tensor([label for _, label in items]))
+    return Batch(torch.from_numpy(padded), lengths, torch.tensor([label for _, label in items], device="cpu"))
 
 
 def padded_length(longest: int) -> int:

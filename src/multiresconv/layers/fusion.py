@@ -106,6 +106,8 @@ def _why_not_for(block: Any, x: Tensor) -> str | None:
     from multiresconv.ops.cpu.operator import LONG
 
     conv, autocast = block.conv, torch.is_autocast_enabled("cpu")
+    if type(x) not in (Tensor, nn.Parameter):
+        return f"x is a {type(x).__name__}"
     if not x.is_cpu:
         return f"x is on {x.device}"
     if autocast and torch.get_autocast_dtype("cpu") != torch.bfloat16:

@@ -8,6 +8,7 @@ from torch.nn.modules import module as torch_module
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.norm import MaskedBatchNorm
 from multiresconv.layers.standardise import Standardise
+from multiresconv.ops.transforms import why_seen
 
 _HOOKS = {
     "_forward_hooks": "forward hook",
@@ -17,6 +18,7 @@ _HOOKS = {
 }
 _GLOBAL_HOOKS: list[dict[Any, Any]] = [getattr(torch_module, f"_global{name}", {}) for name in _HOOKS]
 _CALL = nn.Module.__call__
+_MODULE_CALL = nn.Module._call_impl
 # Filled in advance, because torch.compile cannot trace how they are found.
 _FORWARDS: dict[type, Any] = {}
 _METHODS: dict[type, frozenset[str]] = {}
@@ -41,17 +43,23 @@ def why_all_changed() -> str | None:
     """Say what calls of every module run besides `forward`, or return None."""
     if any(_GLOBAL_HOOKS):
         return "there is a hook for all modules"
-    return None if nn.Module.__call__ is _CALL else "the call of all modules is patched"
+    if nn.Module.__call__ is not _CALL or nn.Module._call_impl is not _MODULE_CALL:
+        return "the call of all modules is patched"
+    return why_seen()
 
 
 def why_changed(module: nn.Module) -> str | None:
     """Say what a call of the module runs besides its class's `forward`, e.g. "has a forward hook", or return None."""
-    own = module.__dict__
     for attribute, name in _HOOKS.items():
-        if own[attribute]:
+        if module.__dict__[attribute]:
             return f"has a {name}"
-    kind = type(module)
-    if _FORWARDS.get(kind, kind.forward) is not kind.forward:
+    return why_patched(module)
+
+
+def why_patched(module: nn.Module) -> str | None:
+    """Say which method of the module is not that of its class, e.g. "has a forward of its own", or return None."""
+    own, kind = module.__dict__, type(module)
+    if _FORWARDS.get(kind, kind.forward) is not kind.forward or kind.__call__ is not nn.Module.__call__:
         return "has a forward of its own"
     for name in own:  # an attribute of the instance takes the place of a method of the class
         if name in _METHODS.get(kind, ()):

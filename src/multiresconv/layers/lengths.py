@@ -1,34 +1,53 @@
 """Ragged batches: the first `lengths[i]` steps of sequence i are valid, the rest is padding."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from multiresconv.layers.integers import is_integral
 
-def check_lengths(lengths: Tensor, x: Tensor) -> Tensor:
+Lengths = Tensor | Sequence[int]
+
+
+def to_lengths(lengths: Lengths) -> Tensor:
+    """Return lengths, a tensor, an array or a list of integers, as an int64 tensor on their device.
+
+    Raises:
+        TypeError: they are not integers.
+    """
+    if not isinstance(lengths, Tensor):
+        try:
+            lengths = torch.as_tensor(lengths, device="cpu")
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"lengths: expected a tensor of integers, got {lengths!r}") from None
+    if not is_integral(lengths):
+        raise TypeError(f"lengths: expected integers, got {lengths.dtype}")
+    return lengths.long()
+
+
+def check_lengths(lengths: Lengths, x: Tensor) -> Tensor:
     """Check that `lengths` are (B,) integers in 1..L and return them as int64 on the device of x (B, L, ...).
 
     Reading values on a GPU makes the CPU wait: call this once per forward pass, and keep lengths on the CPU if the wait
     matters. Compiled code, exported code and the meta device have no values, so their range is not checked.
 
     Raises:
-        TypeError: `lengths` is not a tensor of integers.
+        TypeError: `lengths` are not integers.
         ValueError: it has another shape, or a length is outside 1..L.
     """
-    if not isinstance(lengths, Tensor):
-        raise TypeError(f"lengths: expected a tensor of integers, got {type(lengths).__name__}")
+    lengths = to_lengths(lengths)
     batch, length = x.shape[:2]
-    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
-        raise TypeError(f"lengths: expected integers, got {lengths.dtype}")
     if lengths.shape != (batch,):
         raise ValueError(f"lengths: expected shape ({batch},) for x {tuple(x.shape)}, got {tuple(lengths.shape)}")
     if batch and not lengths.is_meta and not torch.compiler.is_compiling():
         shortest, longest = (int(bound) for bound in lengths.aminmax())
         if shortest < 1 or longest > length:
             raise ValueError(f"lengths: expected 1 to {length} for x {tuple(x.shape)}, got {shortest} to {longest}")
-    return lengths.to(x.device, torch.int64)
+    return lengths.to(x.device)
 
 
-def refuse_lengths(lengths: Tensor | None) -> None:
+def refuse_lengths(lengths: Lengths | None) -> None:
     """Raise ValueError if lengths are given with a chunk of a stream."""
     if lengths is not None:
         raise ValueError("lengths, state: give one of them; a chunk of a stream has no padding")

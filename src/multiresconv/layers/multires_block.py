@@ -5,6 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.fusion import why_not_fused
@@ -17,7 +18,6 @@ from multiresconv.ops.block import BlockParameters, multires_block
 from multiresconv.ops.cpu.network import NetworkTensors
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class MultiresBlock(Streamable):
@@ -171,5 +171,6 @@ class MultiresBlock(Streamable):
         if self.gated and isinstance(self.norm, (MaskedBatchNorm, nn.LayerNorm)):
             return
         for name, part in self.named_modules():
-            if part.training and (getattr(part, "p", 0) if isinstance(part, _DROPOUTS) else isinstance(part, _BATCH)):
+            random = isinstance(part, _DROPOUTS) and part.p > 0
+            if part.training and (random or isinstance(part, _BatchNorm)):
                 raise RuntimeError(f"streaming: {name} is a {type(part).__name__} in training mode; call eval() first")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -84,11 +85,12 @@ class MultiresLayer(Streamable):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        d_model = index(d_model)
         if d_model < 1:
             raise ValueError(f"d_model: expected at least 1, got {d_model}")
         check_backend(backend)
         if wavelet is None:
-            kernel_size = 2 if kernel_size is None else kernel_size
+            kernel_size = 2 if kernel_size is None else index(kernel_size)
         elif kernel_size is not None:
             raise ValueError(f"kernel_size, wavelet: give one of them, got {kernel_size} and {wavelet!r}")
         else:
@@ -285,13 +287,13 @@ def _memory(memory: Memory, kernel_size: int, depth: int | None, max_length: int
         raise ValueError(f"depth, max_length: give one of them, got {depth} and {max_length}")
     if max_length is not None and max_length < 1:
         raise ValueError(f"max_length: expected at least 1, got {max_length}")
-    wanted = depth if max_length is None else default_depth(max_length, kernel_size)
-    if isinstance(memory, int) or memory == "fading":
+    wanted = default_depth(index(max_length), kernel_size) if max_length is not None else depth
+    if isinstance(memory, str) and memory != "fading":
+        raise ValueError(f"memory: expected 'fading', a size or counts (m_J, ..., m_1), got {memory!r}")
+    if isinstance(memory, (str, int, np.integer)):
         if wanted is None:
             raise ValueError(f"depth, max_length: one of them is needed with memory {memory!r}")
-        return uniform(wanted, kernel_size, memory) if isinstance(memory, int) else fading(wanted)
-    if isinstance(memory, str):
-        raise ValueError(f"memory: expected 'fading', a size or counts (m_J, ..., m_1), got {memory!r}")
+        return fading(index(wanted)) if isinstance(memory, str) else uniform(index(wanted), kernel_size, int(memory))
     counts = tuple(index(kept) for kept in memory)
     if not counts or min(counts) < 0:
         raise ValueError(f"memory: expected (m_J, ..., m_1), at least one scale, none negative, got {counts}")

@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from multiresconv.layers.lengths import valid_steps
 from multiresconv.ops.cpu.registration import moments, normalise
@@ -13,48 +14,39 @@ from multiresconv.ops.cpu.registration import moments, normalise
 Norm = Literal["layer", "batch"]
 
 
-class MaskedBatchNorm(nn.Module):
+class MaskedBatchNorm(_BatchNorm):
     """Batch norm of (B, L, d_model) per channel, with statistics over the valid steps only.
 
-    It equals `torch.nn.BatchNorm1d` on the concatenated valid steps and has the same parameter and buffer names. When
-    training under `torch.distributed` it uses the statistics of the global batch, so N processes compute the same as
-    one. It is no subclass of torch's batch norm, because `SyncBatchNorm.convert_sync_batchnorm` would replace it.
+    It equals `torch.nn.BatchNorm1d` on the concatenated valid steps and has the same arguments, parameters and buffers.
+    When training under `torch.distributed` it uses the statistics of the global batch, so N processes compute the same
+    as one.
 
     Padded steps come out as 0. Their content changes no other output, no statistic and no gradient.
+
+    Args:
+        d_model: number of channels.
+        eps: added to the variance.
+        momentum: weight of a batch in the running statistics; None averages over all batches.
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
+    running_mean: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+    running_var: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+    num_batches_tracked: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,
         d_model: int,
         *,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.eps = eps
-        self.momentum = momentum
-        self.weight = nn.Parameter(torch.empty(d_model, device=device, dtype=dtype))
-        self.bias = nn.Parameter(torch.empty(d_model, device=device, dtype=dtype))
-        self.register_buffer("running_mean", torch.empty(d_model, device=device, dtype=dtype))
-        self.register_buffer("running_var", torch.empty(d_model, device=device, dtype=dtype))
-        self.register_buffer("num_batches_tracked", torch.empty((), device=device, dtype=torch.long))
-        self.reset_parameters()
+        super().__init__(d_model, eps, momentum, device=device, dtype=dtype)
 
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        self.weight.fill_(1)
-        self.bias.zero_()
-        self.running_mean.zero_()
-        self.running_var.fill_(1)
-        self.num_batches_tracked.zero_()
-
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
         """Normalise x (B, L, d_model) -> (B, L, d_model).
 
         Args:
@@ -82,7 +74,7 @@ class MaskedBatchNorm(nn.Module):
     def fused(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Compute `forward` by CPU kernels: x (B, L, d_model) is float32 or float64; first derivatives only."""
         shared = self._begin(x, lengths)
-        lengths = torch.full((x.shape[0],), x.shape[1]) if lengths is None else lengths.long()
+        lengths = torch.full((x.shape[0],), x.shape[1], device="cpu") if lengths is None else lengths.long()
         x = x.transpose(1, 2)
         if self.training:
             totals, squares = moments(x, lengths).unbind(2)
@@ -112,20 +104,21 @@ class MaskedBatchNorm(nn.Module):
         return shared
 
     def _torch_norm(self, x: Tensor) -> Tensor:
-        steps = x.reshape(-1, x.shape[-1])
+        steps, share = x.reshape(-1, x.shape[-1]), self._share() if self.training else 0.0
         y = F.batch_norm(
-            steps, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+            steps, self.running_mean, self.running_var, self.weight, self.bias, self.training, share, self.eps
         )
         return y.view(x.shape)
+
+    def _share(self) -> float:
+        """Return the weight of the current batch in the running statistics."""
+        return 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
 
     @torch.no_grad()
     def _track(self, count: Tensor, mean: Tensor, variance: Tensor) -> None:
         unbiased = variance * (count / (count - 1).clamp(min=1))
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
-
-    def extra_repr(self) -> str:
-        return f"{len(self.weight)}, eps={self.eps}, momentum={self.momentum}"
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self._share())
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self._share())
 
 
 def make_norm(
@@ -141,9 +134,25 @@ def make_norm(
     return (nn.LayerNorm if norm == "layer" else MaskedBatchNorm)(d_model, device=device, dtype=dtype)
 
 
+def norm_name(norm: nn.Module) -> str:
+    """Return the name that `make_norm` takes, or the class of a norm of the user's own."""
+    names: dict[type, str] = {nn.LayerNorm: "layer", MaskedBatchNorm: "batch"}
+    return names.get(type(norm), type(norm).__name__)
+
+
 def apply_norm(norm: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Apply a norm to x (B, L, D). Only `MaskedBatchNorm` gets the lengths."""
-    return norm(x, lengths) if isinstance(norm, MaskedBatchNorm) else norm(x)
+    """Apply a norm to x (B, L, D).
+
+    Only `MaskedBatchNorm` gets the lengths. A batch norm of PyTorch gets the valid steps laid end to end, (N, D).
+    """
+    if isinstance(norm, MaskedBatchNorm):
+        return norm(x, lengths)
+    if not isinstance(norm, _BatchNorm):
+        return norm(x)
+    if lengths is None:
+        return norm(x.reshape(-1, x.shape[-1])).view(x.shape)
+    valid = valid_steps(lengths, x.shape[1]).squeeze(2)
+    return torch.zeros_like(x).masked_scatter(valid.unsqueeze(2), norm(x[valid]))
 
 
 def _statistics(x: Tensor, valid: Tensor, lengths: Tensor, shared: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:

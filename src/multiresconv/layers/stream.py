@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers.hooks import remember, why_any_changed
+from multiresconv.layers.integers import is_integral
 from multiresconv.layers.snapshot import Snapshot
 from multiresconv.ops.cpu.kernels.layout import NEXT, X
 from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_not_network
 from multiresconv.ops.cpu.threads import call_native
 from multiresconv.ops.streaming import State, check_state_names, check_state_tensor
+from multiresconv.ops.transforms import why_seen
 
 # Smallest work of a thread, in multiply-adds: about 80 microseconds. Another thread takes a few to start.
 _SERIAL_WORK = 1 << 20
@@ -40,6 +42,8 @@ class Streamable(nn.Module):
     A subclass implements `stream_parts`, which returns the kernel's view of the module, or the reason why the kernel
     cannot run it. `stream_parts` raises RuntimeError if steps would differ from the whole sequence.
     """
+
+    takes_tokens = False  # whether a time step is one token, not a vector
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -145,7 +149,7 @@ class Stream:
 
     def reset(self, rows: Sequence[int] | Tensor | None = None) -> None:
         """Restart the sequences with the indices `rows`, by default all."""
-        chosen = torch.arange(self.batch_size) if rows is None else self._rows(rows)
+        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else self._rows(rows)
         with torch.inference_mode(False), torch.no_grad():
             for name, fresh in self._module.init_state(1).items():
                 self._state[name][chosen.to(fresh.device)] = fresh
@@ -157,7 +161,7 @@ class Stream:
     @torch.no_grad()
     def _advance_module(self, x: Tensor, rows: Sequence[int] | Tensor | None) -> Tensor:
         """Advance by calling the module instead of the kernel."""
-        step = x.ndim == (1 if x.dtype in (torch.int64, torch.int32) else 2)  # tokens have no axis of channels
+        step = x.ndim == (1 if self._module.takes_tokens else 2)  # tokens have no axis of channels
         if rows is None:
             y, self._state = self._module(x.unsqueeze(1) if step else x, state=self._state)
         else:
@@ -173,7 +177,7 @@ class Stream:
         numbers = [index(row) for row in (rows.tolist() if isinstance(rows, Tensor) else rows)]
         if len(set(numbers)) < len(numbers) or not all(0 <= row < self.batch_size for row in numbers):
             raise ValueError(f"rows: expected different numbers in 0..{self.batch_size - 1}, got {numbers}")
-        return torch.tensor(numbers, dtype=torch.int64)
+        return torch.tensor(numbers, dtype=torch.int64, device="cpu")
 
 
 class _Fused:
@@ -190,19 +194,20 @@ class _Fused:
         self._dtype = tensors[0].dtype
         # With a standardisation any input dtype is accepted and converted.
         self._input_dtype = parts.input_dtype or (None if parts.tensors.standardise else self._dtype)
-        self._all_rows = torch.arange(batch_size)
+        self._all_rows = torch.arange(batch_size, device="cpu")
         self._call = self._network.call()
         self._kernel = advance_network(self._dtype)
 
     def advance(self, x: Tensor, rows: Tensor | None, state: State) -> Tensor:
         """Return the outputs of the next steps x; updates `state` in place."""
         if not self._snapshot.holds():
-            raise RuntimeError("stream: the module has changed since the stream was made; make a new stream")
+            reason = why_seen() or "the module has changed since the stream was made; make a new stream"
+            raise RuntimeError(f"stream: {reason}")
         rows = self._all_rows if rows is None else rows
         count, network, parts = len(rows), self._network, self._parts
         x = self._samples(x, count) if network.inputs else self._tokens(x, count)
         shape = (*(x.shape[:-1] if network.inputs else x.shape), network.outputs)
-        y = torch.empty(shape, dtype=self._dtype)
+        y = torch.empty(shape, dtype=self._dtype, device="cpu")
         length = shape[1] if len(shape) == 3 else 1
         pooled = 0 if parts.pooled is None else state[parts.pooled].data_ptr()
         groups = max(1, min(count, torch.get_num_threads(), self._work * count * length // _SERIAL_WORK))
@@ -237,8 +242,8 @@ class _Fused:
                 f"x: expected tokens of shape ({count},) for a step or ({count}, length >= 1) for a chunk, "
                 f"got {tuple(shape)}"
             )
-        if x.dtype not in (torch.int64, torch.int32) or not x.is_cpu:
-            raise TypeError(f"x: expected int64 or int32 tokens on the CPU, got {x.dtype} on {x.device}")
+        if not is_integral(x) or not x.is_cpu:
+            raise TypeError(f"x: expected integer tokens on the CPU, got {x.dtype} on {x.device}")
         if count:
             lowest, highest = (int(bound) for bound in x.aminmax())
             last = len(encoder[0]) - 1 if encoder else 0

@@ -4,7 +4,7 @@ from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.config import NetConfig
 from multiresconv.models.description import Input, Output
-from multiresconv.models.files import load, save
+from multiresconv.models.files import load, load_model, save
 from multiresconv.models.init_from import init_from
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.published import load_published
@@ -21,6 +21,7 @@ __all__ = [
     "SequenceModel",
     "init_from",
     "load",
+    "load_model",
     "load_published",
     "sample",
     "save",

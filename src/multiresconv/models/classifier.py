@@ -1,5 +1,6 @@
 """`MultiresClassifier`: maps a sequence to logits of classes or labels."""
 
+from operator import index
 from typing import Any
 
 import torch
@@ -52,6 +53,7 @@ class MultiresClassifier(SequenceModel):
         dtype: torch.dtype | None = None,
         **options: Any,
     ) -> None:
+        d_output = index(d_output)
         if d_output < 1:
             raise ValueError(f"d_output: expected at least 1, got {d_output}")
         check_pooling(pooling)
@@ -82,11 +84,11 @@ class MultiresClassifier(SequenceModel):
         return parts._replace(tensors=parts.tensors._replace(pooling=self.pooling), pooled=pooled)
 
     def _start(self, batch_size: int) -> State:
-        return pooled_before(self.pooling, batch_size, self.head.weight)
+        return pooled_before(self.pooling, batch_size, self.net.like)
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         features = self.net(x, lengths)
-        lengths = None if lengths is None else lengths.to(features.device, torch.int64)
+        lengths = None if lengths is None else lengths.to(features.device)
         return self.head(pool(features, lengths, self.pooling))
 
     def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:

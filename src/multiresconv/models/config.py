@@ -1,6 +1,7 @@
 """`NetConfig`: the options of a network, shared by nets, models, recipes and the command line."""
 
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Literal, get_args
 
 from multiresconv.layers import Norm
@@ -40,6 +41,7 @@ class NetConfig:
 
     def __post_init__(self) -> None:
         for name in ("d_model", "n_layers"):
+            object.__setattr__(self, name, index(getattr(self, name)))  # also NumPy's integers
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if isinstance(self.norm, str) and self.norm not in get_args(Norm):

@@ -1,66 +1,79 @@
 """Model folders: `config.json` says how to build the model, `model.safetensors` holds its tensors.
 
 `config.json`, format 2: {"format": 2, "class": ..., "arguments": {...}, "input": {...}, "output": {...}}; "input" and
-"output" hold the fields of `Input` and `Output`. Format 1 can be read too. It had no input, output or standardisation,
-and its tensors called the head "output".
+"output" hold the fields of `Input` and `Output`; nets and layers have none. Format 1 can be read too. It had no input,
+output or standardisation, and its tensors called the head "output".
+
+The metadata of `model.safetensors` holds a digest of both files, and which tensors are tied: {"tied": {name: name}}.
 """
 
+import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from multiresconv.files import write_atomically
-from multiresconv.layers import MaskedBatchNorm, MultiresBlock
+from multiresconv.layers import MultiresLayer
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.description import Input, Output, from_dict, to_dict
+from multiresconv.models.difference import difference
+from multiresconv.models.net import MultiresNet
 from multiresconv.models.sequence_model import SequenceModel
-from multiresconv.models.state import check_state
+from multiresconv.models.state import check_state, check_values
 from multiresconv.ops import Backend
 
 FORMAT = 2
-CLASSES: dict[str, type[SequenceModel]] = {"MultiresClassifier": MultiresClassifier, "MultiresAR": MultiresAR}
-_KEYS = {1: {"format", "class", "arguments"}, 2: {"format", "class", "arguments", "input", "output"}}
+Saved = SequenceModel | MultiresNet | MultiresLayer
+CLASSES: dict[str, type[Saved]] = {
+    kind.__name__: kind for kind in (MultiresClassifier, MultiresAR, MultiresNet, MultiresLayer)
+}
+_PLAIN = {"format", "class", "arguments"}
+_KEYS = {1: _PLAIN, 2: _PLAIN | {"input", "output"}}
 
 
-def save(model: SequenceModel, folder: str | os.PathLike[str]) -> None:
-    """Write a model into `folder`; creates the folder, and replaces a model in it.
+def save(model: Saved, folder: str | os.PathLike[str]) -> None:
+    """Write a model, net or layer into `folder`; creates the folder, and replaces a model in it.
 
     Each file is written atomically, `config.json` last. So a folder with `config.json` holds a complete model, and
-    configuration and tensors always belong together. Device, backend and train or eval mode are not saved; the dtype
-    is, with the tensors.
+    configuration and tensors always belong together. Device, backend, hooks and train or eval mode are not saved; the
+    dtype is, with the tensors. Tied tensors are tied again by `load`.
 
     Raises:
-        TypeError: the object is not a model of this library, is wrapped by DDP or `torch.compile` (save the model
-            inside), or has your own norm or mixing module, which `config.json` cannot describe.
-        ValueError: the model is on the meta device, so it has no values.
+        TypeError: the object is not of this library, or is wrapped by DDP or `torch.compile` (save the model inside);
+            or a part or an option was changed in a way that `config.json` cannot describe.
+        ValueError: the model is on the meta device, so it has no values; or values are not finite.
     """
     name = type(model).__name__
     if type(model) is not CLASSES.get(name):
-        raise TypeError(f"model: expected a {' or '.join(CLASSES)}, unwrapped, got {name}")
-    for number, block in enumerate(model.net.blocks):
-        _check_describable(block, f"model: block {number}")
-    tensors = model.state_dict()
-    if any(tensor.is_meta for tensor in tensors.values()):
+        raise TypeError(f"model: expected one of {', '.join(CLASSES)}, unwrapped, got {name}")
+    config: dict[str, Any] = {"format": FORMAT, "class": name, "arguments": _arguments(model)}
+    if isinstance(model, SequenceModel):
+        config |= {"input": to_dict(model.input), "output": to_dict(model.output)}
+    try:
+        changed = difference(model, _build(Path("config.json"), config, "auto"))
+    except ValueError as error:
+        changed = str(error).removeprefix("config.json: ").removeprefix("arguments: ")
+    if changed:
+        raise TypeError(f"model: {changed}; a model folder cannot describe that, save the state_dict instead")
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
         raise ValueError("model: expected one that has values, this one is on the meta device")
-    config = {
-        "format": FORMAT,
-        "class": name,
-        "arguments": model.config,
-        "input": to_dict(model.input),
-        "output": to_dict(model.output),
-    }
-    data = safetensors.torch.save({key: tensor.cpu().contiguous() for key, tensor in tensors.items()})
+    tensors, tied = _tensors(model)
+    check_values(tensors, "model")
+    text = (json.dumps(config, indent=2) + "\n").encode()
+    metadata = {"tied": json.dumps(tied), "digest": _digest(tensors, tied, text)}
+    data = safetensors.torch.save(tensors, metadata=metadata)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    described, text = folder / "config.json", (json.dumps(config, indent=2) + "\n").encode()
+    described = folder / "config.json"
     same = described.is_file() and described.read_bytes() == text
     if not same:
         described.unlink(missing_ok=True)
@@ -69,10 +82,9 @@ def save(model: SequenceModel, folder: str | os.PathLike[str]) -> None:
         write_atomically(described, lambda part: part.write_bytes(text))
 
 
-def load(
-    folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto"
-) -> SequenceModel:
-    """Load the model that `save` wrote into `folder`, in eval mode; call `train()` on it to continue training.
+@torch.inference_mode(False)
+def load(folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto") -> Any:
+    """Load the model, net or layer that `save` wrote into `folder`, in eval mode; call `train()` on it to train it on.
 
     Args:
         folder: path of the model folder.
@@ -80,7 +92,7 @@ def load(
         backend: where the blocks run; see `multires_conv`.
 
     Returns:
-        The model; its `.input` and `.output` describe what it takes and gives.
+        An object of the saved class. The `.input` and `.output` of a model describe what it takes and gives.
 
     Raises:
         FileNotFoundError: the folder or one of its two files is missing.
@@ -97,13 +109,33 @@ def load(
     path = folder / "model.safetensors"
     try:
         tensors = safetensors.torch.load_file(path, device=str(device or "cpu"))
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file that can be read: {error}") from error
+    tied = _tied(metadata, tensors)
+    whole = {**tensors, **{name: tensors[first] for name, first in tied.items()}}
     if config["format"] == 1:
-        tensors = _from_format_1(tensors, model)
-    check_state(tensors, model.state_dict(), str(path))
-    model.load_state_dict(tensors, assign=True)
+        whole = _from_format_1(tensors, model)
+    check_state(whole, model.state_dict(), str(path))
+    if "digest" in metadata and metadata["digest"] != _digest(tensors, tied, (folder / "config.json").read_bytes()):
+        raise ValueError(f"{folder}: config.json or model.safetensors is not as it was saved; save the model again")
+    check_values(whole, str(path))
+    model.load_state_dict(whole, assign=True)
+    for name, first in tied.items():
+        owner, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(owner), leaf, model.get_parameter(first))
     return model.eval()
+
+
+def load_model(
+    folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto"
+) -> SequenceModel:
+    """Load a model as `load` does; raise ValueError if the folder holds a net or a layer, which have no outputs."""
+    model = load(folder, device, backend=backend)
+    if not isinstance(model, SequenceModel):
+        raise ValueError(f"{folder}: expected a model that gives predictions, got a {type(model).__name__}")
+    return model
 
 
 def model_format(folder: str | os.PathLike[str]) -> int:
@@ -111,13 +143,40 @@ def model_format(folder: str | os.PathLike[str]) -> int:
     return _read_config(Path(folder) / "config.json")["format"]
 
 
-def _check_describable(block: nn.Module, where: str) -> None:
-    if not isinstance(block, MultiresBlock):
-        raise TypeError(f"{where} is a {type(block).__name__}, not a MultiresBlock; save the state_dict instead")
-    if type(block.norm) not in (nn.LayerNorm, MaskedBatchNorm):
-        raise TypeError(f"{where}: norm is a {type(block.norm).__name__} of your own; save the state_dict instead")
-    if not block.gated:
-        raise TypeError(f"{where}: mix is a {type(block.mix).__name__} of your own; save the state_dict instead")
+def _arguments(model: Saved) -> dict[str, Any]:
+    return {"d_model": model.d_model, **model.config} if isinstance(model, MultiresLayer) else model.config
+
+
+def _tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return copies of a model's tensors on the CPU, each once, and the names of further uses: {name: first name}."""
+    first: dict[int, str] = {}
+    tensors, tied = {}, {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) in first:
+            tied[name] = first[id(tensor)]
+        else:
+            first[id(tensor)] = name
+            tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return tensors, tied
+
+
+def _digest(tensors: Mapping[str, Tensor], tied: dict[str, str], text: bytes) -> str:
+    """Return a digest of the tensors, of what is tied and of the text of `config.json`."""
+    digest = hashlib.sha256(text + json.dumps(tied, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _tied(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return which tensors are tied, {name: first name}; nothing if the metadata say nothing sensible."""
+    try:
+        tied = json.loads(metadata.get("tied", "{}"))
+    except ValueError:
+        return {}
+    sensible = isinstance(tied, dict) and all(first in tensors for first in tied.values() if isinstance(first, str))
+    return tied if sensible and all(isinstance(first, str) for first in tied.values()) else {}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -130,16 +189,19 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: expected format {FORMAT} or older, got {number!r}; a newer format needs a newer multiresconv"
         )
-    if not isinstance(config, dict) or config.keys() != _KEYS.get(number):
-        wanted = ", ".join(sorted(_KEYS.get(number, _KEYS[FORMAT])))
+    keys = _KEYS.get(number, _KEYS[FORMAT])
+    if isinstance(config, dict) and config.get("class") in ("MultiresNet", "MultiresLayer"):
+        keys = _PLAIN
+    if not isinstance(config, dict) or config.keys() != keys:
+        wanted = ", ".join(sorted(keys))
         raise ValueError(f"{path}: expected an object of {wanted}, got {_shown(config)}")
     return config
 
 
-def _build(path: Path, config: dict[str, Any], backend: Backend) -> SequenceModel:
+def _build(path: Path, config: dict[str, Any], backend: Backend) -> Saved:
     """Build the model that a `config.json` describes, on the meta device; `load` adds the tensors."""
     if config["class"] not in list(CLASSES):
-        raise ValueError(f"{path}: expected class {' or '.join(CLASSES)}, got {config['class']!r}")
+        raise ValueError(f"{path}: expected class {', '.join(CLASSES)}, got {config['class']!r}")
     described: dict[str, Any] = {}
     for name, kind in {"arguments": None, "input": Input, "output": Output}.items():
         values = config.get(name, {})
@@ -157,7 +219,7 @@ def _build(path: Path, config: dict[str, Any], backend: Backend) -> SequenceMode
         raise ValueError(f"{path}: arguments: {error}") from error
 
 
-def _from_format_1(tensors: dict[str, Tensor], model: SequenceModel) -> dict[str, Tensor]:
+def _from_format_1(tensors: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
     """Rename tensors of format 1 to today's names and add the standardisation that keeps the model's outputs."""
     renamed = {re.sub(r"^output\.", "head.", name): tensor for name, tensor in tensors.items()}
     like = renamed.get("head.weight")

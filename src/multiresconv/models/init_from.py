@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from multiresconv.models.files import load
+from multiresconv.models.files import load_model
 from multiresconv.models.sequence_model import SequenceModel
 
 
@@ -34,7 +34,7 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
         ValueError: the inputs differ in kind, size or names, the networks in memory, or tensors in name or shape; the
             message says which.
     """
-    source = load(folder)
+    source = load_model(folder)
     described = model.input.kind, model.input.size
     if (source.input.kind, source.input.size) != described:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from operator import index
 from typing import Any, cast
 
 import torch
@@ -13,9 +14,12 @@ from multiresconv.layers import (
     apply_norm,
     check_lengths,
     make_norm,
+    norm_name,
     refuse_lengths,
     valid_steps,
 )
+from multiresconv.layers.integers import is_integral
+from multiresconv.layers.lengths import Lengths
 from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.config import NetConfig
 from multiresconv.ops import Backend, State, multires_conv_init
@@ -59,22 +63,23 @@ class MultiresNet(Streamable):
     ) -> None:
         super().__init__()
         config = NetConfig(d_model, n_layers, **options)
+        d_input, n_tokens = (None if size is None else index(size) for size in (d_input, n_tokens))
         for name, size in {"d_input": d_input, "n_tokens": n_tokens}.items():
             if size is not None and size < 1:
                 raise ValueError(f"{name}: expected at least 1, got {size}")
         self.standardise = None
         if d_input is not None and n_tokens is None:
             self.standardise = Standardise(d_input, device=device, dtype=dtype)
-            self.encoder = nn.Linear(d_input, d_model, device=device, dtype=dtype)
+            self.encoder = nn.Linear(d_input, config.d_model, device=device, dtype=dtype)
         elif n_tokens is not None and d_input is None:
-            self.encoder = nn.Embedding(n_tokens, d_model, device=device, dtype=dtype)
+            self.encoder = nn.Embedding(n_tokens, config.d_model, device=device, dtype=dtype)
         else:
             raise ValueError(f"d_input, n_tokens: expected exactly one of them, got {d_input} and {n_tokens}")
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype}
         own_parts = {"norm": config.norm, "mix": mix}
         self.blocks = nn.ModuleList(
             MultiresBlock(**{**config.of_block(), **copy.deepcopy(own_parts)}, projection=projection, **where)
-            for _ in range(n_layers)
+            for _ in range(config.n_layers)
         )
         self.norm: nn.Module | None = None
         if config.norm_first:  # the residual sum of all blocks is not normalised yet
@@ -82,7 +87,7 @@ class MultiresNet(Streamable):
             own = isinstance(given, nn.Module)
             self.norm = copy.deepcopy(given) if own else make_norm(given, d_model, device, dtype)
         self._inputs = {"d_input": d_input, "n_tokens": n_tokens}
-        self._config, self._projection = config, projection
+        self._config = config
 
     @property
     def config(self) -> dict[str, Any]:
@@ -94,16 +99,27 @@ class MultiresNet(Streamable):
         for name in ("kernel_size", "wavelet", "depth", "max_length"):  # the layer's config has what they resolve to
             del options[name]
         first = cast(MultiresBlock, self.blocks[0])
-        return {**options, **self._inputs, "projection": self._projection, **first.conv.config}
+        options |= {"n_layers": len(self.blocks), "dropout": first.dropout.p, "norm": norm_name(first.norm)}
+        return {**options, **self._inputs, "projection": first.projection is not None, **first.conv.config}
 
     @property
     def d_model(self) -> int:
         return cast(MultiresBlock, self.blocks[0]).conv.d_model
 
     @property
+    def takes_tokens(self) -> bool:
+        """True if a time step is one token."""
+        return self._inputs["n_tokens"] is not None
+
+    @property
     def n_inputs(self) -> int:
         """Number of channels, or size of the vocabulary."""
         return self._inputs["d_input"] or self._inputs["n_tokens"] or 0
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor with the width, dtype and device of the features."""
+        return cast(MultiresBlock, self.blocks[0]).conv.h0.mT
 
     def reset_parameters(self) -> None:
         for part in (self.encoder, *self.blocks, self.norm):
@@ -152,15 +168,16 @@ class MultiresNet(Streamable):
         return StreamParts(NetworkTensors(blocks, standardise, (encoder.weight, encoder.bias)))
 
     def forward(
-        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
+        self, x: Tensor, lengths: Lengths | None = None, state: State | None = None
     ) -> Tensor | tuple[Tensor, State]:
         """Compute the features of every step.
 
         Args:
             x: (B, L, d_input) real, or (B, L) integer tokens in 0..n_tokens-1; L >= 1. With a state, x is the next
                 chunk of longer sequences.
-            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid. The rest is padding. It may hold
-                any value, NaN and unused tokens included, and changes no valid output and no gradient.
+            lengths: (B,) tensor, array or list of the valid steps of each sequence, 1..L; None if all are valid. The
+                rest is padding. It may hold any value, NaN and unused tokens included, and changes no valid output and
+                no gradient.
             state: from `init_state`, a step or a chunk; not modified. Not together with lengths, and not while dropout
                 or batch norm is in training mode.
 
@@ -183,7 +200,7 @@ class MultiresNet(Streamable):
 
     def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         conv = cast(MultiresBlock, self.blocks[0]).conv
-        check_state(state, (x.shape[0], len(self.blocks), conv.state_size, conv.d_model), self.encoder.weight)
+        check_state(state, (x.shape[0], len(self.blocks), conv.state_size, conv.d_model), conv.h0)
         x = self._encode(x)
         lines, position = [], state["position"]
         for block, line in zip(cast(Sequence[MultiresBlock], self.blocks), state["lines"].unbind(1), strict=True):
@@ -197,14 +214,16 @@ class MultiresNet(Streamable):
         if self.standardise is not None:
             return self.encoder(self.standardise(x))
         try:
-            return self.encoder(x)
+            return self.encoder(x if x.dtype == torch.int32 else x.long())
         except IndexError:
             lowest, highest = (int(bound) for bound in x.aminmax())
-            last = len(self.encoder.weight) - 1
+            last = self.n_inputs - 1
             raise ValueError(f"x: expected tokens in 0..{last}, got {lowest}..{highest}") from None
 
     def check_input(self, x: Tensor, time: tuple[str, ...] = ("length >= 1",)) -> None:
         """Raise unless x is (batch, *time, channels) samples or (batch, *time) tokens."""
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x: expected a tensor, got {type(x).__name__}")
         d_input = self._inputs["d_input"]
         shape = ("batch", *time) if d_input is None else ("batch", *time, str(d_input))
         fits = x.ndim == len(shape) and 0 not in x.shape[1:]
@@ -213,5 +232,5 @@ class MultiresNet(Streamable):
                 raise ValueError(f"x: expected shape ({', '.join(shape)}), got {tuple(x.shape)}")
         elif not fits:
             raise ValueError(f"x: expected tokens of shape ({', '.join(shape)}), got {tuple(x.shape)}")
-        elif x.dtype not in (torch.int64, torch.int32):
-            raise TypeError(f"x: expected int64 or int32 tokens, got {x.dtype}")
+        elif not is_integral(x):
+            raise TypeError(f"x: expected integer tokens, got {x.dtype}")

@@ -44,17 +44,17 @@ def load_published(ckpt: str | os.PathLike[str], config: Mapping[str, Any]) -> S
     tensors = _read(ckpt)
     check_state(tensors, {published[name]: _published_view(name, t, model) for name, t in state.items()}, str(ckpt))
     loaded = {name: tensors[published[name]].reshape(t.shape) for name, t in state.items()}
-    model.load_state_dict({**loaded, **_standardisation(model)}, assign=True)
+    model.load_state_dict({**loaded, **_standardisation(model, loaded["head.weight"])}, assign=True)
     return model.eval()
 
 
-def _standardisation(model: SequenceModel) -> dict[str, Tensor]:
+def _standardisation(model: SequenceModel, like: Tensor) -> dict[str, Tensor]:
     """Return the standardisation: levels 0..255 to [-1, 1] for a density model, the identity for a classifier."""
     if model.net.standardise is None:
         return {}
     mean, std = (HALF_RANGE, HALF_RANGE) if isinstance(model, MultiresAR) else (0.0, 1.0)
     size = (model.net.n_inputs,)
-    return {"net.standardise.mean": torch.full(size, mean), "net.standardise.std": torch.full(size, std)}
+    return {f"net.standardise.{name}": like.new_full(size, value) for name, value in (("mean", mean), ("std", std))}
 
 
 def _classifier(*, d_output: int = 10, **shared: Any) -> MultiresClassifier:

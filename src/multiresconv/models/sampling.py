@@ -52,7 +52,7 @@ def sample(
         ValueError: a number is out of range, the prefix has another shape, or the model's outputs are not finite.
     """
     _check_numbers(n, length, temperature, seed, batch_size)
-    images = torch.empty(n, length, model.n_channels, dtype=torch.uint8)
+    images = torch.empty(n, length, model.n_channels, dtype=torch.uint8, device="cpu")
     given = 0 if prefix is None else _check_prefix(prefix, images)
     model = copy.deepcopy(model).to(dtype).eval()
     if prefix is not None:

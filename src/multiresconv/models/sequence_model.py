@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.layers import refuse_lengths
+from multiresconv.layers.lengths import Lengths, to_lengths
 from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.description import Input, Output
 from multiresconv.models.net import MultiresNet
@@ -57,6 +58,11 @@ class SequenceModel(Streamable):
         """Return the state of net and head before the first step of `batch_size` sequences."""
         return {**self.net.init_state(batch_size), **self._start(batch_size)}
 
+    @property
+    def takes_tokens(self) -> bool:
+        """True if a time step is one token."""
+        return self.net.takes_tokens
+
     def check_step(self, x: Tensor) -> None:
         """Raise unless x is one step of this model's input."""
         self._check(x, time=())
@@ -71,15 +77,15 @@ class SequenceModel(Streamable):
         return parts._replace(tensors=parts.tensors._replace(head=(head.weight, head.bias)))
 
     def forward(
-        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
+        self, x: Tensor, lengths: Lengths | None = None, state: State | None = None
     ) -> Tensor | tuple[Tensor, State]:
         """Compute the outputs of whole sequences or, with a state, after each step of their next chunk.
 
         Args:
             x: (B, L, d_input) real, in the unit of `input`, or (B, L) integer tokens in 0..n_tokens-1; L >= 1. With a
                 state, x is the next chunk of longer sequences.
-            lengths: (B,) valid steps of each sequence, 1..L; None if all are valid. The rest is padding. It may hold
-                any value and changes no output, no statistic and no gradient.
+            lengths: (B,) tensor, array or list of the valid steps of each sequence, 1..L; None if all are valid. The
+                rest is padding. It may hold any value and changes no output, no statistic and no gradient.
             state: from `init_state`, a step or a chunk; not modified. Not together with lengths, and not while dropout
                 or batch norm is in training mode.
 
@@ -89,7 +95,7 @@ class SequenceModel(Streamable):
         """
         self._check(x, time=("length >= 1",))
         if state is None:
-            return self._whole(x, lengths)
+            return self._whole(x, None if lengths is None else to_lengths(lengths))
         refuse_lengths(lengths)
         check_state_names(state, "lines", "position", *self._state_names)
         net_state = {name: state[name] for name in ("lines", "position")}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from multiresconv.ops.cpu.registration import multires_conv_cpu
 from multiresconv.ops.reference import multires_conv_reference
+from multiresconv.ops.transforms import refuse_tracing, refuse_transforms, why_seen
 from multiresconv.ops.tree import weight_size
 
 Backend = Literal["auto", "reference", "cpu", "triton"]
@@ -37,10 +38,12 @@ def multires_conv(
         backend: "reference" (plain PyTorch: any device, twice differentiable, exportable), "cpu" (Numba kernels fused
             over the scales: first-order reverse-mode gradients; backward keeps only x and the parameters), "triton"
             (fused GPU kernels with the limits of "cpu"; half precision is widened in registers only) or "auto" ("cpu"
-            on a CPU, "triton" on CUDA if it is installed, else "reference"). A named backend runs or raises.
+            on a CPU, "triton" on CUDA if it is installed, else "reference"). "auto" also chooses "reference" while
+            a `torch.func` transform, forward-mode differentiation, or a mode that watches operators (such as a FLOP
+            counter) is active. A named backend runs or raises.
 
     All tensors have one device and one dtype: float32, float64, or bfloat16/float16, which are computed in float32.
-    Autocast has no effect. Second derivatives and `torch.func` need the backend "reference".
+    Autocast has no effect. Second derivatives need the backend "reference".
 
     Returns:
         y: (B, D, L), dtype of x.
@@ -48,11 +51,17 @@ def multires_conv(
     Raises:
         TypeError: a dtype that is not floating point or differs between arguments; a `memory` of non-integers.
         ValueError: a shape or a memory that does not fit; an unknown backend.
-        RuntimeError: tensors on different devices, or on a device that the named backend does not support.
+        RuntimeError: tensors on different devices, or on a device that the named backend does not support; "cpu" or
+            "triton" inside a `torch.func` transform or forward-mode differentiation; `torch.jit.trace`.
         ImportError: "triton" without Triton.
     """
     memory = check_arguments(x, h0, h1, w, memory)
     check_backend(backend, x)
+    refuse_tracing()
+    if backend in ("cpu", "triton"):
+        refuse_transforms(backend)
+    elif backend == "auto" and why_seen():
+        backend = "reference"
     fused = backend == "cpu" or (backend == "auto" and x.device.type == "cpu")
     run = multires_conv_cpu if fused else multires_conv_reference
     with without_autocast(x.device.type):

@@ -19,6 +19,7 @@ from torch import Tensor
 from multiresconv.ops.conv import Backend, check_arguments, check_backend, without_autocast
 from multiresconv.ops.cpu.streaming import advance_cpu
 from multiresconv.ops.streaming_reference import chunk_reference, line_sizes
+from multiresconv.ops.transforms import refuse_tracing, refuse_transforms, why_seen
 
 State = dict[str, Tensor]
 
@@ -166,6 +167,9 @@ def check_state_tensor(
 
 def _check_backend(backend: Backend, x: Tensor) -> None:
     check_backend(backend, x)
+    refuse_tracing()
+    if backend in ("cpu", "triton"):
+        refuse_transforms(backend)
     if backend == "triton" and x.device.type != "cuda":
         raise RuntimeError(
             f"backend: 'triton' needs tensors on a CUDA device, x is on {x.device}; use 'auto' or 'reference'"
@@ -173,7 +177,9 @@ def _check_backend(backend: Backend, x: Tensor) -> None:
 
 
 def _use_kernel(backend: Backend, x: Tensor) -> bool:
-    return backend == "cpu" or (backend == "auto" and x.device.type == "cpu" and not torch.compiler.is_compiling())
+    if backend == "auto" and x.device.type == "cpu":
+        return not torch.compiler.is_compiling() and why_seen() is None
+    return backend == "cpu"
 
 
 def _state_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -26,5 +26,5 @@ def wavelet_taps(name: str, *, dtype: torch.dtype | None = None) -> tuple[Tensor
     if name not in names:
         raise ValueError(f"wavelet: no discrete wavelet named {name!r}; expected one of {', '.join(names)}")
     wavelet = pywt.Wavelet(name)  # pyright: ignore[reportAttributeAccessIssue]
-    low, high = (torch.tensor(taps[::-1], dtype=dtype) for taps in (wavelet.dec_lo, wavelet.dec_hi))
+    low, high = (torch.tensor(taps[::-1], dtype=dtype, device="cpu") for taps in (wavelet.dec_lo, wavelet.dec_hi))
     return low, high

@@ -22,8 +22,10 @@ class ClassifierScores(Metric):
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         self.n_classes = n_classes
-        self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("confusion", torch.zeros(n_classes, n_classes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("loss_sum", torch.zeros((), dtype=torch.float64, device="cpu"), dist_reduce_fx="sum")
+        self.add_state(
+            "confusion", torch.zeros(n_classes, n_classes, dtype=torch.int64, device="cpu"), dist_reduce_fx="sum"
+        )
 
     def update(self, outcome: Outcome, batch: Any) -> None:
         self.loss_sum += outcome.losses.double().sum()

@@ -23,7 +23,7 @@ class DensityScores(Metric):
     def __init__(self) -> None:
         super().__init__()
         for name in ("total", "squares", "n"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros((), dtype=torch.float64, device="cpu"), dist_reduce_fx="sum")
 
     def update(self, outcome: Outcome, batch: Any) -> None:
         bits = outcome.losses.double()

@@ -42,7 +42,9 @@ class ImageClassification(ImageTask, Classification):
             output=Output("class", self.classes),
             **self.model.arguments(),
         )
-        mean, std = (255 * torch.tensor(values, dtype=torch.float64) for values in (self.data.mean, self.data.std))
+        mean, std = (
+            255 * torch.tensor(values, dtype=torch.float64, device="cpu") for values in (self.data.mean, self.data.std)
+        )
         standardise(model, mean, std)
         return model
 

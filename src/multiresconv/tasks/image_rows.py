@@ -79,7 +79,7 @@ class ImageTask:
 
     def collate(self, items: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
         pixels, labels = zip(*items, strict=True)
-        return ImageBatch(torch.from_numpy(np.stack(pixels)), torch.tensor(labels))
+        return ImageBatch(torch.from_numpy(np.stack(pixels)), torch.tensor(labels, device="cpu"))
 
 
 def image_input(data: ImageData, order: NDArray[np.int64] | None = None) -> Input:

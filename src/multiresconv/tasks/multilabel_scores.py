@@ -68,7 +68,7 @@ class MultilabelScores(Metric):
             )
         columns = list(zip(logits.numpy().T, labels.numpy().T, strict=True))
         areas = torch.from_numpy(np.concatenate([auroc(*column) for column in columns]))
-        precisions = torch.tensor([average_precision(*column) for column in columns], dtype=torch.float64)
+        precisions = torch.tensor([average_precision(*column) for column in columns], dtype=torch.float64, device="cpu")
         named = logits >= 0
         right = (named & labels.bool()).sum(0).double()
         f1 = 2 * right / (named.sum(0) + positives)  # NaN if a label neither occurs nor is predicted
@@ -79,7 +79,7 @@ class MultilabelScores(Metric):
             "macro_f1": f1[scored].mean(),
             "micro_f1": 2 * right.sum() / (named.sum() + positives.sum()),
             "exact_match": (named == labels.bool()).all(1).double().mean(),
-            "n": torch.tensor(n),
+            "n": torch.tensor(n, device="cpu"),
             "n_classes_scored": scored.sum(),
             "positives": positives,
             "auroc": areas,

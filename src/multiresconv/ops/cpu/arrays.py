@@ -53,7 +53,7 @@ def patterns(dtype: torch.dtype, taps: int, memory: Sequence[int], group: int) -
 
 @functools.cache
 def _zeros(dtype: torch.dtype, count: int) -> tuple:
-    return (torch.zeros((), dtype=dtype).numpy()[()],) * count
+    return (torch.zeros((), dtype=dtype, device="cpu").numpy()[()],) * count
 
 
 def work(x: Tensor, h0: Tensor, w: Tensor) -> int:

@@ -14,7 +14,7 @@ from multiresconv.ops.cpu.threads import parallel
 def moments(x: Tensor, lengths: Tensor) -> Tensor:
     from multiresconv.ops.cpu.kernels import batch_norm as kernels
 
-    sums = torch.empty(*x.shape[:2], 2, dtype=torch.float64)
+    sums = torch.empty(*x.shape[:2], 2, dtype=torch.float64, device="cpu")
     _run(kernels.moments, x, [array(x), array(lengths), array(sums)])
     return sums
 

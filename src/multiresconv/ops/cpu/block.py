@@ -81,7 +81,7 @@ def forward(
         call(tail, units, 96 * work_each, [branch, branch_bias, x_, out_, scale, *norm, *layout])
 
     _run_packs(shares, run)
-    kept = Kept(g, m, r, torch.tensor(threads))
+    kept = Kept(g, m, r, torch.tensor(threads, device="cpu"))
     return out, kept if keep else Kept(x.new_empty(0), x.new_empty(0), x.new_empty(0), kept.threads)
 
 
@@ -106,8 +106,8 @@ def backward(
     grad_x = empty(x.shape, x.dtype)
     grad_g, grad_m = empty((numbers,), m.dtype), empty((2 * numbers,), m.dtype)
     p, grad_p, grad_r = (empty((0 if projection is None else numbers,), m.dtype) for _ in range(3))
-    grad_linear = torch.zeros(len(shares), 2 * channels, channels, dtype=x.dtype)
-    grad_second = torch.zeros(len(shares), *([0, 0] if projection is None else [channels, channels]), dtype=x.dtype)
+    grad_linear = x.new_zeros(len(shares), 2 * channels, channels)
+    grad_second = x.new_zeros(len(shares), *([0, 0] if projection is None else [channels, channels]))
     linear, mix_bias = parameters.mix[0].t().to(m.dtype), array(parameters.mix[1])
     second = None if projection is None else projection[0].t().to(m.dtype)
     x_, grad_, grad_x_, m_, r_, grad_m_, grad_g_ = (bits(t) for t in (x, grad, grad_x, m, r, grad_m, grad_g))

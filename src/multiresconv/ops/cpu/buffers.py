@@ -31,7 +31,7 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """
     size = prod(shape) * dtype.itemsize
     if size < SMALL:
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     memory = _take(size + _ALIGNMENT)
     start = -memory.ctypes.data % _ALIGNMENT
     tensor_bytes = memory[start : start + size]

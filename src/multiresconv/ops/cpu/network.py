@@ -116,7 +116,7 @@ def describe_network(tensors: NetworkTensors) -> Network:
     first = tensors.blocks[0]
     (channels, kernel_size), dtype = first.h0.shape, first.h0.dtype
     ends = [t for pair in (tensors.standardise, tensors.encoder, tensors.head) for t in pair or (None, None)]
-    eps = torch.tensor([block.eps for block in tensors.blocks], dtype=dtype)
+    eps = torch.tensor([block.eps for block in tensors.blocks], dtype=dtype, device="cpu")
     return Network(
         blocks=np.array([[_address(t) for t in block[:11]] for block in tensors.blocks]),
         ends=np.array([_address(t) for t in ends]),

@@ -17,7 +17,7 @@ def advance_cpu(
     from multiresconv.ops.cpu.kernels import streaming as streaming_kernels
 
     batch, length, channels = x.shape
-    y = torch.empty(batch, length, channels, dtype=x.dtype)
+    y = torch.empty(batch, length, channels, dtype=x.dtype, device="cpu")
     rows = [lines.data_ptr(), lines.stride(0) * lines.element_size(), lines.shape[1]]
     parameters = [_array(h0), _array(h1), _array(w), np.array(memory, np.int64)]
     units = batch * -(-channels // streaming_kernels.BLOCK)
