@@ -77,6 +77,14 @@ def test_a_wrong_field_of_the_output_is_named(field: str, value: Any) -> None:
         from_dict(Output, {"kind": "class", "names": ["a", "b"], field: value})
 
 
+def test_a_field_that_is_nested_deeply_is_named() -> None:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(ValueError, match=r"^input: channels: expected .*, got lists nested too deeply"):
+        from_dict(Input, {"kind": "signal", "channels": value})
+
+
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(TypeError, match="colour"):
         from_dict(Input, {"kind": "signal", "colour": 1})

@@ -14,7 +14,7 @@ from tiny_ptbxl import write_record
 from torch import Tensor
 
 from multiresconv.models import save
-from multiresconv.runs.predict import predict
+from multiresconv.runs.predict import TOGETHER, predict
 
 
 def rows(*lengths: int, block: int = 7) -> list[list[Tensor]]:
@@ -58,8 +58,6 @@ def test_a_bidirectional_model_takes_rows_whole() -> None:
 
 
 def test_long_rows_of_a_batch_are_computed_apart() -> None:
-    from multiresconv.runs.predict import TOGETHER
-
     model, seen = classifier(SIGNAL), []
     model.register_forward_pre_hook(lambda module, arguments: seen.append(tuple(arguments[0].shape[:2])))
     length = TOGETHER // 3

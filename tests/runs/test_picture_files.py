@@ -1,5 +1,8 @@
 """Pictures: the same answer with one line on what was done, or one line that refuses."""
 
+import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,7 @@ def transparent(colour: int) -> Image.Image:
 
 
 def palette() -> Image.Image:
-    image = Image.fromarray(digit()).convert("P")
-    return image
+    return Image.fromarray(digit()).convert("P")
 
 
 def turned() -> Image.Image:
@@ -78,6 +80,7 @@ DOUBTED: dict[str, tuple[Callable[[], Image.Image], str]] = {
     "white paper": (lambda: Image.fromarray(255 - digit()), "white paper? It was not inverted"),
     "black in the alpha channel": (lambda: transparent(0), "transparent, laid on white; far brighter than usual"),
     "one colour": (lambda: Image.new("L", (SIDE, SIDE), 0), "all pixels are equal"),
+    "12 of 16 bits": (lambda: sixteen(digit().astype(np.int64) * 16), "no pixel is above 1"),
     "zeros and ones": (lambda: Image.fromarray((digit() > 0).astype(np.uint8)), "no pixel is above 1"),
     "colours": (
         lambda: Image.merge("RGB", [Image.fromarray(digit())] * 2 + [Image.new("L", (8, 8))]),
@@ -105,9 +108,6 @@ def test_a_grey_picture_is_taken_as_colours(predicted: Any, tmp_path: Path) -> N
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    import struct
-    import zlib
-
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -118,8 +118,6 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 def saved(image: Image.Image, kind: str) -> bytes:
-    import io
-
     file = io.BytesIO()
     image.save(file, kind)
     return file.getvalue()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import wfdb
 from small_models import LEADS, signal
 from tiny_ptbxl import header_of, in_header, samples_file_of, write_record
 
@@ -115,8 +116,6 @@ def test_what_does_not_fit_is_refused(case: str, record: Path, predicted: Any) -
 
 @pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212"])
 def test_sections_are_the_whole(fmt: str, tmp_path: Path) -> None:
-    import wfdb
-
     samples = np.random.default_rng(0).integers(-100, 100, (101, 3))
     arguments: dict[str, Any] = {"units": ["mV"] * 3, "sig_name": list(LEADS), "adc_gain": [200.0] * 3}
     wfdb.wrsamp("a", fs=100, d_signal=samples, fmt=[fmt] * 3, baseline=[0] * 3, write_dir=str(tmp_path), **arguments)

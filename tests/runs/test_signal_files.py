@@ -1,14 +1,16 @@
 """Signals in tables and arrays: the same answer, a remark, or one line that names the file and the place in it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from small_models import LEADS, signal
+from small_models import LEADS, SIGNAL, classifier, signal
 
 from multiresconv.data.readers.text import MAX_LINE
+from multiresconv.runs.inputs import read_rows
 
 HEADER = ",".join(LEADS)
 ROWS = "\n".join(",".join(f"{value:.3f}" for value in sample) for sample in signal())
@@ -153,12 +155,6 @@ def test_nothing_is_said_of_usual_samples(predicted: Any, tmp_path: Path) -> Non
 
 
 def test_the_standardisation_tells_the_usual_range_of_older_models(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from small_models import SIGNAL, classifier
-
-    from multiresconv.runs.inputs import read_rows
-
     model = classifier(replace(SIGNAL, usual=None))
     file = tmp_path / "in.npy"
     np.save(file, 1000 * signal())
@@ -174,6 +170,14 @@ def test_the_standardisation_tells_the_usual_range_of_older_models(tmp_path: Pat
     model.net.standardise.set(0.0, 0.3)
     (doubt,) = remarks()
     assert "usual is -3 to 3 mV" in doubt
+
+
+def test_many_doubts_are_one_line(predicted: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", np.zeros((9, 40, 3)))
+    seen = predicted("signal", tmp_path / "in.npy")
+    assert (seen.code, len(seen.rows), len(seen.said)) == (0, 9, 1)
+    assert "row 1: constant" in seen.said[0]
+    assert seen.said[0].endswith("; and 5 more remarks")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "npy"])

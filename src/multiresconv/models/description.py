@@ -58,7 +58,7 @@ class Input:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(InputKind):
-            raise ValueError(f"input: kind: expected one of {', '.join(get_args(InputKind))}, got {self.kind!r}")
+            raise ValueError(f"input: kind: expected one of {', '.join(get_args(InputKind))}, got {_shown(self.kind)}")
         for name, (fits, expected) in self._rules().items():
             if not fits:
                 raise ValueError(f"input: {name}: expected {expected}, got {_shown(getattr(self, name))}")
@@ -118,7 +118,9 @@ class Output:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(OutputKind):
-            raise ValueError(f"output: kind: expected one of {', '.join(get_args(OutputKind))}, got {self.kind!r}")
+            raise ValueError(
+                f"output: kind: expected one of {', '.join(get_args(OutputKind))}, got {_shown(self.kind)}"
+            )
         if not _are_names(self.names):
             raise ValueError(f"output: names: expected different texts, got {_shown(self.names)}")
         if not all(isinstance(unit, str) for unit in self.units) or len(self.units) not in (0, len(self.names)):
@@ -210,5 +212,8 @@ def _is_order(order: Any, side: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "lists nested too deeply"
     return text if len(text) <= 80 else text[:77] + "..."

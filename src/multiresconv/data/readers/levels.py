@@ -17,12 +17,13 @@ def doubt_levels(
         images: (n, L, C) pixels.
         usual: mean and standard deviation (C,) of all pixels of the training images; None if unknown.
     """
+    darkest = 1.0 if usual is None else max(1.0, float(usual[0].min()))  # an image whose brightest pixel is no brighter
     for number, image in enumerate(images, start=1):
         which = f"image {number}: " if len(images) > 1 else ""
         if (image == image[:1]).all():
             yield f"{which}all pixels are equal"
-        elif image.max() <= 1:
-            yield f"{which}no pixel is above 1; pixels go from 0 to 255"
+        elif image.max() <= darkest:
+            yield f"{which}no pixel is above {image.max()}; pixels go from 0 to 255"
         if usual is None:
             continue
         mean, (usual_mean, usual_std) = image.mean(0), usual

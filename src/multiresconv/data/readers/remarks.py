@@ -12,14 +12,20 @@ def tell_nobody(remark: str) -> None:
 
 
 class Remarks:
-    """The remarks on one file, each once and in their order; `str` joins the first few."""
+    """The remarks on one file: the first few, each once, and the number of the others. `str` joins them in one line."""
 
     def __init__(self) -> None:
-        self._remarks: dict[str, None] = {}
+        self._first: list[str] = []
+        self._more = 0
 
     def add(self, remark: str) -> None:
-        self._remarks[remark] = None
+        if remark in self._first:
+            return
+        if len(self._first) < _SHOWN:
+            self._first.append(remark)
+        else:
+            self._more += 1
 
     def __str__(self) -> str:
-        first, more = list(self._remarks)[:_SHOWN], len(self._remarks) - _SHOWN
-        return "; ".join([*first, *([f"and {more} more remarks"] if more > 0 else [])])
+        more = f"and {self._more} more remark{'s' if self._more > 1 else ''}"
+        return "; ".join([*self._first, more] if self._more else self._first)
