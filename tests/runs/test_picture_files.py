@@ -129,6 +129,14 @@ def floats(value: float) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def frame_beyond_the_picture() -> bytes:
+    """A GIF whose only frame begins to the right of the picture."""
+    content = bytearray(saved(Image.fromarray(digit()), "GIF"))
+    descriptor = content.index(b"\x2c\0\0\0\0\x08\0\x08\0")
+    content[descriptor + 1] = 200
+    return bytes(content)
+
+
 REFUSED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "floats": ("tiff", lambda: saved(floats(0.5), "TIFF"), "mode F"),
     "NaN": ("tiff", lambda: saved(floats(np.nan), "TIFF"), "mode F"),
@@ -143,6 +151,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "2^31 x 1": ("png", lambda: png_of_size(2**31 - 1, 1), "8 x 8 pixels"),
     "a size of zero": ("png", lambda: png_of_size(0, 8), ""),
     "another size": ("png", lambda: saved(Image.new("L", (8, 9)), "PNG"), "expected 8 x 8 pixels, got 8 x 9"),
+    "a frame beyond the picture": ("gif", frame_beyond_the_picture, "expected 8 x 8 pixels, got 208 x 8"),
     "cut": ("png", lambda: saved(Image.fromarray(digit()), "PNG")[:60], ""),
     "nothing": ("png", lambda: b"", "expected a picture (PNG"),
     "text": ("png", lambda: b"0 0 0 0", "expected a picture (PNG"),

@@ -52,9 +52,7 @@ def _open(file: BinaryIO, side: int, tell: Tell) -> "Image":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels and odd metadata; what matters is refused
             image = Image.open(file, formats=FORMATS)
-            if image.size != (side, side):
-                seen = f"{image.size[0]} x {image.size[1]}"
-                raise ValueError(f"expected {side} x {side} pixels, got {seen}; scale it")
+            _check_size(image, side)
             if _has_more_frames(image):
                 tell("the first of several frames")
             turned = image.getexif().get(_ORIENTATION, 1) != 1
@@ -62,6 +60,7 @@ def _open(file: BinaryIO, side: int, tell: Tell) -> "Image":
             if turned:
                 tell("turned by its EXIF orientation")
                 image = ImageOps.exif_transpose(image)
+            _check_size(image, side)  # again: the first frame of a damaged GIF may be larger than the picture
             return image
     except UnidentifiedImageError:
         raise ValueError(f"expected a picture ({', '.join(FORMATS)}), a .npy or a .csv file") from None
@@ -71,6 +70,11 @@ def _open(file: BinaryIO, side: int, tell: Tell) -> "Image":
         raise
     except Exception as error:  # of any type: Pillow fails in many ways on damaged files
         raise ValueError(f"not readable ({type(error).__name__}: {error})") from None
+
+
+def _check_size(image: "Image", side: int) -> None:
+    if image.size != (side, side):
+        raise ValueError(f"expected {side} x {side} pixels, got {image.size[0]} x {image.size[1]}; scale it")
 
 
 def _has_more_frames(image: "Image") -> bool:
