@@ -175,9 +175,9 @@ def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, mnist: Path)
         ("a.npy", np.full((28, 28), "x"), "expected numbers, got <U1"),
         ("a.npy", "no array", "not a .npy file of numbers"),
         ("a.csv", "", "no image in it; expected a line of 784 numbers for each"),
-        ("a.csv", "1,2,3\n", "line 1: expected 784 numbers"),
-        ("a.csv", "1,x,3\n", "line 1: expected numbers"),
-        ("a.png", "no picture", "expected a picture such as PNG"),
+        ("a.csv", "1,2,3\n", "line 1: expected 784 number(s), got 3"),
+        ("a.csv", "1,x,3\n", "line 1: expected 784 number(s), got 3"),
+        ("a.png", "no picture", "expected a picture (PNG, JPEG, GIF, BMP, TIFF, PPM)"),
     ],
 )
 def test_inputs_that_are_no_images_are_refused(name: str, values: NDArray | str, said: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from tiny_ptbxl import make_ptbxl, name_of
 from multiresconv.cli import main
 from multiresconv.cli.tasks import restore
 from multiresconv.data.ptbxl import LEADS, RATE, open_ptbxl
-from multiresconv.data.readers.numbers import load_numbers
-from multiresconv.data.readers.signals import read_samples, read_signals
+from multiresconv.data.readers.channels import Channels
+from multiresconv.data.readers.npy import open_numbers
+from multiresconv.data.readers.samples import read_samples
+from multiresconv.data.readers.signals import read_signals
 from multiresconv.data.readers.wfdb import read_wfdb
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
@@ -120,18 +123,18 @@ def test_the_model_says_what_goes_in_and_what_comes_out(run: Path) -> None:
     ("name", "content", "said"),
     [
         ("a.npy", np.zeros((100, 11), np.float32), "expected shape (length, 12)"),
-        ("a.npy", np.full((100, 12), np.nan), "expected finite numbers"),
+        ("a.npy", np.full((100, 12), np.nan), "expected a finite number"),
         ("a.npy", np.full((10, 12), "x"), "expected numbers"),
-        ("a.csv", "1,2,3\n", "line 1: expected 12 finite numbers, got 3"),
-        ("a.csv", "I,II\n" + ",".join("1" * 12) + "\nx\n", "line 3: expected numbers"),
+        ("a.csv", "1,2,3\n", "line 1: expected 12 number(s), got 3"),
+        ("a.csv", ",".join(LEADS) + "\n" + ",".join("1" * 12) + "\nx\n", "line 3: expected 12 number(s), got 1"),
         ("a.csv", "", "no sample"),
         (
             "a.csv",
             ",".join(reversed(LEADS)) + "\n" + ",".join("1" * 12),
-            "line 1: expected the leads in the order I, II",
+            "line 1: expected the columns in the order I, II",
         ),
-        ("a.csv", "x," + ",".join("1" * 11), "line 1: expected numbers"),
-        ("a.npy", np.full((100, 12), 1e300), "expected finite numbers"),
+        ("a.csv", "x," + ",".join("1" * 11), "line 1, column 1 (I): expected a number"),
+        ("a.npy", np.full((100, 12), 1e300), "expected a finite number"),
         ("a", "", "a.hea: no such file"),
         ("a.png", "", "arrays and tables are read by their suffix, .npy or .csv"),
     ],
@@ -143,23 +146,23 @@ def test_signals_that_are_none_are_refused(name: str, content: np.ndarray | str,
     else:
         np.save(path, content)
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
-        read_signals(path, LEADS, RATE)
+        list(chain.from_iterable(read_signals(path, Channels(LEADS, "mV", RATE))))
     assert str(path) in str(caught.value)
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("header", [[], ["I,II"], ['"i", "ii"'], ["left right"]])
+@pytest.mark.parametrize("header", [[], ["I,II"], ['"i", "ii"'], ["I II"]])
 def test_samples_name_their_line(header: list[str]) -> None:
-    samples = read_samples([*header, "1 2", "3, 4", "5 inf"], ["I", "II"])
+    samples = read_samples([*header, "1 2", "3, 4", "5 inf"], Channels(("I", "II")))
     assert [next(samples).tolist(), next(samples).tolist()] == [[[1.0, 2.0]], [[3.0, 4.0]]]
     line = len(header) + 3
-    with pytest.raises(ValueError, match=f"standard input, line {line}: expected 2 finite numbers, got 5 inf"):
+    with pytest.raises(ValueError, match=rf"standard input, line {line}, column 2 \(II\): expected a finite number"):
         next(samples)
 
 
 def test_leads_in_another_order_are_refused() -> None:
-    with pytest.raises(ValueError, match="standard input, line 1: expected the leads in the order I, II, got II I"):
-        next(read_samples(["II I", "1 2"], ["I", "II"]))
+    with pytest.raises(ValueError, match="standard input, line 1: expected the columns in the order I, II, got II, I"):
+        next(read_samples(["II I", "1 2"], Channels(("I", "II"))))
 
 
 def test_hostile_arrays_are_refused(tmp_path: Path) -> None:
@@ -172,4 +175,4 @@ def test_hostile_arrays_are_refused(tmp_path: Path) -> None:
     np.save(pickled, np.array([{}], object))
     for path in (archive, endless, pickled):
         with pytest.raises(ValueError, match=f"^{path}: not a .npy file of numbers: "):
-            load_numbers(path)
+            open_numbers(path)

@@ -13,6 +13,7 @@ def predict(
     files: list[Path],
     stream: bool = False,
     json: bool = False,
+    missing: Literal["refuse", "hold"] | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
@@ -20,13 +21,17 @@ def predict(
 
     Args:
         model: a model folder, or a run directory to load its best model from.
-        files: pictures, .npy, .csv, WFDB records or texts, depending on the model's input; - reads text from standard
-            input.
+        files: pictures (PNG, JPEG, GIF, BMP, TIFF, PPM), .npy, .csv, WFDB records or texts, depending on the model's
+            input; - reads text from standard input.
         stream: read time steps from standard input, one per line, and print the running prediction after each.
         json: print one JSON object per row, with the probability of every label.
+        missing: what to do with a missing value of a signal, refuse it or hold the last good one; default as the model
+            says.
         batch_size: rows that are computed together; default 50.
         device: where to compute.
     """
+    from multiresconv.data.readers.remarks import Remarks
+    from multiresconv.data.readers.text import limited_lines
     from multiresconv.devices import choose_device
     from multiresconv.runs.inputs import read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
@@ -52,13 +57,21 @@ def predict(
             start = f"{number}\t" if stream else ""
             print(f"{start}{label}\t{probability:.3f}\t{runners_up}", flush=stream)
 
+    def tell(remark: object, where: object) -> None:
+        print(f"multiresconv: {where}: {remark}", file=sys.stderr, flush=True)
+
     if stream:
-        for number, probabilities in enumerate(predict_stream(trained, read_steps(trained.input, sys.stdin)), start=1):
+        lines = limited_lines(sys.stdin, "standard input")
+        steps = read_steps(trained, lines, missing=missing, tell=lambda remark: tell(remark, "standard input"))
+        for number, probabilities in enumerate(predict_stream(trained, steps, where="standard input"), start=1):
             show(number, probabilities)
     for file in files:
-        rows = list(read_rows(trained.input, Path("/dev/stdin") if str(file) == "-" else file))
-        for number, probabilities in enumerate(
-            predict_rows(trained, rows, batch_size=50 if batch_size is None else batch_size), start=1
-        ):
+        remarks = Remarks()
+        path = Path("/dev/stdin") if str(file) == "-" else file
+        rows = read_rows(trained, path, missing=missing, tell=remarks.add)
+        size = 50 if batch_size is None else batch_size
+        for number, probabilities in enumerate(predict_rows(trained, rows, batch_size=size, where=str(file)), start=1):
             show(number, probabilities, file=str(file))
+        if str(remarks):
+            tell(remarks, file)
     return 0

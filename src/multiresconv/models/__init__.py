@@ -3,7 +3,7 @@
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.config import NetConfig
-from multiresconv.models.description import Input, Output
+from multiresconv.models.description import Input, Missing, Output
 from multiresconv.models.files import load, load_model, save
 from multiresconv.models.init_from import init_from
 from multiresconv.models.net import MultiresNet
@@ -13,6 +13,7 @@ from multiresconv.models.sequence_model import SequenceModel
 
 __all__ = [
     "Input",
+    "Missing",
     "MultiresAR",
     "MultiresClassifier",
     "MultiresNet",

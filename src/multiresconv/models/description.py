@@ -3,6 +3,7 @@
 Prediction and streaming need no other knowledge of the task that a model was trained on.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
@@ -11,7 +12,10 @@ from torch import Tensor
 
 InputKind = Literal["signal", "tokens", "image"]
 OutputKind = Literal["class", "labels", "value", "forecast", "density"]
+Missing = Literal["refuse", "hold"]
 Kind = TypeVar("Kind", bound="Input | Output")
+
+_LARGEST_SIDE = 1 << 14  # pixels; the sequence of a larger image would have over 2^28 steps
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,9 @@ class Input:
         channels: names of the channels of a signal or a pixel, in order.
         unit: unit of a signal, such as "mV"; None if unknown.
         rate: samples per second; None if unknown.
-        missing: treatment of missing values; "refuse" raises an error.
+        missing: treatment of missing values of a signal: "refuse" raises an error, "hold" repeats the last good value.
+        usual: lowest and highest value of each channel of a signal in usual training rows; None if unknown. Readers
+            doubt values far outside.
         vocabulary: the tokens; the index of a token is its number.
         end: token that ends every sequence, or None.
         ignored: characters to remove from a text before it is split into tokens.
@@ -31,13 +37,17 @@ class Input:
         syntax: grammar of a text; "listops" means nested expressions, one per line.
         side: height and width of an image in pixels.
         order: index of the pixel that is read at each step, counted row by row; None for row by row.
+
+    Raises:
+        ValueError: a field has a wrong type, is out of range, or contradicts another; the message names it.
     """
 
     kind: InputKind
     channels: tuple[str, ...] = ()
     unit: str | None = None
     rate: float | None = None
-    missing: Literal["refuse"] = "refuse"
+    missing: Missing = "refuse"
+    usual: tuple[tuple[float, float], ...] | None = None
     vocabulary: tuple[str, ...] = ()
     end: str | None = None
     ignored: str = ""
@@ -48,7 +58,33 @@ class Input:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(InputKind):
-            raise ValueError(f"input: kind: expected one of {', '.join(get_args(InputKind))}, got {self.kind!r}")
+            raise ValueError(f"input: kind: expected one of {', '.join(get_args(InputKind))}, got {_shown(self.kind)}")
+        for name, (fits, expected) in self._rules().items():
+            if not fits:
+                raise ValueError(f"input: {name}: expected {expected}, got {_shown(getattr(self, name))}")
+
+    def _rules(self) -> dict[str, tuple[bool, str]]:
+        """Return field -> (whether it is valid, what is expected)."""
+        return {
+            "channels": (_are_names(self.channels), "different texts"),
+            "unit": (self.unit is None or isinstance(self.unit, str), "a text or None"),
+            "rate": (self.rate is None or (_is_finite(self.rate) and self.rate > 0), "a number above 0 or None"),
+            "missing": (self.missing in get_args(Missing), " or ".join(get_args(Missing))),
+            "usual": (
+                self.usual is None or _are_ranges(self.usual, self.channels),
+                "(lowest, highest) for each channel, or None",
+            ),
+            "vocabulary": (_are_names(self.vocabulary), "different texts"),
+            "end": (self.end is None or _holds(self.vocabulary, self.end), "a token of the vocabulary or None"),
+            "ignored": (isinstance(self.ignored, str), "a text"),
+            "max_tokens": (self.max_tokens is None or _is_count(self.max_tokens), "a whole number above 0 or None"),
+            "syntax": (self.syntax in (None, "listops"), "listops or None"),
+            "side": (self.side is None or _is_side(self.side), f"a whole number from 1 to {_LARGEST_SIDE} or None"),
+            "order": (
+                self.order is None or _is_order(self.order, self.side),
+                "each pixel of the image once, or None",
+            ),
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +118,13 @@ class Output:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(OutputKind):
-            raise ValueError(f"output: kind: expected one of {', '.join(get_args(OutputKind))}, got {self.kind!r}")
+            raise ValueError(
+                f"output: kind: expected one of {', '.join(get_args(OutputKind))}, got {_shown(self.kind)}"
+            )
+        if not _are_names(self.names):
+            raise ValueError(f"output: names: expected different texts, got {_shown(self.names)}")
+        if not all(isinstance(unit, str) for unit in self.units) or len(self.units) not in (0, len(self.names)):
+            raise ValueError(f"output: units: expected a text for each name, or none, got {_shown(self.units)}")
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Turn logits (..., C) into the probability of each name, in float32.
@@ -121,5 +163,57 @@ def from_dict(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     Raises:
         TypeError, ValueError: a name is unknown, or a value has the wrong type.
     """
-    arguments: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    arguments: dict[str, Any] = {name: _as_tuple(value) for name, value in values.items()}
     return kind(**arguments)
+
+
+def _as_tuple(value: Any) -> Any:
+    """Turn a list, and the lists in it, into tuples."""
+    if not isinstance(value, list):
+        return value
+    return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, tuple) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_ranges(ranges: Any, channels: Any) -> bool:
+    return _same_length(ranges, channels) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_finite, pair)) and pair[0] <= pair[1]
+        for pair in ranges
+    )
+
+
+def _same_length(values: Any, others: Any) -> bool:
+    return isinstance(values, tuple) and isinstance(others, tuple) and len(values) == len(others)
+
+
+def _holds(vocabulary: Any, token: Any) -> bool:
+    return isinstance(vocabulary, tuple) and token in vocabulary
+
+
+def _is_side(side: Any) -> bool:
+    return _is_count(side) and side <= _LARGEST_SIDE
+
+
+def _is_order(order: Any, side: Any) -> bool:
+    if not isinstance(order, tuple) or not _is_side(side) or len(order) != side**2:
+        return False
+    return all(type(place) is int for place in order) and sorted(order) == list(range(len(order)))
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "lists nested too deeply"
+    return text if len(text) <= 80 else text[:77] + "..."

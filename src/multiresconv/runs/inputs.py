@@ -8,33 +8,56 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multiresconv.data.listops import read_sources
+from multiresconv.data.listops import numbered_sources
+from multiresconv.data.readers.channels import Channels
 from multiresconv.data.readers.images import read_images, read_pixels
-from multiresconv.data.readers.signals import read_samples, read_signals
-from multiresconv.models import Input
+from multiresconv.data.readers.levels import doubt_levels
+from multiresconv.data.readers.remarks import Tell, tell_nobody
+from multiresconv.data.readers.samples import read_samples
+from multiresconv.data.readers.signals import read_signals
+from multiresconv.data.readers.text import read_lines, shown
+from multiresconv.models import Input, Missing, SequenceModel
+
+# Standard deviations around the mean of the training data that count as usual if a model does not know the usual range
+USUAL_DEVIATIONS = 10.0
+
+Row = Iterable[Tensor]  # a sequence as consecutive blocks: (n, channels), or tokens (n,)
 
 
-def read_rows(input: Input, path: Path) -> Iterator[Tensor]:
-    """Read the sequences of a file: (L, channels), or tokens (L,).
+def read_rows(
+    model: SequenceModel, path: Path, *, missing: Missing | None = None, tell: Tell = tell_nobody
+) -> Iterator[Row]:
+    """Read the sequences of a file; read the blocks of each before asking for the next.
 
     Args:
-        input: description of the model's input.
+        model: the model; its input and standardisation say what to expect.
         path: a picture, `.npy`, `.csv`, WFDB record or text file; see `data/readers`.
+        missing: treatment of missing samples of a signal; default as the model's input says.
+        tell: takes remarks on the file: conversions, and doubts about its values.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the content does not fit the model; the message names file and line.
+        OSError: the file cannot be read.
+        ValueError: the content does not fit the model; the message names the file and the place in it.
     """
+    input = model.input
     if input.kind == "image":
-        pixels = np.array(read_images(path, input.side or 0, len(input.channels)))
-        ordered = pixels if input.order is None else pixels[:, list(input.order)]
-        return (torch.from_numpy(row) for row in ordered)
-    if input.kind == "signal":
-        return (torch.from_numpy(signal) for signal in read_signals(path, input.channels, input.rate or 0.0))
-    return (torch.from_numpy(_sequence(text, input, str(path))) for text in _texts(path, input))
+        if input.side is None:
+            raise ValueError("input: side: expected the size of the images, the model does not state it")
+        pixels = read_images(path, input.side, len(input.channels), tell)
+        for doubt in doubt_levels(pixels, _statistics(model)):
+            tell(doubt)
+        order = slice(None) if input.order is None else list(input.order)
+        yield from ((torch.from_numpy(row[order].copy()),) for row in pixels)
+    elif input.kind == "signal":
+        for signal in read_signals(path, _channels(model, missing), tell):
+            yield map(torch.from_numpy, signal)
+    else:
+        yield from ((torch.from_numpy(_sequence(text, input, where)),) for where, text in _texts(path, input))
 
 
-def read_steps(input: Input, lines: Iterable[str]) -> Iterator[Tensor]:
+def read_steps(
+    model: SequenceModel, lines: Iterable[str], *, missing: Missing | None = None, tell: Tell = tell_nobody
+) -> Iterator[Tensor]:
     """Read a stream step by step: (1, channels) or tokens (1,), one line of text per step.
 
     For a model of tokens, a line may hold several tokens separated by blanks; an empty line means the end token.
@@ -42,31 +65,68 @@ def read_steps(input: Input, lines: Iterable[str]) -> Iterator[Tensor]:
     Raises:
         ValueError: the content does not fit the model; the message names the line.
     """
+    input = model.input
     if input.kind == "image":
         yield from (torch.from_numpy(pixel) for pixel in read_pixels(lines, len(input.channels)))
     elif input.kind == "signal":
-        yield from (torch.from_numpy(sample) for sample in read_samples(lines, input.channels))
+        yield from map(torch.from_numpy, read_samples(lines, _channels(model, missing), tell=tell))
     else:
-        for number, line in enumerate(lines, start=1):
-            words = line if line.strip() else input.end or ""
-            yield from torch.from_numpy(_numbers(words, input, f"line {number}")).unsqueeze(1)
+        yield from _token_steps(input, lines)
 
 
-def _texts(path: Path, input: Input) -> Iterator[str]:
-    if input.syntax == "listops":
-        yield from read_sources(path)
-        return
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        yield from file
+def _token_steps(input: Input, lines: Iterable[str]) -> Iterator[Tensor]:
+    count = 0
+    for number, line in enumerate(lines, start=1):
+        where = f"standard input, line {number}"
+        tokens = _numbers(line if line.strip() else input.end or "", input, where)
+        count += len(tokens)
+        _check_length(count, input, where)
+        yield from torch.from_numpy(tokens).unsqueeze(1)
+
+
+def _channels(model: SequenceModel, missing: Missing | None) -> Channels:
+    """Return what the model says about its signal; the standardisation tells the usual range if nothing else does."""
+    input, usual = model.input, model.input.usual
+    statistics = _statistics(model)
+    if usual is None and statistics is not None:
+        mean, spread = statistics[0], USUAL_DEVIATIONS * statistics[1]
+        usual = tuple(zip((mean - spread).tolist(), (mean + spread).tolist(), strict=True))
+    return Channels(input.channels, input.unit, input.rate, usual, input.named, missing or input.missing)
+
+
+def _statistics(model: SequenceModel) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return mean and standard deviation (C,) of the training data, or None if the model does not know them."""
+    standardise = model.net.standardise
+    if standardise is None:
+        return None
+    mean, std = (buffer.detach().double().cpu().numpy() for buffer in (standardise.mean, standardise.std))
+    return None if (mean == 0).all() and (std == 1).all() else (mean, std)
+
+
+def _texts(path: Path, input: Input) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of each sequence."""
+    empty = True
+    lines = numbered_sources(path) if input.syntax == "listops" else enumerate(read_lines(path), start=1)
+    for number, text in lines:
+        empty = False
+        yield f"{path}, line {number}", text
+    if empty:
+        raise ValueError(f"{path}: expected a sequence of tokens on each line, got no line")
 
 
 def _sequence(text: str, input: Input, where: str) -> NDArray[np.int64]:
-    """Return the token numbers of a text, truncated to the model's limit, then the end token if it has one."""
+    """Return the token numbers of a text, then the end token if the model has one."""
     numbers = _numbers(text, input, where)
-    if input.end is None:
-        return numbers[: input.max_tokens]
-    most = None if input.max_tokens is None else input.max_tokens - 1
-    return np.append(numbers[:most], input.vocabulary.index(input.end))
+    if input.end is not None:
+        numbers = np.append(numbers, input.vocabulary.index(input.end))
+    _check_length(len(numbers), input, where)
+    return numbers
+
+
+def _check_length(count: int, input: Input, where: str) -> None:
+    if input.max_tokens is not None and count > input.max_tokens:
+        most = f"{input.max_tokens} tokens{', the end included' if input.end else ''}"
+        raise ValueError(f"{where}: expected at most {most}, got {count}; the model knows no longer sequences")
 
 
 def _numbers(text: str, input: Input, where: str) -> NDArray[np.int64]:
@@ -74,7 +134,7 @@ def _numbers(text: str, input: Input, where: str) -> NDArray[np.int64]:
     words = text.translate({ord(character): " " for character in input.ignored}).split()
     for word in words:
         if word not in known:
-            raise ValueError(f"{where}: unknown token {word!r}, expected one of {' '.join(known)}")
+            raise ValueError(f"{where}: unknown token {shown(word)}, expected one of {' '.join(known)}")
     if not words:
         raise ValueError(f"{where}: expected tokens, got none")
     return np.array([known[word] for word in words], np.int64)

@@ -1,7 +1,7 @@
 """Predict with a trained model, for complete sequences and for a stream; no run or task is needed."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -9,39 +9,112 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multiresconv.models import SequenceModel
 
+LONG = 1 << 16  # steps; a longer sequence goes through the model in chunks, because whole it takes about 2 KB per step
+CHUNK = 1 << 14  # steps of a long sequence that are computed together
+TOGETHER = 1 << 18  # steps of short sequences that are computed together, padding included
+
 
 @torch.inference_mode()
-def predict(model: SequenceModel, rows: Iterable[Tensor], *, batch_size: int) -> Iterator[dict[str, float]]:
+def predict(
+    model: SequenceModel,
+    rows: Iterable[Iterable[Tensor]],
+    *,
+    batch_size: int,
+    where: str = "rows",
+    long: int = LONG,
+) -> Iterator[dict[str, float]]:
     """Yield name -> probability for each row, the most probable name first.
+
+    A row of more than `long` steps goes through the model in chunks with a state, so that memory does not grow with its
+    length. The probabilities are equal up to rounding: the chunks sum the features of a mean in float64. A
+    bidirectional model needs rows whole.
 
     Args:
         model: a classifier in eval mode.
-        rows: sequences (L, channels) or tokens (L,), of any lengths.
-        batch_size: number of rows computed together.
+        rows: sequences of any lengths, each as consecutive blocks (n, channels) or tokens (n,).
+        batch_size: number of rows computed together, fewer if they are long.
+        where: name of the rows in error messages.
+        long: largest number of steps that are computed at once.
 
     Raises:
-        ValueError: batch_size below 1.
+        ValueError: batch_size below 1, or the model gives a probability that is not finite.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    device, left = model.head.weight.device, iter(rows)
-    while chunk := list(islice(left, batch_size)):
-        lengths = torch.tensor([len(row) for row in chunk])
-        ragged = bool((lengths != lengths[0]).any())
-        x = pad_sequence(chunk, batch_first=True).to(device)
-        for logits in model(x, lengths if ragged else None):
-            yield ranked(model, logits)
+    answers = _logits(model, rows, batch_size, long if _can_stream(model) else None)
+    for number, logits in enumerate(answers, start=1):
+        yield ranked(model, logits, f"{where}, row {number}")
 
 
 @torch.inference_mode()
-def predict_stream(model: SequenceModel, steps: Iterable[Tensor]) -> Iterator[dict[str, float]]:
-    """Yield name -> probability after each time step (1, channels) or token (1,), given all steps so far."""
+def predict_stream(
+    model: SequenceModel, steps: Iterable[Tensor], *, where: str = "stream"
+) -> Iterator[dict[str, float]]:
+    """Yield name -> probability after each time step (1, channels) or token (1,), given all steps so far.
+
+    Raises:
+        ValueError: the model gives a probability that is not finite; the message names the step.
+    """
     stream = model.stream()
-    for x in steps:
-        yield ranked(model, stream(x)[0])
+    for number, x in enumerate(steps, start=1):
+        yield ranked(model, stream(x)[0], f"{where}, step {number}")
 
 
-def ranked(model: SequenceModel, logits: Tensor) -> dict[str, float]:
-    """Convert logits (C,) to name -> probability, the most probable name first."""
+def ranked(model: SequenceModel, logits: Tensor, where: str) -> dict[str, float]:
+    """Convert logits (C,) to name -> probability, the most probable name first; errors begin with `where`."""
     probabilities = model.output.probabilities(logits).cpu()
+    if not probabilities.isfinite().all():
+        raise ValueError(f"{where}: the model gives a probability that is not finite; its input has extreme values")
     return {model.output.names[int(i)]: float(probabilities[i]) for i in probabilities.argsort(descending=True)}
+
+
+def _can_stream(model: SequenceModel) -> bool:
+    return not model.net.config["bidirectional"]
+
+
+def _logits(
+    model: SequenceModel, rows: Iterable[Iterable[Tensor]], batch_size: int, long: int | None
+) -> Iterator[Tensor]:
+    """Yield logits (C,) of each row in order; `long` None computes every row whole."""
+    batch: list[Tensor] = []
+    for row in rows:
+        blocks = iter(row)
+        start = _first_blocks(blocks, long)
+        if isinstance(start, Tensor):
+            longest = max(len(start), max(map(len, batch), default=0))
+            if batch and (len(batch) == batch_size or longest * (len(batch) + 1) > TOGETHER):
+                yield from _of_batch(model, batch)
+                batch = []
+            batch.append(start)
+        else:
+            yield from _of_batch(model, batch)
+            batch = []
+            yield _of_chunks(model, chain(start, blocks), min(CHUNK, long or CHUNK))
+    yield from _of_batch(model, batch)
+
+
+def _first_blocks(blocks: Iterator[Tensor], long: int | None) -> Tensor | list[Tensor]:
+    """Return the whole sequence, or its first blocks if it has more than `long` steps."""
+    start: list[Tensor] = []
+    for block in blocks:
+        start.append(block)
+        if long is not None and sum(map(len, start)) > long:
+            return start
+    return torch.cat(start)
+
+
+def _of_batch(model: SequenceModel, rows: list[Tensor]) -> Iterator[Tensor]:
+    if rows:
+        lengths = torch.tensor([len(row) for row in rows])
+        ragged = bool((lengths != lengths[0]).any())
+        x = pad_sequence(rows, batch_first=True).to(model.head.weight.device)
+        yield from model(x, lengths if ragged else None)
+
+
+def _of_chunks(model: SequenceModel, blocks: Iterable[Tensor], most: int) -> Tensor:
+    state, logits = model.init_state(1), torch.empty(0)
+    for block in blocks:
+        for chunk in block.split(most):
+            outputs, state = model(chunk.unsqueeze(0).to(model.head.weight.device), state=state)
+            logits = outputs[0, -1]
+    return logits

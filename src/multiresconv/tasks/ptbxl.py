@@ -1,7 +1,7 @@
 """PTB-XL: predict the SCP-ECG statements of a twelve-lead electrocardiogram, ten seconds at 100 Hz."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ from multiresconv.data.ptbxl import (
     open_ptbxl,
     prepare_ptbxl,
     read_label_names,
+    usual_ranges,
 )
 from multiresconv.data.splits import Split
 from multiresconv.models import Input, MultiresClassifier, Output
@@ -74,6 +75,7 @@ class PtbXl:
     def __init__(self, data: PtbXlData, task: PtbXlLabels, model: PooledModelOptions) -> None:
         self.data, self.task, self.model = data, task, model
         self._standardiser: Standardiser | None = None
+        self._usual: tuple[tuple[float, float], ...] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,6 +88,13 @@ class PtbXl:
             self._standardiser = fit_standardiser(self.open("train"))
         return self._standardiser
 
+    @property
+    def usual(self) -> tuple[tuple[float, float], ...]:
+        """The usual range of each lead in the training folds."""
+        if self._usual is None:
+            self._usual = usual_ranges(self.open("train"))
+        return self._usual
+
     def prepare(self, *, may_generate: bool = True) -> None:
         prepare_ptbxl(self.data.folder, download=may_generate)
 
@@ -94,6 +103,7 @@ class PtbXl:
         splits = {name: self.open(name) for name in names}
         if self._standardiser is None:
             self._standardiser = fit_standardiser(splits["train"])  # now, so that `build` need not open "train" again
+            self._usual = usual_ranges(splits["train"])
         return {name: {"rows": len(split), "checksum": split.checksum()} for name, split in splits.items()}
 
     def open(self, split: Split) -> PtbXlSplit:
@@ -116,6 +126,7 @@ class PtbXl:
         )
         if not model.head.weight.is_meta:
             standardise(model, *self.standardiser)
+            model.input = replace(model.input, usual=self.usual)
         return model
 
     def run(self, model: nn.Module, batch: SignalBatch) -> Outcome:

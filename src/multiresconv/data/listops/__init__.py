@@ -2,7 +2,7 @@
 
 from multiresconv.data.listops.cache import ListOpsSplit, open_split
 from multiresconv.data.listops.evaluate import evaluate_listops
-from multiresconv.data.listops.files import Row, read_listops, read_sources, split_path
+from multiresconv.data.listops.files import Row, numbered_sources, read_listops, read_sources, split_path
 from multiresconv.data.listops.generate import generate_listops
 from multiresconv.data.listops.parts import cut_listops
 from multiresconv.data.listops.verify import verify_listops
@@ -21,6 +21,7 @@ __all__ = [
     "encode",
     "evaluate_listops",
     "generate_listops",
+    "numbered_sources",
     "open_split",
     "read_listops",
     "read_sources",

@@ -4,6 +4,8 @@ from statistics import median
 
 import numpy as np
 
+from multiresconv.data.readers.text import shown
+
 _FUNCTIONS = {
     "[MIN": min,
     "[MAX": max,
@@ -22,7 +24,7 @@ def evaluate_listops(source: str) -> int:
         ValueError: brackets or parentheses do not balance, a token is unknown, an operator has no argument, or the text
             does not hold exactly one expression.
     """
-    _check_parentheses(source)
+    check_parentheses(source)
     frames: list[tuple[str, list[int]]] = [("", [])]  # open operators with their arguments; the first is the text
     for token in source.replace("(", " ").replace(")", " ").split():
         if token in _FUNCTIONS:
@@ -37,7 +39,7 @@ def evaluate_listops(source: str) -> int:
         elif len(token) == 1 and token in "0123456789":
             frames[-1][1].append(int(token))
         else:
-            raise ValueError(f"unknown token {token!r}, expected a digit or one of {' '.join(_FUNCTIONS)} ] ( )")
+            raise ValueError(f"unknown token {shown(token)}, expected a digit or one of {' '.join(_FUNCTIONS)} ] ( )")
     if len(frames) > 1:
         raise ValueError(f"{frames[-1][0]} is not closed by ']'")
     (_, values) = frames[0]
@@ -46,7 +48,8 @@ def evaluate_listops(source: str) -> int:
     return values[0]
 
 
-def _check_parentheses(source: str) -> None:
+def check_parentheses(source: str) -> None:
+    """Raise ValueError unless the parentheses of an expression balance."""
     letters = np.frombuffer(source.encode(), np.uint8)
     depth = np.cumsum((letters == ord("(")).astype(np.int64) - (letters == ord(")")))
     if depth.size and depth.min() < 0:

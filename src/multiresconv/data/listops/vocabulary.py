@@ -7,6 +7,8 @@ end token is appended. A sequence has at most 2048 tokens: a longer one is cut t
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from multiresconv.data.readers.text import shown
+
 PADDING, UNKNOWN, END = 0, 1, 2  # 1 only keeps the published numbering; no sequence here contains it
 DIGITS = tuple("0123456789")
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
@@ -55,7 +57,7 @@ def token_ids(source: str) -> NDArray[np.uint8]:
     try:
         return np.frombuffer(bytes([_IDS[word] for word in words]), np.uint8)
     except KeyError as error:
-        raise ValueError(f"unknown token {error.args[0]!r}, expected one of {' '.join(_IDS)} ( )") from None
+        raise ValueError(f"unknown token {shown(error.args[0])}, expected one of {' '.join(_IDS)} ( )") from None
 
 
 def decode(tokens: ArrayLike) -> str:

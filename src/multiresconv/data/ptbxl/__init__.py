@@ -5,6 +5,7 @@ from multiresconv.data.ptbxl.prepare import SOURCE, prepare_ptbxl
 from multiresconv.data.ptbxl.records import LEADS, LENGTH, RATE
 from multiresconv.data.ptbxl.split import FOLDS, PtbXlSplit, open_ptbxl
 from multiresconv.data.ptbxl.standardise import Standardiser, fit_standardiser
+from multiresconv.data.ptbxl.usual import usual_ranges
 from multiresconv.data.ptbxl.verify import verify_ptbxl
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "open_ptbxl",
     "prepare_ptbxl",
     "read_label_names",
+    "usual_ranges",
     "verify_ptbxl",
 ]

@@ -1,4 +1,4 @@
-"""Read images from pictures (PNG and others), arrays, tables, or lines of one pixel each."""
+"""Read images from pictures, arrays, tables, or lines of one pixel each."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,37 +6,40 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multiresconv.data.readers.numbers import load_numbers, numbers_of_line
+from multiresconv.data.readers.fields import parse_row
+from multiresconv.data.readers.npy import open_numbers
+from multiresconv.data.readers.pictures import read_picture
+from multiresconv.data.readers.remarks import Tell, tell_nobody
+from multiresconv.data.readers.text import read_lines
+
+MAX_PIXELS = 1 << 28  # of all images in a file, which are in memory together: 256 MB for each channel
+
+_ROWS = 1024  # images that are converted at once
+_STANDARD_INPUT = Path("/dev/stdin")
 
 
-def read_images(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
+def read_images(path: Path, side: int, channels: int, tell: Tell = tell_nobody) -> NDArray[np.uint8]:
     """Read the images (n, side * side, channels) of a file, pixels 0 to 255.
 
     Args:
         path: one of:
-            a picture, converted to grey or colour as the channels require;
+            a picture, see `read_picture`;
             `.npy`, an image of shape (side, side[, channels]) or (side * side, channels), or n of them;
-            `.csv`, one line of side * side * channels numbers per image, the channels of a pixel side by side.
+            `.csv` or standard input, one line of side * side * channels numbers per image, the channels of a pixel side
+            by side.
+        side: height and width in pixels.
+        channels: numbers per pixel.
+        tell: takes a remark for everything that was done to a picture.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: the file has another kind or size, or a number is not an integer from 0 to 255.
     """
-    if path.suffix == ".npy":
-        return _as_images(load_numbers(path), path, side, channels)
-    if path.suffix == ".csv":
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            rows = [numbers_of_line(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)]
-        if not rows:
-            raise ValueError(f"{path}: no image in it; expected a line of {side * side * channels} numbers for each")
-        for number, row in enumerate(rows, start=1):
-            if len(row) != side * side * channels:
-                raise ValueError(
-                    f"{path}, line {number}: expected {side * side * channels} numbers, an image of {side} x {side} "
-                    f"with {channels} channel(s), got {len(row)}"
-                )
-        return _as_images(np.array(rows).reshape(-1, side * side, channels), path, side, channels)
-    return _picture(path, side, channels)
+    if path.suffix.lower() == ".npy":
+        return _array(path, side, channels)
+    if path.suffix.lower() == ".csv" or path == _STANDARD_INPUT:
+        return _table(path, side, channels)
+    return read_picture(path, side, channels, tell).reshape(1, side * side, channels)
 
 
 def read_pixels(lines: Iterable[str], channels: int) -> Iterator[NDArray[np.uint8]]:
@@ -45,41 +48,57 @@ def read_pixels(lines: Iterable[str], channels: int) -> Iterator[NDArray[np.uint
     Raises:
         ValueError: a line has the wrong number of values, or a value is not an integer from 0 to 255.
     """
+    names = [f"channel {number}" for number in range(1, channels + 1)]
     for number, line in enumerate(lines, start=1):
         where = f"standard input, line {number}"
-        values = np.array(numbers_of_line(line, where))
-        if len(values) != channels:
-            raise ValueError(f"{where}: expected {channels} number(s), got {len(values)}")
-        yield _to_uint8(values[None], where)
+        yield _to_uint8(np.array(parse_row(line, names, where)), where)[None]
 
 
-def _picture(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except UnidentifiedImageError:
-        raise ValueError(f"{path}: expected a picture such as PNG, a .npy or a .csv file") from None
-    if pixels.shape[:2] != (side, side):
-        raise ValueError(
-            f"{path}: expected {side} x {side} pixels, got {pixels.shape[1]} x {pixels.shape[0]}; scale it"
-        )
-    return pixels.reshape(1, side * side, channels)
+def _table(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
+    names = [f"pixel {number}" for number in range(1, side * side * channels + 1)]
+    rows: list[NDArray[np.uint8]] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        where = f"{path}, line {number}"
+        _check_count(len(rows) + 1, side, where)
+        rows.append(_to_uint8(np.array(parse_row(line, names, where)), where))
+    if not rows:
+        raise ValueError(f"{path}: no image in it; expected a line of {len(names)} numbers for each")
+    return np.stack(rows).reshape(-1, side * side, channels)
 
 
-def _as_images(values: NDArray, path: Path, side: int, channels: int) -> NDArray[np.uint8]:
+def _array(path: Path, side: int, channels: int) -> NDArray[np.uint8]:
+    file = open_numbers(path)
     shapes = [(side * side, channels), (side, side, channels)] + ([(side, side)] if channels == 1 else [])
     for shape in shapes:
-        if values.shape[-len(shape) :] == shape and values.ndim in (len(shape), len(shape) + 1) and values.size:
-            return _to_uint8(values, str(path)).reshape(-1, side * side, channels)
-    wanted = " or ".join(map(str, shapes))
-    raise ValueError(f"{path}: expected an array of shape {wanted}, or n of them, got {values.shape}")
+        rest = file.shape[: -len(shape)]
+        if file.shape[-len(shape) :] == shape and len(rest) < 2 and 0 not in rest:
+            break
+    else:
+        wanted = " or ".join(map(str, shapes))
+        raise ValueError(f"{path}: expected an array of shape {wanted}, or n of them, got {file.shape}")
+    if not rest:
+        return _to_uint8(file.section(...), str(path)).reshape(1, side * side, channels)
+    _check_count(rest[0], side, str(path))
+    parts = [
+        _to_uint8(file.section(slice(start, start + _ROWS)), f"{path}, from image {start + 1} on")
+        for start in range(0, rest[0], _ROWS)
+    ]
+    return np.concatenate(parts).reshape(-1, side * side, channels)
+
+
+def _check_count(count: int, side: int, where: str) -> None:
+    if count * side * side > MAX_PIXELS:
+        raise ValueError(f"{where}: expected at most {MAX_PIXELS // side**2} images of {side} x {side} in a file")
 
 
 def _to_uint8(values: NDArray, where: str) -> NDArray[np.uint8]:
-    if not (np.isfinite(values) & (values >= 0) & (values <= 255)).all():
-        raise ValueError(f"{where}: expected pixels from 0 to 255")
-    if (values != np.floor(values)).any():
-        raise ValueError(f"{where}: expected whole numbers from 0 to 255")
+    """Convert pixels; an error in one line (n,) of numbers names the column."""
+    for bad, expected in (
+        (np.isnan(values), "pixels from 0 to 255, a value is missing"),
+        (~((values >= 0) & (values <= 255)), "pixels from 0 to 255"),
+        (values != np.floor(values), "whole numbers from 0 to 255"),
+    ):
+        if bad.any():
+            column = f", column {int(bad.argmax()) + 1}" if values.ndim == 1 else ""
+            raise ValueError(f"{where}{column}: expected {expected}")
     return values.astype(np.uint8)

@@ -1,0 +1,90 @@
+"""Split lines of tables into fields and parse these as numbers. What may mean something else is an error."""
+
+import csv
+import re
+from collections.abc import Sequence
+
+from multiresconv.data.readers.text import shown
+
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "?"})
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+# Quotes need the parser of CSV, `float` takes digits with underscores, and "0,097" may be a number with a decimal comma
+_DOUBTFUL = re.compile(r'["_]|,\s*[+-]?0\d')
+
+
+def split_fields(line: str) -> list[str]:
+    """Split a line at semicolons, else at tabs, else at commas, else at blanks; strip blanks around each field."""
+    delimiter = _delimiter(line)
+    if delimiter is None:
+        return line.split()
+    if '"' in line:
+        try:
+            return [field.strip() for field in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
+        except csv.Error:
+            pass  # a field too long for the parser is no number either
+    return [field.strip() for field in line.split(delimiter)]
+
+
+def is_number(field: str) -> bool:
+    return _NUMBER.fullmatch(field) is not None or _INFINITE.fullmatch(field) is not None
+
+
+def is_missing(field: str) -> bool:
+    return field.lower() in MISSING
+
+
+def parse_row(line: str, names: Sequence[str], where: str) -> list[float]:
+    """Parse a line into one number for each name; a missing value becomes NaN.
+
+    Raises:
+        ValueError: the line has another number of fields, or a field is not a number; the message begins with `where`.
+    """
+    if line.isascii() and not _DOUBTFUL.search(line):
+        fields = line.split(_delimiter(line))
+        if len(fields) == len(names):
+            try:
+                return [float(field) for field in fields]
+            except ValueError:
+                pass  # `_number` says what is wrong, and knows the words for missing values
+    return _parse_fields(line, names, where)
+
+
+def _delimiter(line: str) -> str | None:
+    return ";" if ";" in line else "\t" if "\t" in line else "," if "," in line else None
+
+
+def _parse_fields(line: str, names: Sequence[str], where: str) -> list[float]:
+    fields = split_fields(line)
+    if len(fields) != len(names):
+        raise ValueError(f"{where}: expected {len(names)} number(s), got {_count(line, fields, names)}")
+    commas = _delimiter(line) == ","
+    return [
+        _number(field, commas, f"{where}, column {column} ({name})")
+        for column, (field, name) in enumerate(zip(fields, names, strict=True), start=1)
+    ]
+
+
+def _count(line: str, fields: Sequence[str], names: Sequence[str]) -> str:
+    """Describe a wrong number of fields."""
+    if not line.strip():
+        return "an empty line"
+    if len(fields) < len(names):
+        return f"{len(fields)}; column {len(fields) + 1} ({names[len(fields)]}) is missing"
+    if len(fields) >= 2 * len(names) and _delimiter(line) == ",":
+        return f"{len(fields)}; if the commas are decimal commas, write decimal points"
+    return f"{len(fields)}; column {len(names) + 1} is one too many"
+
+
+def _number(field: str, commas: bool, where: str) -> float:
+    """Parse one field; `commas` is True if commas separate the fields."""
+    if is_missing(field):
+        return float("nan")
+    if not is_number(field):
+        if is_number(field.replace(",", ".")):
+            raise ValueError(f"{where}: expected a number with a decimal point, got {shown(field)}")
+        raise ValueError(f"{where}: expected a number, got {shown(field)}")
+    if commas and re.match(r"[+-]?0\d", field):
+        raise ValueError(f"{where}: expected a number, got {shown(field)}; is this the part behind a decimal comma?")
+    return float(field)
