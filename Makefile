@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
+CASES ?= 10000
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**31))')
 
-.PHONY: demo test test-quick test-random check bench clean
+.PHONY: demo test test-quick test-random fuzz check bench clean
 
 demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where the pictures are
 	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
@@ -27,6 +28,11 @@ test-random: $(INSTALLED)  ## other orders, seeds and examples than in `make tes
 	TEST_SEED=$(SEED) PYTHONHASHSEED=$(SEED) $(BIN)/pytest -n auto --dist worksteal \
 		-p randomly --randomly-seed=$(SEED) --randomly-dont-reset-seed \
 		--hypothesis-profile random --hypothesis-seed=$(SEED)
+
+fuzz: SEED := $(SEED)
+fuzz: $(INSTALLED)  ## 10,000 damaged files, CASES=..., against the command line; SEED=... repeats a run
+	@echo "make fuzz SEED=$(SEED) CASES=$(CASES)"
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --cases $(CASES) --seed $(SEED)
 
 check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/ruff check .

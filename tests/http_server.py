@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +17,7 @@ class Server:
         url: where, with a slash at the end.
         faults: what to do wrong, one fault for each of the next requests: a status to answer with, "drop" (hang up
             without an answer), "cut" (hang up in the middle), "short" and "long" (a Content-Length that is one off),
+            "endless" (goes on after the file), "stall" (a few bytes, then nothing until the client leaves),
             "wrong range" (another part than the one asked for), "piece" (less of it than asked for), "fine" (nothing).
         ranges: whether parts of files are served.
         headers: further ones of each answer with a file.
@@ -77,11 +78,23 @@ def serve(files: dict[str, bytes]) -> Iterator[Server]:
                 end = total
                 self.send_response(200)
             body = content[start:end]
-            self.send_header("Content-Length", str(len(body) + {"short": -1, "long": 1}.get(fault, 0)))
+            if fault != "endless":
+                self.send_header("Content-Length", str(len(body) + {"short": -1, "long": 1}.get(fault, 0)))
             for name, value in served.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+            if fault == "endless":
+                self.send_without_end(body)
+            elif fault == "stall":
+                self.wfile.write(body[:5])
+                self.rfile.peek(1)
+            else:
+                self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+
+        def send_without_end(self, body: bytes) -> None:
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(body)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         served.url = f"http://127.0.0.1:{server.server_port}/"

@@ -34,7 +34,7 @@ FRESH_IMPORT = """
 import sys
 import torch
 before = set(sys.modules)
-import multiresconv
+from multiresconv import *
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 heavy = {"numba", "llvmlite", "pywt", "lightning", "matplotlib", "scipy", "sklearn", "pandas", "jsonargparse", "sympy"}
 assert not new & heavy, new

@@ -14,8 +14,8 @@ def errors_name(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # raised by a library, with its own message
-            raise
+        if error.errno is None:  # raised by a library, such as NumPy on a full disk, with its own message
+            raise OSError(f"{path}: {error}") from error
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

@@ -2,6 +2,7 @@
 
 import builtins
 import hashlib
+import itertools
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -73,7 +74,51 @@ def test_goes_on_where_it_was_cut(tmp_path: Path, server: Server) -> None:
 def test_length_that_is_more_than_comes(tmp_path: Path, server: Server) -> None:
     server.faults = ["long"]
     assert fetched(tmp_path, server) == CONTENT
-    assert ranges(server) == [None, "bytes=300000-"]  # and the answer to that is that there is no more
+    assert ranges(server) == [None]  # the checksum says that there is no more
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("fault", ["long", "short"])
+def test_the_checksum_decides_where_the_length_is_always_wrong(
+    tmp_path: Path, server: Server, fault: str, ranges: bool
+) -> None:
+    server.ranges, server.faults = ranges, [fault] * 100
+    assert fetched(tmp_path, server) == CONTENT
+
+
+def test_a_file_that_never_ends_is_given_up_and_deleted(tmp_path: Path, server: Server, mirror: Server) -> None:
+    server.faults = ["endless"]
+    url, limits = f"{server.url}file", {"max_bytes": 400_000, "progress": False}
+    with pytest.raises(OSError, match=r"download failed: .* sent more than the 400000 bytes"):
+        fetch(tmp_path / "file", [url], MD5, **limits)
+    assert list(tmp_path.iterdir()) == []
+    server.faults = ["endless"]
+    fetch(tmp_path / "file", [url, f"{mirror.url}file"], MD5, **limits)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_file_without_a_checksum_has_a_largest_size_too(tmp_path: Path, server: Server) -> None:
+    with pytest.raises(OSError, match="sent more than the 299999 bytes"):
+        fetch(tmp_path / "file", [f"{server.url}file"], None, max_bytes=299_999, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mirror_that_is_too_slow_is_given_up(tmp_path: Path, server: Server) -> None:
+    """The clock goes on by 100 s whenever it is read: at most 65,536 bytes in 100 s are less than 1,000 in one."""
+    slow, fast = itertools.count(0, 100), itertools.count(0, 10)
+    url = f"{server.url}file"
+    with pytest.raises(OSError, match=r"download failed: .* sent \d+ bytes in 100 s, less than 1000 a second"):
+        fetch(tmp_path / "file", [url], MD5, progress=False, clock=lambda: float(next(slow)))
+    assert 0 < (tmp_path / ".file.part").stat().st_size < len(CONTENT), "what came is kept for the next attempt"
+    fetch(tmp_path / "file", [url], MD5, progress=False, clock=lambda: next(fast) / 1000)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_few_bytes_are_seen_before_a_chunk_is_full(tmp_path: Path, server: Server) -> None:
+    """A reader that waits for whole chunks would wait for hours if one byte came in a while."""
+    server.faults, times = ["stall"], itertools.count(0, 100)
+    with pytest.raises(OSError, match=r"sent [1-5] bytes in 100 s, less than 1000 a second"):
+        fetch(tmp_path / "file", [f"{server.url}file"], MD5, progress=False, clock=lambda: float(next(times)))
 
 
 def test_more_cuts_than_attempts_while_it_comes_further(tmp_path: Path, server: Server) -> None:

@@ -22,6 +22,9 @@ def run(run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "a run"))
 
 
+VAL = b'{"kind": "val", "step": 4, "epoch": 1, "loss": 2.0, "accuracy": 0.5, "best": true, "seconds": 1.0}'
+
+
 def resume(run: Path) -> int:
     return main(["train", "listops", "--resume", str(run)])
 
@@ -80,13 +83,17 @@ def test_what_a_start_that_was_killed_left_is_free(
     [
         ("run.json", b'{"task": "list', "run.json: damaged"),
         ("run.json", b"[]", "run.json: damaged: expected a mapping"),
-        ("run.json", b"{}", "run.json: damaged: it names no task"),
+        ("run.json", b"{}", "run.json: damaged: task: missing"),
+        ("run.json", b'{"task": 3}', "run.json: damaged: task: expected a text, got 3"),
+        ("run.json", b'{"task": "listops", "data": [1]}', "run.json: damaged: data: expected a mapping"),
+        ("run.json", b'{"task": "listops", "data": {"train": 3}}', "run.json: damaged: data: train: expected"),
+        ("run.json", b"[" * 100_000, "run.json: damaged: nested too deeply"),
         ("run.json", b"\xff", "run.json: damaged"),
         ("config.yaml", b"data: [", "config.yaml: damaged"),
         ("config.yaml", b"", "config.yaml: damaged: expected a mapping"),
         ("config.yaml", b"data: {folder: 3}\nmodel: 4", "config.yaml: not the options"),
-        ("metrics.jsonl", b'{"kind": "val", "step": 4, "epoch": 1}\nx\n', "metrics.jsonl, line 2: damaged"),
-        ("metrics.jsonl", b'{"kind": "val"}\n', "metrics.jsonl, line 1: damaged: expected kind, step and epoch"),
+        ("metrics.jsonl", VAL + b"\nx\n", "metrics.jsonl, line 2: damaged"),
+        ("metrics.jsonl", b'{"kind": "val"}\n', "metrics.jsonl, line 1: damaged: step: missing"),
         ("metrics.jsonl", b"\xff\n", "metrics.jsonl: damaged"),
     ],
 )

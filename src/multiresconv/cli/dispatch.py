@@ -26,10 +26,21 @@ def dispatch(arguments: Sequence[str]) -> int:
     if name.startswith("train") and options["run"] is None and (recipe := last_recipe(name.split()[1], configs or ())):
         options["run"] = Path("runs") / f"{name.split()[1]}-{recipe}"
     command = commands[name]
-    values = vars(command.parser.instantiate(options))
+    values = vars(instantiated(command.parser, options))
     if name.startswith("train"):
         values["groups"] = {group: values.pop(group) for group in option_groups(name.split()[1])}
     return command.function(**values)
+
+
+def instantiated(parser: "ArgumentParser", options: "Namespace") -> "Namespace":
+    """Build the objects that the options describe; for a resumed run, errors name its config.yaml."""
+    try:
+        return parser.instantiate(options)
+    except (TypeError, ValueError) as error:
+        if options.get("resume") is None:
+            raise
+        config = RunDirectory(options["resume"]).config
+        raise ValueError(f"{config}: not the options of a run of this version: {error}") from error
 
 
 def chosen(options: "Namespace") -> tuple[str, "Namespace"]:

@@ -4,7 +4,9 @@ import argparse
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from multiresconv.cli.interrupts import ending_at_once
 
 EXTRA = (
     "jsonargparse",
@@ -23,13 +25,20 @@ EXTRA = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; bad input prints one line on standard error and returns 2."""
-    if not all(importlib.util.find_spec(name) for name in EXTRA):
-        print('this needs the training extra: pip install "multiresconv[train]"', file=sys.stderr)
-        return 2
-    from multiresconv.cli.dispatch import dispatch  # here, because it needs the extra
+    with ending_at_once():
+        if not all(importlib.util.find_spec(name) for name in EXTRA):
+            print('this needs the training extra: pip install "multiresconv[train]"', file=sys.stderr)
+            return 2
+        if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+            return complain("NUMBA_DISABLE_JIT is set, but the kernels have to be compiled; unset it")
+        from multiresconv.cli.dispatch import dispatch  # here, because it needs the extra, and seconds
+    return guarded(lambda: dispatch(sys.argv[1:] if arguments is None else arguments))
 
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code; bad input prints one line on standard error and returns 2."""
     try:
-        return dispatch(sys.argv[1:] if arguments is None else arguments)
+        return command()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the output, for example `head`, has stopped
@@ -37,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         return complain(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
+    except MemoryError as error:
+        return complain(f"not enough memory{f': {error}' if str(error) else ''}")
     except (argparse.ArgumentError, ImportError, ValueError) as error:  # ImportError: another extra is missing
         return complain(str(error))
 

@@ -21,7 +21,7 @@ def inspect(run: Path, out: Path | None = None) -> int:
     directory = RunDirectory(run)
     task, _ = restore(directory)
     model = best_model(task, directory, torch.device("cpu"))
-    torch.manual_seed(directory.read_config(task.name)["seed"])
+    torch.manual_seed(directory.read_seed(task.name))
     for path in inspect_model(model, task.build(), out or directory.path / "inspection"):
         print(path)
     return 0

@@ -85,8 +85,10 @@ def _parser(text: str | None, **options: Any) -> "ArgumentParser":
 
 
 def _train(task: str) -> Command:
+    from multiresconv.cli.config_file import ConfigFile  # here, because it needs the extra
+
     parser = _parser(TASKS[task].__doc__, default_config_files=[str(recipe_path(task, "paper"))])
-    parser.add_argument("--config", action="config", help="YAML file of options; later options override it")
+    parser.add_argument("--config", action=ConfigFile, help="YAML file of options; later options override it")
     _add_recipe(parser, task, Recipe)
     add_option_groups(parser, task)
     parser.add_function_arguments(train, as_group=False, skip={"task", "groups"})

@@ -73,7 +73,7 @@ def file_state(path: str | Path) -> dict[str, int]:
 def _load(cache: Path, load: Load[Found]) -> Found | None:
     try:
         return load(json.loads((cache / _MARK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

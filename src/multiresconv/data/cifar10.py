@@ -36,6 +36,7 @@ MD5 = {
 _SIDE, _CHANNELS = 32, 3
 _PIXELS = _SIDE**2
 _RECORD = 1 + _CHANNELS * _PIXELS  # the label, then the planes of red, green and blue
+_MAX_BYTES = 200 << 20  # of the archive to download, which has 170 MB
 _AGAIN = "delete it and run `multiresconv data cifar10` again"
 
 
@@ -88,7 +89,7 @@ def download_cifar10(folder: str | Path, *, mirrors: Sequence[str] = CIFAR10_URL
     if not missing:
         return
     by_hand = f"put {_ARCHIVE} into {folder}, or {', '.join(missing)} into {target}, by hand"
-    archive = fetch(folder / _ARCHIVE, mirrors, f"md5:{ARCHIVE_MD5}", by_hand=by_hand)
+    archive = fetch(folder / _ARCHIVE, mirrors, f"md5:{ARCHIVE_MD5}", max_bytes=_MAX_BYTES, by_hand=by_hand)
     target.mkdir(exist_ok=True)
     with unpacked(archive, folder, max_bytes=_MAX_UNPACKED) as content:
         for name in missing:

@@ -5,7 +5,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # part of the training extra; `fetch` imports it
 
 _TEMPORARY = (408, 425, 429)  # status codes worth a retry, besides all from 500 on
 _CHUNK = 1 << 16
+MAX_BYTES = 1 << 33  # of a file of unknown size
+LEAST_SPEED = 1000.0  # bytes per second; a slower mirror is given up
+WINDOW = 60.0  # seconds over which the speed is measured
 
 
 class _Unavailable(Exception):
@@ -31,9 +34,11 @@ def fetch(
     urls: Sequence[str],
     checksum: str | None,
     *,
+    max_bytes: int = MAX_BYTES,
     attempts: int = 5,
     pause: float = 1.0,
     timeout: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
     progress: bool = True,
     by_hand: str = "put the file there by hand",
     session: "requests.Session | None" = None,
@@ -41,15 +46,19 @@ def fetch(
     """Download a file, unless it exists with the right checksum; return `path`.
 
     The received bytes go to a hidden file beside `path`. A later attempt resumes from it, on any mirror and in any
-    process. It is renamed to `path`, replacing a wrong file, only when it is complete and its checksum is right.
+    process. It is renamed to `path`, replacing a wrong file, only when it is complete and its checksum is right. The
+    checksum decides, also where a mirror states a wrong length.
 
     Args:
         path: the file; its folder is created if it does not exist.
         urls: URLs of the file, tried in this order.
         checksum: "md5:..." or "sha256:..."; None accepts any complete file, and never resumes.
+        max_bytes: largest size of the file; a mirror that sends more is given up, and what it sent is deleted.
         attempts: failures in a row, without a new byte, after which a mirror is given up.
         pause: seconds before the second attempt; doubled before each further one.
         timeout: seconds without a byte after which an attempt is given up.
+        clock: returns seconds; a mirror that sends fewer than `LEAST_SPEED` bytes per second over `WINDOW` seconds is
+            given up.
         progress: show a progress bar if standard error is a terminal.
         by_hand: what the error message suggests to do instead.
         session: an open session, to reuse its connections for many files.
@@ -74,7 +83,9 @@ def fetch(
         for url in urls:
             try:
                 for _ in range(2):
-                    download = _Download(path, connections, checksum is not None, attempts, pause, timeout, progress)
+                    download = _Download(
+                        path, connections, checksum, max_bytes, attempts, pause, timeout, clock, progress
+                    )
                     call: Any = download  # pooch's type for a downloader names the arguments differently
                     try:
                         pooch.retrieve(url, checksum, fname=path.name, path=path.parent, downloader=call)
@@ -94,13 +105,16 @@ class _Download:
 
     path: Path
     session: "requests.Session"
-    resume: bool
+    checksum: str | None
+    max_bytes: int
     attempts: int
     pause: float
     timeout: float
+    clock: Callable[[], float]
     progress: bool
     has_answered: bool = False
     has_resumed: bool = False
+    beyond_length: bool = False  # read until the mirror closes the connection, whatever length it states
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         from multiresconv.locks import locked  # not at the top: needs the training extra
@@ -120,13 +134,19 @@ class _Download:
         import requests
         import urllib3
 
-        furthest, failures = _size(file) if self.resume else _truncate(file), 0
+        furthest, failures = _size(file) if self.checksum else _truncate(file), 0
         while True:
             try:
                 self._receive(url, file)
-                break
+                if self.checksum is None or self.has_resumed or self.beyond_length or self._is_right(file):
+                    break  # if it is still wrong, pooch says so
+                self.beyond_length = True
+                _truncate(file)
+                continue
             except (_Interrupted, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 reason = _root_cause(error, below=outer)
+            if self._is_right(file):  # the mirror announced more than there is
+                break
             size = _size(file)
             furthest, failures = (size, 1) if size > furthest else (furthest, failures + 1)
             if not self.has_answered and isinstance(reason, ConnectionRefusedError | socket.gaierror):
@@ -136,15 +156,24 @@ class _Download:
             time.sleep(self.pause * 2 ** (failures - 1))
         os.fsync(file.fileno())
 
+    def _is_right(self, file: IO[bytes]) -> bool:
+        """True if a checksum is known and the file has it."""
+        import pooch
+
+        file.flush()
+        return self.checksum is not None and pooch.hashes.hash_matches(file.name, self.checksum)
+
     def _receive(self, url: str, file: IO[bytes]) -> None:
         """Append the missing bytes to the file, or start over if the mirror cannot resume."""
         from tqdm import tqdm
 
-        offset = _size(file) if self.resume else _truncate(file)
+        offset = _size(file) if self.checksum else _truncate(file)
         headers = {"Accept-Encoding": "identity"}  # positions count bytes of the file
         if offset:
             headers["Range"] = f"bytes={offset}-"
             self.has_resumed = True
+        if self.beyond_length:
+            headers["Connection"] = "close"
         with self.session.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
             self.has_answered = True
             status = response.status_code
@@ -160,17 +189,40 @@ class _Download:
                 raise kind(f"{status} {response.reason}")
             if status == 200:
                 offset, total = _truncate(file), response.headers.get("Content-Length")
-            size = int(total) if total and total.isdigit() else None
+            size = int(total) if total and total.isdigit() and not self.beyond_length else None
             disable = None if self.progress else True
             with tqdm(
                 desc=self.path.name, initial=offset, total=size, unit="B", unit_scale=True, disable=disable
             ) as bar:
-                # not `iter_content`: it unpacks a .gz file if the mirror declares a gzip content encoding
-                for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                for chunk in self._chunks(response):
+                    offset += len(chunk)
+                    if offset > self.max_bytes:
+                        _truncate(file)
+                        raise _Unavailable(f"sent more than the {self.max_bytes} bytes that the file may have")
                     file.write(chunk)
                     bar.update(len(chunk))
         if size is not None and _size(file) != size:
             raise _Interrupted(f"broke off after {_size(file)} of {size} bytes")
+
+    def _chunks(self, response: "requests.Response") -> Iterator[bytes]:
+        """Yield the bytes of the body as they come.
+
+        Raises:
+            _Unavailable: they come too slowly.
+        """
+        raw: Any = response.raw
+        if self.beyond_length and raw.length_remaining is not None:
+            raw.length_remaining = raw._fp.length = None
+        received, begun = 0, self.clock()
+        # `read1` does not wait until a chunk is full; `iter_content` would also unpack a .gz file that the mirror
+        # declares to have a gzip content encoding
+        while chunk := raw.read1(_CHUNK, decode_content=False):
+            yield chunk
+            received += len(chunk)
+            if (passed := self.clock() - begun) >= WINDOW:
+                if received < LEAST_SPEED * passed:
+                    raise _Unavailable(f"sent {received} bytes in {passed:.0f} s, less than {LEAST_SPEED:.0f} a second")
+                received, begun = 0, self.clock()
 
 
 @contextmanager

@@ -39,6 +39,7 @@ _MD5 = {  # of the uncompressed idx files, since some copies were compressed aga
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+_MAX_BYTES = 20 << 20  # of a file to download; the largest has 10 MB
 _AGAIN = "delete it and run `multiresconv data mnist` again"
 
 
@@ -82,7 +83,8 @@ def download_mnist(folder: str | Path, *, mirrors: Sequence[str] = MNIST_MIRRORS
     for name in missing:
         file = Path(folder) / f"{name}.gz"
         by_hand = f"put {', '.join(f'{name}.gz' for name in missing)} into {folder} by hand"
-        fetch(file, [mirror + file.name for mirror in mirrors], f"md5:{MD5_COMPRESSED[name]}", by_hand=by_hand)
+        urls = [mirror + file.name for mirror in mirrors]
+        fetch(file, urls, f"md5:{MD5_COMPRESSED[name]}", max_bytes=_MAX_BYTES, by_hand=by_hand)
 
 
 def prepare_mnist(folder: str | Path, *, download: bool = True) -> None:

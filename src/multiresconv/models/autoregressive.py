@@ -8,6 +8,7 @@ from torch import Tensor
 
 from multiresconv.layers import MultiresBlock
 from multiresconv.layers.stream import StreamParts
+from multiresconv.models.config import check_sizes
 from multiresconv.models.description import Input, Output
 from multiresconv.models.logistic_mixture import HALF_RANGE, mixture_log_prob, mixture_size
 from multiresconv.models.net import MultiresNet
@@ -59,6 +60,7 @@ class MultiresAR(SequenceModel):
         dtype: torch.dtype | None = None,
         **options: Any,
     ) -> None:
+        check_sizes(n_channels=n_channels, n_mixtures=n_mixtures)
         n_outputs = mixture_size(n_channels, n_mixtures)
         if options.get("bidirectional"):
             raise ValueError("bidirectional: expected False; a density model may not look at what it predicts")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from multiresconv.layers import Pooling, check_pooling, pool, pool_chunk, pooled_before
 from multiresconv.layers.stream import StreamParts
+from multiresconv.models.config import check_sizes
 from multiresconv.models.description import Input, Output, numbered, numbers
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.sequence_model import SequenceModel
@@ -57,6 +58,7 @@ class MultiresClassifier(SequenceModel):
         if d_output < 1:
             raise ValueError(f"d_output: expected at least 1, got {d_output}")
         check_pooling(pooling)
+        check_sizes(d_output=d_output, d_input=d_input, n_tokens=n_tokens)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         net = MultiresNet(d_model, n_layers, d_input=d_input, n_tokens=n_tokens, backend=backend, **where, **options)
         if input is None and n_tokens is None:

@@ -182,7 +182,7 @@ def _tied(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[st
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
     number: Any = config.get("format") if isinstance(config, dict) else None
     if isinstance(config, dict) and "format" in config and number not in list(_KEYS):

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,27 +10,19 @@ from typing import Any
 
 import yaml
 
+from multiresconv.fields import COUNT, check_fields
 from multiresconv.files import errors_name, write_json, write_text
 from multiresconv.locks import locked
+from multiresconv.runs.about import check_about
+from multiresconv.runs.documents import MAX_YAML_BYTES, parse_json, parse_yaml, read_text
+from multiresconv.runs.metrics import read_lines
 
 
-def parse_mapping(text: str, parse: Callable[[str], Any], where: str) -> dict[str, Any]:
-    """Parse a mapping; raise a ValueError that begins with `where` for anything else."""
-    try:
-        value = parse(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{where}: damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: damaged: expected a mapping, got {type(value).__name__}")
-    return value
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a value that comes twice twice, since `parse_yaml` refuses aliases."""
 
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file; raise a ValueError that names the file for anything else."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: damaged: {error}") from error
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ class RunDirectory:
     def create(self, config: dict[str, Any], about: dict[str, Any]) -> None:
         """Write the files that make this directory a run."""
         self.last.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(config, sort_keys=False)
+        text = yaml.dump(config, Dumper=_PlainDumper, sort_keys=False)
         write_text(self.config, text)
         write_json(self.about, about)  # last: this file marks the directory as a run
 
@@ -115,9 +107,8 @@ class RunDirectory:
         """
         if not self.about.is_file():
             raise FileNotFoundError(f"{self.path} is no run directory: it has no {self.about.name}")
-        about = parse_mapping(read_text(self.about), json.loads, str(self.about))
-        if "task" not in about:
-            raise ValueError(f"{self.about}: damaged: it names no task")
+        about = parse_json(read_text(self.about), str(self.about))
+        check_about(about, f"{self.about}: damaged")
         return about
 
     def read_config(self, task: str) -> dict[str, Any]:
@@ -130,28 +121,21 @@ class RunDirectory:
         seen = self.read_about()["task"]
         if seen != task:
             raise ValueError(f"{self.path}: expected a run of {task}, got one of {seen}")
-        return parse_mapping(read_text(self.config), yaml.safe_load, str(self.config))
+        return parse_yaml(read_text(self.config, MAX_YAML_BYTES), str(self.config))
+
+    def read_seed(self, task: str) -> int:
+        """Read the seed in config.yaml; raises the errors of `read_config`."""
+        config = self.read_config(task)
+        check_fields({"seed": config.get("seed")}, {"seed": COUNT}, f"{self.config}: damaged")
+        return config["seed"]
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         with errors_name(self.metrics), open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """Read the lines of metrics.jsonl, without an incomplete last line, which a killed process may leave.
-
-        Raises:
-            ValueError: a line is damaged; the message names it.
-        """
-        if not self.metrics.is_file():
-            return []
-        metrics = []
-        for number, text in enumerate(read_text(self.metrics).split("\n")[:-1], start=1):
-            where = f"{self.metrics}, line {number}"
-            line = parse_mapping(text, json.loads, where)
-            if not line.keys() >= {"kind", "step", "epoch"}:
-                raise ValueError(f"{where}: damaged: expected kind, step and epoch, got {', '.join(line) or 'nothing'}")
-            metrics.append(line)
-        return metrics
+    def read_metrics(self, monitor: str | None = None) -> list[dict[str, Any]]:
+        """Read the complete lines of metrics.jsonl; see `read_lines`. Without the file there are none."""
+        return read_lines(self.metrics, monitor) if self.metrics.is_file() else []
 
     def cut_metrics(self, step: int, validated_epochs: int) -> None:
         """Delete the lines after the checkpoint at this position; the resumed run writes them again."""

@@ -39,7 +39,7 @@ def evaluate(
     check_batch_size(batch_size)
     model = best_model(task, directory, device)
     scores = score(task, model, rows, batch_size, device)
-    best = [line for line in directory.read_metrics() if line.get("best")][-1:]
+    best = [line for line in directory.read_metrics(task.monitor) if line.get("best")][-1:]
     report = {
         "task": task.name,
         "run": directory.path.resolve().name,
@@ -74,7 +74,10 @@ def best_model(task: Task, directory: RunDirectory, device: torch.device) -> Seq
         save(model, directory.model)
     model = load(directory.model, device)
     if model_format(directory.model) == 1:
-        complete(model, task, directory.read_about())
+        try:
+            complete(model, task, directory.read_about())
+        except (RuntimeError, ValueError) as error:  # RuntimeError: means or deviations of another number of channels
+            raise ValueError(f"{directory.about}: not of the model in {directory.model}: {error}") from error
     return model
 
 

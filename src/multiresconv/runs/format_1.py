@@ -18,6 +18,8 @@ def complete(model: SequenceModel, task: Task, about: Mapping[str, Any]) -> None
     """
     data = about.get("data", {})
     if {"classes", "standardiser"} <= data.keys() and model.net.standardise is not None:
+        if len(data["classes"]) != model.head.out_features:
+            raise ValueError(f"data: classes: expected {model.head.out_features} names, got {len(data['classes'])}")
         model.input, model.output = PTBXL_INPUT, Output("labels", tuple(data["classes"]))
         model.net.standardise.set(**data["standardiser"])
         return

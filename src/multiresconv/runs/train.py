@@ -1,21 +1,22 @@
 """Train a model and write checkpoints, metrics and pictures into a run directory."""
 
-import platform
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
+
+import torch
 
 from multiresconv.devices import choose_device
 from multiresconv.figures import save_figure
 from multiresconv.models import load
+from multiresconv.runs.about import about, other_threads
 from multiresconv.runs.checkpoints import load_checkpoint
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.pictures import draw_curves
 from multiresconv.runs.recorder import RunRecorder
 from multiresconv.tasks import Task
-from multiresconv.training.checkpoint import Checkpoint
+from multiresconv.training.checkpoint import Checkpoint, check_weights
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.processes import is_first_process
@@ -53,7 +54,11 @@ def train(
         if is_first:
             task.prepare(may_generate=not resume)  # here too: an error before other processes start is shown once
         if is_first and resume:
+            check_model(task, directory, resumed)
             check_data(task, directory)
+            directory.read_metrics(task.monitor)  # before anything is written
+            if remark := other_threads(directory.read_about()):
+                print(f"{directory.about}: {remark}", file=sys.stderr)
 
         def create() -> None:
             lock.enter_context(directory.locked())
@@ -86,6 +91,17 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
         raise ValueError(f"{error}; {way_out}") from error
 
 
+def check_model(task: Task, directory: RunDirectory, resumed: Checkpoint | None) -> None:
+    """Raise ValueError if config.yaml describes no model, or another one than the checkpoint; allocates nothing."""
+    try:
+        with torch.device("meta"):
+            model = task.build()
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{directory.config}: not the options of a run of this version: {error}") from error
+    if resumed is not None:
+        check_weights(model, resumed, str(directory.last))
+
+
 def check_data(task: Task, directory: RunDirectory) -> None:
     """Raise ValueError if the data differ from those with which the run began."""
     seen = task.fingerprint()
@@ -97,25 +113,15 @@ def check_data(task: Task, directory: RunDirectory) -> None:
         )
 
 
-def about(task: Task) -> dict[str, Any]:
-    """Return the content of run.json: what the results of a run depend on besides its options."""
-    versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
-    return {
-        "task": task.name,
-        "versions": {"python": platform.python_version(), **versions},
-        "data": task.fingerprint(),
-    }
-
-
 def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: str) -> None:
     """Draw the pictures. An error is only printed: it must not end the run or hide the error that ended it."""
     try:
-        draw_curves(directory.path / "curves.png", directory.read_metrics(), task.monitor)
+        draw_curves(directory.path / "curves.png", directory.read_metrics(task.monitor), task.monitor)
         if best is not None:
             title = f"{task.name}, validation, epoch {best.epoch}"
             model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))
             scored, shown = task.figures(best.scores, title), task.examples(model, task.open("val"), title)
             for name, figure in {**scored, **shown}.items():
                 save_figure(figure, directory.path / f"{name}.png")
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except Exception as error:  # any type: a wrong shape fails in many ways
         print(f"{directory.path}: no pictures: {error}", file=sys.stderr)

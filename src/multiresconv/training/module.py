@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from multiresconv.data import LengthBuckets, TokenBuckets
 from multiresconv.models import init_from
 from multiresconv.tasks import Outcome, Task
-from multiresconv.training.checkpoint import Checkpoint, load_optimizer, load_weights
+from multiresconv.training.checkpoint import Checkpoint, check_optimizer, load_optimizer, load_weights
 from multiresconv.training.finite import NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.progress import Progress
@@ -53,6 +53,8 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.task, self.optimizer_options, self.options, self.seed = task, optimizer, options, seed
         self.recorder, self.stop, self.progress, self.resumed = recorder, stop, progress, resumed
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed: expected 0 to 2^63 - 1, got {seed}")
         torch.manual_seed(seed)
         self.network = task.build()
         if resumed is None and task.model.init is not None:
@@ -62,7 +64,9 @@ class TrainingModule(pl.LightningModule):
         self.scores = task.scores()
         self.state = RunState()
         if resumed is not None:
-            load_weights(self.network, resumed, recorder.last_name)
+            dtype = torch.float64 if options.precision == "64-true" else torch.float32
+            load_weights(self.network, resumed, recorder.last_name, dtype)
+            check_optimizer(self._optimizer(), resumed, recorder.last_name)  # now: before anything is written
             self.state = resumed.state
 
     # Data
@@ -77,6 +81,16 @@ class TrainingModule(pl.LightningModule):
             raise ValueError(f"val: expected a row for each of {world_size} processes, got {len(self.val_rows)}")
         self.steps_per_epoch = len(self._train_batches())
         self.total_steps = self.steps_per_epoch * self.options.epochs
+        self._check_position()
+
+    def _check_position(self) -> None:
+        """Raise ValueError if the position of a resumed run does not fit the number of batches."""
+        state, last = self.state, self.recorder.last_name
+        if state.step > self.total_steps or state.trained_epochs != state.step // self.steps_per_epoch:
+            raise ValueError(
+                f"{last}: step {state.step} after {state.trained_epochs} whole epochs does not fit this run: an epoch "
+                f"has {self.steps_per_epoch} steps, the run {self.total_steps}"
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return a loader of this epoch's remaining batches; Lightning calls this before every epoch."""
@@ -110,11 +124,14 @@ class TrainingModule(pl.LightningModule):
     # Training
 
     def configure_optimizers(self) -> AdamW:
-        o = self.optimizer_options
-        optimizer = AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay, fused=True)
+        optimizer = self._optimizer()
         if self.resumed is not None:
             load_optimizer(optimizer, self.resumed, self.recorder.last_name)
         return optimizer
+
+    def _optimizer(self) -> AdamW:
+        o = self.optimizer_options
+        return AdamW(self.network.parameters(), lr=o.lr, weight_decay=o.weight_decay, fused=True)
 
     def on_fit_start(self) -> None:
         if self.trainer.world_size > 1:

@@ -1,7 +1,10 @@
 """Options of a run that are common to all tasks, named as on the command line and in config.yaml."""
 
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Literal
+
+_MOST = 2**31 - 1  # of a number of epochs, rows or steps
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,10 @@ class OptimizerOptions:
     clip: float | None = None
 
     def __post_init__(self) -> None:
-        _check(self.lr > 0, "optimizer.lr", "a number above 0", self.lr)
-        _check(self.weight_decay >= 0, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
-        _check(self.warmup_epochs >= 0, "optimizer.warmup_epochs", "a number of at least 0", self.warmup_epochs)
+        _check(0 < self.lr < inf, "optimizer.lr", "a finite number above 0", self.lr)
+        for name in ("weight_decay", "warmup_epochs"):
+            value = getattr(self, name)
+            _check(0 <= value < inf, f"optimizer.{name}", "a finite number of at least 0", value)
         _check(self.clip is None or self.clip > 0, "optimizer.clip", "null or a number above 0", self.clip)
 
 
@@ -66,13 +70,16 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         for name in ("epochs", "length_pool", "eval_batch_size", "num_nodes", "log_every"):
             _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
+            _check(getattr(self, name) <= _MOST, f"trainer.{name}", f"at most {_MOST:,}", getattr(self, name))
         for name in ("batch_size", "batch_tokens", "checkpoint_steps"):
             value = getattr(self, name)
             _check(value is None or value >= 1, f"trainer.{name}", "null or at least 1", value)
+            _check(value is None or value <= _MOST, f"trainer.{name}", f"at most {_MOST:,}", value)
         size, tokens = self.batch_size, self.batch_tokens
         _check(size is None or tokens is None, "trainer.batch_size", f"null with batch_tokens {tokens}", size)
         _check(size is not None or tokens is not None, "trainer.batch_size", "a number without batch_tokens", size)
         _check(self.devices == "auto" or self.devices >= 1, "trainer.devices", "auto or at least 1", self.devices)
+        _check(self.devices == "auto" or self.devices <= 64, "trainer.devices", "at most 64", self.devices)
         _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
 
 

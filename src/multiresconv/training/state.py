@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from multiresconv.fields import AMOUNT, COUNT, FLAG, MAPPING, NUMBER, POSITION, Kind, check_fields, or_none
+
 
 @dataclass
 class Best:
@@ -43,6 +45,46 @@ class RunState:
         return self.validated_epochs + self.awaits_validation
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "RunState":
+    def from_dict(cls, values: Any) -> "RunState":
+        """Convert back from `to_dict`.
+
+        Raises:
+            ValueError: a field is missing, unknown, of another type or out of range, or two contradict each other.
+        """
+        check_fields(values, _STATE, "state")
         best = values["best"]
-        return cls(**{**values, "best": None if best is None else Best(**best)})
+        if best is not None:
+            check_fields(best, _BEST, "state: best")
+            check_fields(best["scores"], {}, "state: best: scores", others=_TENSOR)
+        state = cls(**{**values, "best": None if best is None else Best(**best)})
+        state._check()
+        return state
+
+    def _check(self) -> None:
+        """Raise ValueError if fields contradict each other."""
+        validated = self.validated_epochs > 0
+        if (self.best is not None, self.last_score is not None) != (validated, validated):
+            raise ValueError(
+                f"state: expected {'a' if validated else 'no'} best and last score after {self.validated_epochs} "
+                "validations"
+            )
+        if self.trained_epochs > self.step:
+            raise ValueError(f"state: expected at least {self.trained_epochs} steps, one an epoch, got {self.step}")
+        if self.best is not None and (self.best.step > self.step or self.best.epoch > self.validated_epochs):
+            raise ValueError(f"state: best: step {self.best.step}, epoch {self.best.epoch} is after the checkpoint")
+
+
+_TENSOR = Kind("a tensor", lambda value: isinstance(value, Tensor))
+_BEST = {"step": POSITION, "epoch": POSITION, "score": NUMBER, "scores": MAPPING}
+_STATE = {
+    "step": COUNT,
+    "validated_epochs": COUNT,
+    "awaits_validation": FLAG,
+    "seconds": AMOUNT,
+    "best": or_none(MAPPING),
+    "last_score": or_none(NUMBER),
+    "loss_sum": NUMBER,
+    "hits": AMOUNT,
+    "rows": COUNT,
+    "interval_seconds": AMOUNT,
+}

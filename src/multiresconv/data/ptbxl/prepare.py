@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from multiresconv.data.download import fetch
 from multiresconv.data.ptbxl.checksums import CHECKSUMS, read_checksums
@@ -16,6 +17,7 @@ SOURCE = "https://physionet.org/files/ptb-xl/1.0.3/"
 
 _RECORD = re.compile(r"records100/[0-9]{5}/[0-9]{5}_lr\.(hea|dat)")
 _CONNECTIONS = 4
+_MAX_BYTES = 64 << 20  # of a file to download; the largest, a table, has 6 MB
 
 
 def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SOURCE) -> None:
@@ -40,7 +42,7 @@ def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SO
         return check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     by_hand = f"get the folder from {source} by other means"
-    fetch(folder / CHECKSUMS, [source + CHECKSUMS], None, by_hand=by_hand)
+    fetch(folder / CHECKSUMS, [source + CHECKSUMS], None, max_bytes=_MAX_BYTES, by_hand=by_hand)
     (folder / UNFINISHED).touch()  # not earlier: an offline user may still add the files by hand
     checksums = read_checksums(folder)
     records = [name for name in checksums if _RECORD.fullmatch(name)]
@@ -58,7 +60,8 @@ def prepare_ptbxl(folder: str | Path, *, download: bool = True, source: str = SO
 
     def get(name: str) -> None:
         checksum = f"sha256:{checksums[name]}"
-        fetch(folder / name, [source + name], checksum, progress=False, by_hand=by_hand, session=local.session)
+        limits: dict[str, Any] = {"max_bytes": _MAX_BYTES, "progress": False, "by_hand": by_hand}
+        fetch(folder / name, [source + name], checksum, session=local.session, **limits)
 
     _for_each([*records, STATEMENTS, DATABASE], get, connect)
     (folder / UNFINISHED).unlink()
