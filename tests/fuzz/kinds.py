@@ -145,6 +145,7 @@ KINDS = (
         has_checksum=True,
         hostile=hostile.CHECKPOINT,
     ),
+    Kind("data.pkl", samples.write_pickle, lambda path: resume(samples.put_back(path)), ("last.ckpt",)),
     Kind("tar.gz", samples.write_tar, unpack, ("archive.tar.gz",), has_checksum=True, hostile=hostile.TAR),
     Kind(
         "gz",

@@ -1,6 +1,7 @@
 """Run the command line on a damaged file in this process, and classify what it does."""
 
 import contextlib
+import functools
 import io
 import tempfile
 import traceback
@@ -12,6 +13,9 @@ from unittest import mock
 from fuzz.kinds import Kind
 from fuzz.samples import copy
 
+from multiresconv.cli.parsers import build_parsers
+
+PARSERS = functools.cache(build_parsers)
 SAME, OTHER, REFUSED, WRONG = "same answer", "other valid file", "refused", "WRONG"
 
 
@@ -53,7 +57,7 @@ class Sample:
         with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
             path = copy(self.folder, Path(place) / "case") / self.path.relative_to(self.folder)
             path.write_bytes(data)
-            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(error), _without_pictures():
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(error), _quickly():
                 try:
                     code = self.kind.run(path)
                 except Exception:  # the law is that there is none
@@ -63,7 +67,11 @@ class Sample:
 
 
 @contextlib.contextmanager
-def _without_pictures() -> Iterator[None]:
-    """Drawing takes longer than everything else."""
-    with mock.patch("multiresconv.runs.train.draw"), mock.patch("multiresconv.runs.evaluate.save_figure"):
+def _quickly() -> Iterator[None]:
+    """Leave out what takes longest and reads no file: drawing, and building the parsers anew for each case."""
+    with (
+        mock.patch("multiresconv.runs.train.draw"),
+        mock.patch("multiresconv.runs.evaluate.save_figure"),
+        mock.patch("multiresconv.cli.dispatch.build_parsers", PARSERS),
+    ):
         yield

@@ -4,6 +4,7 @@ import gzip
 import io
 import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,26 @@ def _write_run(folder: Path, **options: str) -> Path:
     for picture in (folder / "run").glob("*.png"):
         picture.unlink()
     return folder / "run"
+
+
+def write_pickle(folder: Path) -> Path:
+    """As `write_checkpoint`, but return a file with the part of the checkpoint that says what its tensors are."""
+    checkpoint = write_checkpoint(folder)
+    with zipfile.ZipFile(checkpoint) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        (checkpoint.parent / "data.pkl").write_bytes(archive.read(name))
+    return checkpoint.parent / "data.pkl"
+
+
+def put_back(pickle: Path) -> Path:
+    """Replace that part of the checkpoint; the checksums are right afterwards. Return the checkpoint."""
+    path = pickle.parent / "last.ckpt"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, pickle.read_bytes() if name.endswith("/data.pkl") else content)
+    return path
 
 
 def copy(sample: Path, folder: Path) -> Path:

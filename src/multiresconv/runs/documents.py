@@ -52,7 +52,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     try:
         _check_events(text)
         value = yaml.safe_load(text)
-        _check_keys(value)
+        _check_values(value)
     except (ValueError, OverflowError, yaml.YAMLError) as error:  # OverflowError: a date before the year 1
         raise ValueError(f"{where}: damaged: {error}") from error
     return _mapping(value, where)
@@ -84,12 +84,14 @@ def _place(event: yaml.Event) -> str:
     return f"in line {event.start_mark.line + 1}"
 
 
-def _check_keys(value: Any) -> None:
+def _check_values(value: Any) -> None:
+    if isinstance(value, str) and "&" in value and "*" in value and ("[" in value or "{" in value):
+        raise ValueError(f"expected no text with anchors and aliases, got {shown(value)}")  # jsonargparse parses texts
     if isinstance(value, list):
         for element in value:
-            _check_keys(element)
+            _check_values(element)
     elif isinstance(value, dict):
         for name, element in value.items():
             if not isinstance(name, str):
                 raise ValueError(f"expected names of options, got {shown(name)}")
-            _check_keys(element)
+            _check_values(element)
