@@ -11,6 +11,8 @@ INTERRUPTED = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
 class Interrupt(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name == sys.argv[1]:
@@ -47,6 +49,7 @@ print(*sorted(name for name in set(sys.modules) - before if name.startswith("mul
 def test_handlers_are_as_before_afterwards() -> None:
     program = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from multiresconv.cli import main
 assert main(["predict", "nowhere", "nothing"]) == 2
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

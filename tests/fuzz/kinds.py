@@ -29,7 +29,6 @@ class Kind:
         names: one of these is in every error, usually the name of the file.
         has_checksum: the format has one, so a damaged file never gives another answer.
         hostile: damage on purpose, by name.
-        pending: why this kind is not held to the law yet.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Kind:
     names: tuple[str, ...]
     has_checksum: bool = False
     hostile: Mapping[str, Damage] = field(default_factory=dict)
-    pending: str | None = None
 
 
 def predict(path: Path) -> int:
@@ -94,19 +92,16 @@ def unpack(path: Path) -> int:
 
 
 _MODEL = ("config.json", "model.safetensors")
-_USERS = "the readers of the users' files are being made strict on another branch"
-_MODELS = "model folders get a checksum on another branch"
-
 KINDS = (
-    Kind("npy", samples.write_npy, predict, ("signal.npy",), hostile=hostile.NPY, pending=_USERS),
-    Kind("csv", samples.write_csv, predict, ("signal.csv",), hostile=hostile.CSV, pending=_USERS),
-    Kind("png", samples.write_png, predict, ("digit.png",), hostile=hostile.PNG, pending=_USERS),
-    Kind("hea", samples.write_record, predict, ("ecg.hea", "ecg.dat"), hostile=hostile.HEA, pending=_USERS),
-    Kind("dat", samples.write_samples_of_record, predict, ("ecg.hea", "ecg.dat"), pending=_USERS),
+    Kind("npy", samples.write_npy, predict, ("signal.npy",), hostile=hostile.NPY),
+    Kind("csv", samples.write_csv, predict, ("signal.csv",), hostile=hostile.CSV),
+    Kind("png", samples.write_png, predict, ("digit.png",), hostile=hostile.PNG),
+    Kind("hea", samples.write_record, predict, ("ecg.hea", "ecg.dat"), hostile=hostile.HEA),
+    Kind("dat", samples.write_samples_of_record, predict, ("ecg.hea", "ecg.dat")),
     Kind("tsv", samples.write_tsv, verify_listops, ("basic_train.tsv",), hostile=hostile.TSV),
     Kind("idx", samples.write_mnist, read_mnist, ("train-images-idx3-ubyte",), hostile=hostile.IDX),
     Kind("bin", samples.write_bin, read_cifar, ("data_batch_1.bin",), hostile=hostile.BIN),
-    Kind("config.json", samples.write_config_json, predict_with, _MODEL, hostile=hostile.CONFIG_JSON, pending=_MODELS),
+    Kind("config.json", samples.write_config_json, predict_with, _MODEL, hostile=hostile.CONFIG_JSON),
     Kind(
         "model.safetensors",
         samples.write_safetensors,
@@ -114,7 +109,6 @@ KINDS = (
         _MODEL,
         has_checksum=True,
         hostile=hostile.SAFETENSORS,
-        pending=_MODELS,
     ),
     Kind(
         "config.yaml",

@@ -4,7 +4,8 @@
 "output" hold the fields of `Input` and `Output`; nets and layers have none. Format 1 can be read too. It had no input,
 output or standardisation, and its tensors called the head "output".
 
-The metadata of `model.safetensors` holds a digest of both files, and which tensors are tied: {"tied": {name: name}}.
+The metadata of `model.safetensors` has one entry, "multiresconv", because safetensors writes several in random order. It
+is JSON of {"digest": ..., "tied": {name: name}}: a digest of both files, and which tensors are tied.
 """
 
 import hashlib
@@ -36,6 +37,7 @@ Saved = SequenceModel | MultiresNet | MultiresLayer
 CLASSES: dict[str, type[Saved]] = {
     kind.__name__: kind for kind in (MultiresClassifier, MultiresAR, MultiresNet, MultiresLayer)
 }
+_ENTRY = "multiresconv"
 _PLAIN = {"format", "class", "arguments"}
 _KEYS = {1: _PLAIN, 2: _PLAIN | {"input", "output"}}
 
@@ -69,8 +71,8 @@ def save(model: Saved, folder: str | os.PathLike[str]) -> None:
     tensors, tied = _tensors(model)
     check_values(tensors, "model")
     text = (json.dumps(config, indent=2) + "\n").encode()
-    metadata = {"tied": json.dumps(tied), "digest": _digest(tensors, tied, text)}
-    data = safetensors.torch.save(tensors, metadata=metadata)
+    about = {"digest": _digest(tensors, tied, text), "tied": tied}
+    data = safetensors.torch.save(tensors, metadata={_ENTRY: json.dumps(about)})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     described = folder / "config.json"
@@ -110,15 +112,16 @@ def load(folder: str | os.PathLike[str], device: torch.device | str | None = Non
     try:
         tensors = safetensors.torch.load_file(path, device=str(device or "cpu"))
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            about = _about(file.metadata() or {}, tensors)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file that can be read: {error}") from error
-    tied = _tied(metadata, tensors)
+    tied = about["tied"]
     whole = {**tensors, **{name: tensors[first] for name, first in tied.items()}}
     if config["format"] == 1:
         whole = _from_format_1(tensors, model)
     check_state(whole, model.state_dict(), str(path))
-    if "digest" in metadata and metadata["digest"] != _digest(tensors, tied, (folder / "config.json").read_bytes()):
+    text = (folder / "config.json").read_bytes()
+    if about["digest"] not in (None, _digest(tensors, tied, text)):
         raise ValueError(f"{folder}: config.json or model.safetensors is not as it was saved; save the model again")
     check_values(whole, str(path))
     model.load_state_dict(whole, assign=True)
@@ -169,14 +172,17 @@ def _digest(tensors: Mapping[str, Tensor], tied: dict[str, str], text: bytes) ->
     return digest.hexdigest()
 
 
-def _tied(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return which tensors are tied, {name: first name}; nothing if the metadata say nothing sensible."""
+def _about(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the digest and what is tied, {name: first name}, from the metadata. Older files have neither."""
+    if _ENTRY not in metadata:
+        return {"digest": None, "tied": {}}
     try:
-        tied = json.loads(metadata.get("tied", "{}"))
-    except ValueError:
-        return {}
-    sensible = isinstance(tied, dict) and all(first in tensors for first in tied.values() if isinstance(first, str))
-    return tied if sensible and all(isinstance(first, str) for first in tied.values()) else {}
+        about = json.loads(metadata[_ENTRY])
+        if {*about["tied"].values()} <= tensors.keys():
+            return {"digest": str(about["digest"]), "tied": about["tied"]}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return {"digest": "damaged", "tied": {}}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
