@@ -4,8 +4,8 @@
 "output" hold the fields of `Input` and `Output`; nets and layers have none. Format 1 can be read too. It had no input,
 output or standardisation, and its tensors called the head "output".
 
-The metadata of `model.safetensors` has one entry, "multiresconv": JSON of {"digest": ..., "tied": {name: name}}. These are
-a digest of both files, and which tensors are tied. One entry, because safetensors writes several in random order.
+The metadata of `model.safetensors` has one entry, "multiresconv", since safetensors writes several in random order. It
+is JSON, {"digest": ..., "tied": {name: name}}: a digest of both files, and which tensors are tied.
 """
 
 import hashlib
