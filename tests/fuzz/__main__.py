@@ -20,7 +20,7 @@ SECONDS = 3600  # for all cases of a kind
 def counted(kind: Kind, cases: int, seed: int, folder: Path) -> dict[str, int]:
     """Run the cases of a kind in a child process. A process that dies counts as one wrong outcome."""
     command = python_module("fuzz.child", kind.name, cases, seed, folder)
-    with open(folder.with_suffix(".err"), "w") as said:
+    with open(folder.with_name(f"{folder.name}.err"), "w") as said:
         try:
             child = subprocess.run(command, stdout=subprocess.PIPE, stderr=said, text=True, timeout=SECONDS)
             if child.returncode == 0:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import shutil
 import tarfile
 import zipfile
@@ -145,6 +146,9 @@ def _write_run(folder: Path, **options: str) -> Path:
     data = write_data(folder / "data")
     sizes = {"trainer__epochs": 1, "trainer__batch_size": 12, "trainer__log_every": 1, "model__d_model": 4}
     assert train(data, folder / "run", **sizes, **options) == 0
+    metrics = folder / "run" / "metrics.jsonl"
+    if metrics.is_file():  # the same bytes in every run
+        metrics.write_text(re.sub(r'(seconds?|samples_per_second)": [0-9.]+', r'\1": 1.5', metrics.read_text()))
     for picture in (folder / "run").glob("*.png"):
         picture.unlink()
     return folder / "run"

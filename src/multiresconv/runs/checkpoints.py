@@ -1,5 +1,6 @@
 """Checkpoint files: model, optimizer and position of a run in one file that loads with `weights_only`."""
 
+import warnings
 import zipfile
 from collections import Counter
 from io import BytesIO
@@ -43,7 +44,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         stored = _check_archive(path)
         # mapped: otherwise PyTorch trusts the sizes that the file states, and reads what lies behind in memory
-        content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged file may name what PyTorch calls deprecated
+            content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
         _check_storages(content, stored)
         check_fields(content, _CONTENT, "content")
         state = RunState.from_dict(_in_memory(content["state"]))
