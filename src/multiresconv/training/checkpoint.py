@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from multiresconv.fields import AMOUNT, MAPPING, Kind, check_fields, shown
+from multiresconv.models.state import check_values
 from multiresconv.training.state import RunState
 
 _SAME_OPTIONS = ("betas", "eps", "weight_decay", "amsgrad", "maximize")
@@ -90,10 +91,7 @@ def _check_weights(found: Mapping[str, Any], expected: Mapping[str, Tensor], dty
     for name, like in expected.items():
         wanted = dtype if like.is_floating_point() else like.dtype
         _check_tensor(name, found[name], tuple(like.shape), wanted)
-        if name.endswith("running_var") and bool((found[name] < 0).any()):
-            raise ValueError(f"{name}: expected variances of at least 0, got {float(found[name].min()):g}")
-        if name.endswith("standardise.std") and bool((found[name] <= 0).any()):
-            raise ValueError(f"{name}: expected deviations above 0, got {float(found[name].min()):g}")
+    check_values(found, "model")
 
 
 def _shared_dtype(tensors: Iterable[Any]) -> torch.dtype:
