@@ -58,7 +58,7 @@ class MultiresClassifier(SequenceModel):
         if d_output < 1:
             raise ValueError(f"d_output: expected at least 1, got {d_output}")
         check_pooling(pooling)
-        check_sizes(d_output=d_output, d_input=d_input, n_tokens=n_tokens)
+        check_sizes(d_output=d_output)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         net = MultiresNet(d_model, n_layers, d_input=d_input, n_tokens=n_tokens, backend=backend, **where, **options)
         if input is None and n_tokens is None:

@@ -21,7 +21,7 @@ from multiresconv.layers import (
 from multiresconv.layers.integers import is_integral
 from multiresconv.layers.lengths import Lengths
 from multiresconv.layers.stream import Streamable, StreamParts
-from multiresconv.models.config import NetConfig
+from multiresconv.models.config import NetConfig, check_sizes
 from multiresconv.ops import Backend, State, multires_conv_init
 from multiresconv.ops.cpu.network import NetworkTensors
 from multiresconv.ops.streaming import check_state
@@ -64,6 +64,7 @@ class MultiresNet(Streamable):
         super().__init__()
         config = NetConfig(d_model, n_layers, **options)
         d_input, n_tokens = (None if size is None else index(size) for size in (d_input, n_tokens))
+        check_sizes(d_input=d_input, n_tokens=n_tokens)
         for name, size in {"d_input": d_input, "n_tokens": n_tokens}.items():
             if size is not None and size < 1:
                 raise ValueError(f"{name}: expected at least 1, got {size}")
