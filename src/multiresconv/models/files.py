@@ -37,6 +37,7 @@ Saved = SequenceModel | MultiresNet | MultiresLayer
 CLASSES: dict[str, type[Saved]] = {
     kind.__name__: kind for kind in (MultiresClassifier, MultiresAR, MultiresNet, MultiresLayer)
 }
+_WITHOUT_DESCRIPTIONS = [name for name, kind in CLASSES.items() if not issubclass(kind, SequenceModel)]
 _ENTRY = "multiresconv"
 _PLAIN = {"format", "class", "arguments"}
 _KEYS = {1: _PLAIN, 2: _PLAIN | {"input", "output"}}
@@ -127,7 +128,7 @@ def load(folder: str | os.PathLike[str], device: torch.device | str | None = Non
     model.load_state_dict(whole, assign=True)
     for name, first in tied.items():
         owner, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(owner), leaf, model.get_parameter(first))
+        setattr(model.get_submodule(owner), leaf, model.state_dict(keep_vars=True)[first])
     return model.eval()
 
 
@@ -196,7 +197,7 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{path}: expected format {FORMAT} or older, got {number!r}; a newer format needs a newer multiresconv"
         )
     keys = _KEYS.get(number, _KEYS[FORMAT])
-    if isinstance(config, dict) and config.get("class") in ("MultiresNet", "MultiresLayer"):
+    if isinstance(config, dict) and config.get("class") in _WITHOUT_DESCRIPTIONS:
         keys = _PLAIN
     if not isinstance(config, dict) or config.keys() != keys:
         wanted = ", ".join(sorted(keys))
