@@ -61,8 +61,9 @@ def why_patched(module: nn.Module) -> str | None:
     own, kind = module.__dict__, type(module)
     if _FORWARDS.get(kind, kind.forward) is not kind.forward or kind.__call__ is not nn.Module.__call__:
         return "has a forward of its own"
+    methods = _METHODS.get(kind, ())
     for name in own:  # an attribute of the instance takes the place of a method of the class
-        if name in _METHODS.get(kind, ()):
+        if name in methods:
             return f"has a {name} of its own"
     return None
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from multiresconv.layers.hooks import remember, why_any_changed
 from multiresconv.layers.integers import is_integral
+from multiresconv.layers.lengths import Lengths
 from multiresconv.layers.snapshot import Snapshot
 from multiresconv.ops.cpu.kernels.layout import NEXT, X
 from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_not_network
@@ -58,7 +59,7 @@ class Streamable(nn.Module):
         def check_step(self, x: Tensor) -> None: ...
 
         @overload
-        def __call__(self, x: Tensor, lengths: Tensor | None = None, state: None = None) -> Tensor: ...
+        def __call__(self, x: Tensor, lengths: Lengths | None = None, state: None = None) -> Tensor: ...
         @overload
         def __call__(self, x: Tensor, lengths: None = None, *, state: State) -> tuple[Tensor, State]: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
