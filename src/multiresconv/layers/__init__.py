@@ -3,8 +3,9 @@
 from multiresconv.layers.channel_dropout import ChannelDropout
 from multiresconv.layers.fusion import why_not_fused
 from multiresconv.layers.lengths import check_lengths, refuse_lengths, reverse_steps, valid_steps
+from multiresconv.layers.memory import Memory
 from multiresconv.layers.multires_block import MultiresBlock
-from multiresconv.layers.multires_layer import Memory, MultiresLayer
+from multiresconv.layers.multires_layer import MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm, norm_name
 from multiresconv.layers.pooling import Pooling, check_pooling, pool, pool_chunk, pooled_before
 from multiresconv.layers.standardise import Standardise

@@ -1,21 +1,18 @@
 """`MultiresLayer`: the operator `multires_conv` with its parameters."""
 
-from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from multiresconv.layers.lengths import refuse_lengths, reverse_steps
+from multiresconv.layers.memory import Memory, counts_of
 from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.ops import (
     Backend,
     State,
     coefficients,
-    default_depth,
-    fading,
     frequency_response,
     impulse_response,
     multires_conv,
@@ -23,15 +20,12 @@ from multiresconv.ops import (
     multires_conv_init,
     receptive_field,
     scale_energies,
-    uniform,
     wavelet_taps,
     weight_size,
 )
 from multiresconv.ops.conv import check_backend
 from multiresconv.ops.cpu.network import BlockTensors, NetworkTensors
 from multiresconv.ops.streaming import state_size
-
-Memory = Literal["fading"] | int | Sequence[int]
 
 
 class MultiresLayer(Streamable):
@@ -97,7 +91,7 @@ class MultiresLayer(Streamable):
             kernel_size = len(wavelet_taps(wavelet)[0])
         if kernel_size < 2:
             raise ValueError(f"kernel_size: expected at least 2, got {kernel_size}")
-        self.memory = _memory(memory, kernel_size, depth, max_length)
+        self.memory = counts_of(memory, kernel_size, depth, max_length)
         self.state_size = state_size(kernel_size, self.memory)
         self.wavelet = wavelet
         self.own_skip_init = own_skip_init
@@ -279,25 +273,3 @@ class MultiresLayer(Streamable):
         taps = f"kernel_size={self.kernel_size}" if self.wavelet is None else f"wavelet={self.wavelet!r}"
         flags = [f", {name}=True" for name in ("own_skip_init", "bidirectional") if getattr(self, name)]
         return f"{self.d_model}, {taps}, memory={self.memory}{''.join(flags)}"
-
-
-def _memory(memory: Memory, kernel_size: int, depth: int | None, max_length: int | None) -> tuple[int, ...]:
-    """Return the counts (m_J, ..., m_1) that the options of a `MultiresLayer` define."""
-    if depth is not None and max_length is not None:
-        raise ValueError(f"depth, max_length: give one of them, got {depth} and {max_length}")
-    if max_length is not None and max_length < 1:
-        raise ValueError(f"max_length: expected at least 1, got {max_length}")
-    wanted = default_depth(index(max_length), kernel_size) if max_length is not None else depth
-    if isinstance(memory, str) and memory != "fading":
-        raise ValueError(f"memory: expected 'fading', a size or counts (m_J, ..., m_1), got {memory!r}")
-    if isinstance(memory, (str, int, np.integer)):
-        if wanted is None:
-            raise ValueError(f"depth, max_length: one of them is needed with memory {memory!r}")
-        return fading(index(wanted)) if isinstance(memory, str) else uniform(index(wanted), kernel_size, int(memory))
-    counts = tuple(index(kept) for kept in memory)
-    if not counts or min(counts) < 0:
-        raise ValueError(f"memory: expected (m_J, ..., m_1), at least one scale, none negative, got {counts}")
-    if wanted not in (None, len(counts)):
-        said = f"depth {depth}" if max_length is None else f"max_length {max_length}, so depth {wanted},"
-        raise ValueError(f"memory: {said} contradicts the {len(counts)} scales of {counts}")
-    return counts
