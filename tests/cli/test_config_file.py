@@ -3,15 +3,11 @@
 from pathlib import Path
 
 import pytest
+from yaml_bomb import BOMB
 
 from multiresconv.cli import main
 
 pytestmark = pytest.mark.slow
-
-PAIRS = zip("abcdefghij", "bcdefghijk", strict=True)
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in PAIRS
-)
 
 
 @pytest.mark.parametrize(

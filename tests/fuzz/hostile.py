@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from yaml_bomb import BOMB
 
 Damage = Callable[[bytes], bytes]
 
@@ -219,10 +220,6 @@ SAFETENSORS: dict[str, Damage] = {
     "a weight infinite": lambda data: data[:-4] + struct.pack("<f", math.inf),
     "the last bit": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
 }
-
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
-)
 
 
 def option(name: str, value: str) -> Damage:

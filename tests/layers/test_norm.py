@@ -1,6 +1,7 @@
 """Batch norm: torch's own on the valid steps laid end to end, in one process and in two."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import examples
 from seeded import spawn
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
+from multiresconv import MultiresBlock, MultiresClassifier
 from multiresconv.layers import MaskedBatchNorm, valid_steps
 
 DOUBLE = torch.float64
@@ -150,3 +153,55 @@ def test_two_processes_are_one(tmp_path):
         torch.testing.assert_close([a + b for a, b in zip(sums_a, sums_b, strict=True)], sums)
         torch.testing.assert_close(buffers_a, buffers)
         torch.testing.assert_close(buffers_b, buffers)
+
+
+def test_averaged_weights_get_their_statistics() -> None:
+    model, data = (
+        MultiresClassifier(3, 4, 2, d_input=2, depth=3, norm="batch").double(),
+        [torch.randn(4, 9, 2).double() for _ in range(5)],
+    )
+    blocks: Any = model.net.blocks
+    norm = blocks[0].norm
+    norm.running_mean.fill_(100)
+    update_bn(data, model)
+    inputs: list[Tensor] = []
+    handle = norm.register_forward_pre_hook(lambda module, args: inputs.append(args[0].detach()))
+    model.train()
+    for x in data:
+        model(x)
+    handle.remove()
+    means = torch.stack([x.mean((0, 1)) for x in inputs])
+    update_bn(data, model)
+    torch.testing.assert_close(norm.running_mean, means.mean(0))
+    assert norm.momentum == 0.1
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([9, 3, 5, 1])])
+def test_without_momentum_all_batches_count_alike(lengths: Tensor | None) -> None:
+    block = MultiresBlock(4, depth=3, norm="batch", dtype=torch.float64)
+    norm: Any = block.norm
+    norm.momentum = None
+    plain = nn.BatchNorm1d(4, momentum=None, dtype=torch.float64)
+    for _ in range(3):
+        x = torch.randn(4, 9, 4, dtype=torch.float64)
+        valid = torch.arange(9) < (torch.full((4,), 9) if lengths is None else lengths)[:, None]
+        norm(x, lengths)
+        plain(x[valid])
+    torch.testing.assert_close(norm.running_mean, plain.running_mean)
+    torch.testing.assert_close(norm.running_var, plain.running_var)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([9, 3, 5, 1])])
+def test_a_batch_norm_of_pytorch_sees_the_valid_steps(lengths: Tensor | None) -> None:
+    ours = MultiresBlock(4, depth=3, norm="batch", dtype=torch.float64)
+    theirs = MultiresBlock(4, depth=3, norm=nn.BatchNorm1d(4, dtype=torch.float64))
+    theirs.load_state_dict(ours.state_dict())
+    theirs = theirs.double()
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(ours).eval()
+    x = torch.randn(4, 9, 4, dtype=torch.float64)
+    valid = torch.arange(9) < (torch.full((4,), 9) if lengths is None else lengths)[:, None]
+    torch.testing.assert_close(theirs(x, lengths)[valid], ours.train()(x, lengths)[valid])
+    theirs.eval()
+    ours.eval()
+    torch.testing.assert_close(theirs(x, lengths)[valid], ours(x, lengths)[valid])
+    torch.testing.assert_close(converted(x, lengths)[valid], ours(x, lengths)[valid])

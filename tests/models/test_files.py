@@ -1,13 +1,16 @@
 """A model folder gives the model back, bit by bit, or says by name what is wrong with it."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
 
-from multiresconv import MultiresClassifier, load, save
-from multiresconv.models import files
+from multiresconv import MultiresClassifier, MultiresLayer, MultiresNet, load, save
+from multiresconv.models import files, load_model
 
 
 def make_model(**options):
@@ -191,3 +194,58 @@ def test_damaged_folders_are_refused(folder, edit, message):
     edit(folder)
     with pytest.raises(ValueError, match=message):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("module", "x"),
+    [
+        (MultiresLayer(4, wavelet="db2", memory=5, depth=3, bidirectional=True), torch.ones(2, 9, 4)),
+        (MultiresNet(4, 2, d_input=3, depth=2, norm="batch", norm_first=True), torch.ones(2, 9, 3)),
+        (MultiresNet(4, 2, n_tokens=3, depth=2, projection=True), torch.ones(2, 9, dtype=torch.int64)),
+    ],
+    ids=["layer", "net of samples", "net of tokens"],
+)
+def test_nets_and_layers_are_saved_too(module: Any, x: Tensor, tmp_path: Path) -> None:
+    save(module.eval(), tmp_path)
+    again = load(tmp_path)
+    assert type(again) is type(module)
+    assert torch.equal(again(x), module(x))
+    with pytest.raises(ValueError, match=f"expected a model that gives predictions, got a {type(module).__name__}"):
+        load_model(tmp_path)
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    save(make_model(), tmp_path)
+    config, tensors = tmp_path / "config.json", tmp_path / "model.safetensors"
+    text, data = config.read_text(), tensors.read_bytes()
+    for position in range(1, 200, 7):  # in the tensors, which end the file
+        tensors.write_bytes(data[:-position] + bytes([data[-position] ^ 1]) + data[len(data) - position + 1 :])
+        with pytest.raises(ValueError, match="is not as it was saved"):
+            load(tmp_path)
+    tensors.write_bytes(data)
+    config.write_text(text.replace('"channel 1"', '"channel 7"'))
+    with pytest.raises(ValueError, match="is not as it was saved"):
+        load(tmp_path)
+    config.write_text(text)
+    assert load(tmp_path).input.channels == ("channel 1", "channel 2")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("head.weight", torch.nan, "head.weight: expected finite values"),
+        ("net.blocks.0.norm.running_var", -1.0, "running_var: expected variances of at least 0, got -1.0"),
+        ("net.standardise.std", 0.0, "standardise.std: expected standard deviations above 0, got 0.0"),
+    ],
+)
+def test_values_that_cannot_be_computed_with_are_refused(name: str, value: float, message: str, tmp_path: Path) -> None:
+    model = make_model(norm="batch")
+    save(model, tmp_path)
+    model.state_dict()[name].view(-1)[0] = value
+    with pytest.raises(ValueError, match=message):
+        save(model, tmp_path)
+    safetensors.torch.save_file(
+        {key: tensor.contiguous() for key, tensor in model.state_dict().items()}, tmp_path / "model.safetensors"
+    )
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path)

@@ -4,13 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from yaml_bomb import BOMB
 
 from multiresconv.runs.documents import MAX_YAML_BYTES, parse_json, parse_yaml, read_text
-
-PAIRS = zip("abcdefghij", "bcdefghijk", strict=True)
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in PAIRS
-)
 
 
 @pytest.mark.parametrize(
