@@ -31,7 +31,7 @@ def predict(
         device: where to compute.
     """
     from multiresconv.data.readers.remarks import Remarks
-    from multiresconv.data.readers.text import limited_lines
+    from multiresconv.data.readers.text import STANDARD_INPUT, limited_lines
     from multiresconv.devices import choose_device
     from multiresconv.runs.inputs import read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
@@ -67,7 +67,7 @@ def predict(
             show(number, probabilities)
     for file in files:
         remarks = Remarks()
-        path = Path("/dev/stdin") if str(file) == "-" else file
+        path = STANDARD_INPUT if str(file) == "-" else file
         rows = read_rows(trained, path, missing=missing, tell=remarks.add)
         size = 50 if batch_size is None else batch_size
         for number, probabilities in enumerate(predict_rows(trained, rows, batch_size=size, where=str(file)), start=1):

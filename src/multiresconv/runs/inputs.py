@@ -15,7 +15,8 @@ from multiresconv.data.readers.levels import doubt_levels
 from multiresconv.data.readers.remarks import Tell, tell_nobody
 from multiresconv.data.readers.samples import read_samples
 from multiresconv.data.readers.signals import read_signals
-from multiresconv.data.readers.text import read_lines, shown
+from multiresconv.data.readers.text import read_lines
+from multiresconv.fields import shown
 from multiresconv.models import Input, Missing, SequenceModel
 
 # Standard deviations around the mean of the training data that count as usual if a model does not know the usual range

@@ -4,7 +4,7 @@ from statistics import median
 
 import numpy as np
 
-from multiresconv.data.readers.text import shown
+from multiresconv.fields import shown
 
 _FUNCTIONS = {
     "[MIN": min,

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from multiresconv.data.listops.evaluate import check_parentheses, evaluate_listops
 from multiresconv.data.listops.vocabulary import cut, is_expression, token_ids
-from multiresconv.data.readers.text import read_lines, shown
+from multiresconv.data.readers.text import read_lines
 from multiresconv.data.splits import Split, check_split
+from multiresconv.fields import shown
 
 
 class Row(NamedTuple):

@@ -7,7 +7,7 @@ end token is appended. A sequence has at most 2048 tokens: a longer one is cut t
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from multiresconv.data.readers.text import shown
+from multiresconv.fields import shown
 
 PADDING, UNKNOWN, END = 0, 1, 2  # 1 only keeps the published numbering; no sequence here contains it
 DIGITS = tuple("0123456789")

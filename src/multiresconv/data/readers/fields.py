@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Sequence
 
-from multiresconv.data.readers.text import shown
+from multiresconv.fields import shown
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "?"})
 

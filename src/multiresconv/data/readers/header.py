@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from multiresconv.data.readers.channels import Channels
 from multiresconv.data.readers.fields import is_missing, is_number
 from multiresconv.data.readers.remarks import Tell
-from multiresconv.data.readers.text import shown
 from multiresconv.data.readers.units import conversion, conversions
+from multiresconv.fields import shown
 
 _UNIT_IN_BRACKETS = re.compile(r".*?\s*[(\[]([^()\[\]]*)[)\]]")
 

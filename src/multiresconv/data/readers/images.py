@@ -10,12 +10,11 @@ from multiresconv.data.readers.fields import parse_row
 from multiresconv.data.readers.npy import open_numbers
 from multiresconv.data.readers.pictures import read_picture
 from multiresconv.data.readers.remarks import Tell, tell_nobody
-from multiresconv.data.readers.text import read_lines
+from multiresconv.data.readers.text import STANDARD_INPUT, read_lines
 
 MAX_PIXELS = 1 << 28  # of all images in a file, which are in memory together: 256 MB for each channel
 
 _ROWS = 1024  # images that are converted at once
-_STANDARD_INPUT = Path("/dev/stdin")
 
 
 def read_images(path: Path, side: int, channels: int, tell: Tell = tell_nobody) -> NDArray[np.uint8]:
@@ -37,7 +36,7 @@ def read_images(path: Path, side: int, channels: int, tell: Tell = tell_nobody) 
     """
     if path.suffix.lower() == ".npy":
         return _array(path, side, channels)
-    if path.suffix.lower() == ".csv" or path == _STANDARD_INPUT:
+    if path.suffix.lower() == ".csv" or path == STANDARD_INPUT:
         return _table(path, side, channels)
     return read_picture(path, side, channels, tell).reshape(1, side * side, channels)
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from multiresconv.data.readers.text import shown
+from multiresconv.fields import shown
 
 MAX_HEADER = 10_000  # bytes, as in NumPy; an array of numbers needs about a hundred
 MAX_NUMBERS = 1 << 34  # half a year of twelve channels at 100 samples a second

@@ -10,14 +10,13 @@ from multiresconv.data.readers.channels import Channels
 from multiresconv.data.readers.npy import NumbersFile, open_numbers
 from multiresconv.data.readers.remarks import Tell, tell_nobody
 from multiresconv.data.readers.samples import read_samples
-from multiresconv.data.readers.text import read_lines
+from multiresconv.data.readers.text import STANDARD_INPUT, read_lines
 from multiresconv.data.readers.values import SignalCheck
 from multiresconv.data.readers.wfdb import read_wfdb_blocks
 
 BLOCK = 1 << 14  # samples that are read at once
 TABLES = (".csv", ".tsv", ".txt")
 
-_STANDARD_INPUT = Path("/dev/stdin")
 
 Signal = Iterator[NDArray[np.float32]]  # blocks (n, C), at most BLOCK samples each
 
@@ -38,7 +37,7 @@ def read_signals(path: Path, channels: Channels, tell: Tell = tell_nobody) -> It
     """
     if path.suffix.lower() == ".npy":
         yield from _arrays(open_numbers(path), channels, tell)
-    elif path.suffix.lower() in TABLES or path == _STANDARD_INPUT:
+    elif path.suffix.lower() in TABLES or path == STANDARD_INPUT:
         yield read_samples(read_lines(path), channels, str(path), block=BLOCK, tell=tell)
     else:
         yield read_wfdb_blocks(path, channels, BLOCK, tell)

@@ -11,7 +11,7 @@ MAX_LINE = 1 << 22  # characters: a picture of a million pixels as numbers
 MAX_TEXT = 1 << 34  # bytes of a file: 10^8 samples of twelve channels; the memory holds a few thousand lines of it
 MAX_PIPE = 1 << 26  # bytes of a pipe or device, which may never end; they are read before the first line is used
 
-_SHOWN = 60  # characters of a value in an error message
+STANDARD_INPUT = Path("/dev/stdin")
 
 
 def read_lines(path: Path, newline: str | None = None) -> Iterator[str]:
@@ -60,8 +60,3 @@ def limited_lines(text: TextIO, where: str) -> Iterator[str]:
         if "\0" in line:
             raise ValueError(f"{where}, line {number}: expected text in UTF-8, got a NUL character")
         yield line
-
-
-def shown(text: str) -> str:
-    """Quote a text for an error message, shortened if it is long."""
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

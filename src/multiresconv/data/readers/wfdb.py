@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from multiresconv.data.readers.channels import Channels
 from multiresconv.data.readers.remarks import Tell
-from multiresconv.data.readers.text import shown
 from multiresconv.data.readers.units import conversion, conversions
 from multiresconv.data.readers.values import SignalCheck
 from multiresconv.data.readers.wfdb_header import Header, read_header
+from multiresconv.fields import shown
 
 MAX_WHOLE = 1 << 24  # samples of a record that can only be read at once; twelve leads of it take 1.6 GB
 
