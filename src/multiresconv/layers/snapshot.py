@@ -34,9 +34,7 @@ class Snapshot:
         self._empty: list[dict] = [d for d in contents if not d]
         self._empty += [d for m in self._modules for d in hook_tables(m)]
         self._tensors = list(tensors)
-        self._aliases = [t.detach() for t in tensors]  # keeps the addresses from being reused
-        self._sizes, self._strides = [t.numel() for t in tensors], [t.stride() for t in tensors]
-        self._addresses = list(map(Tensor.data_ptr, self._tensors))
+        self._aliases = [t.detach() for t in tensors]  # also keep the addresses from being reused
 
     def holds(self) -> bool:
         """Return True if nothing was replaced, added, removed, hooked, moved or reconfigured.
@@ -55,7 +53,5 @@ class Snapshot:
             and all(map(is_, chain.from_iterable(map(dict.values, self._contents)), self._parts))
             and list(map(_FORWARD, self._kinds)) == self._forwards
             and why_all_changed() is None
-            and list(map(Tensor.data_ptr, self._tensors)) == self._addresses
-            and list(map(Tensor.numel, self._tensors)) == self._sizes
-            and list(map(Tensor.stride, self._tensors)) == self._strides
+            and all(map(Tensor.is_set_to, self._tensors, self._aliases))  # the same address, shape and strides
         )

@@ -197,6 +197,7 @@ class _Fused:
         self._input_dtype = parts.input_dtype or (None if parts.tensors.standardise else self._dtype)
         self._all_rows = torch.arange(batch_size, device="cpu")
         self._call = self._network.call()
+        self._argument = self._call.ctypes.data
         self._kernel = advance_network(self._dtype)
 
     def advance(self, x: Tensor, rows: Tensor | None, state: State) -> Tensor:
@@ -208,7 +209,7 @@ class _Fused:
         count, network, parts = len(rows), self._network, self._parts
         x = self._samples(x, count) if network.inputs else self._tokens(x, count)
         shape = (*(x.shape[:-1] if network.inputs else x.shape), network.outputs)
-        y = torch.empty(shape, dtype=self._dtype, device="cpu")
+        y = state["lines"].new_empty(shape)
         length = shape[1] if len(shape) == 3 else 1
         pooled = 0 if parts.pooled is None else state[parts.pooled].data_ptr()
         groups = max(1, min(count, torch.get_num_threads(), self._work * count * length // _SERIAL_WORK))
@@ -217,7 +218,7 @@ class _Fused:
             x.data_ptr(), y.data_ptr(), length, rows.data_ptr(), count, len(state["position"]),
             state["lines"].data_ptr(), state["position"].data_ptr(), pooled, groups,
         )  # fmt: skip
-        call_native(self._kernel, self._call.ctypes.data, groups)
+        call_native(self._kernel, self._argument, groups)
         return y if parts.late is None else _delay_by_one(y, state[parts.late], rows)
 
     def _samples(self, x: Tensor, count: int) -> Tensor:

@@ -37,7 +37,8 @@ def why_seen() -> str | None:
         return reason
     if _dispatch_mode_active(include_infra_modes=False):
         return "a dispatch mode is active"
-    if any(type(mode) is not _DeviceContext for mode in _function_modes()):
+    modes = _function_modes()
+    if modes and any(type(mode) is not _DeviceContext for mode in modes):
         return "a function mode is active"
     return "torch.jit.trace is active" if is_tracing() else None
 
