@@ -22,6 +22,7 @@ def train(
     resume: Path | None = None,
     seed: int = 0,
     max_time: str | None = None,
+    time_limit: str | None = None,
 ) -> int:
     """Train a network on a task.
 
@@ -34,11 +35,14 @@ def train(
         resume: directory of a run to continue with its own options, also from the middle of an epoch.
         seed: seed of the initial weights, the order of the rows and the dropout.
         max_time: stop after this time, HH:MM:SS; --resume continues from there.
+        time_limit: end the training within this time, HH:MM:SS: the learning rate decays in time, the last steps are
+            validated, and the run is finished. It counts the seconds of training, over all resumptions. The amount of
+            training depends on the machine, so the numbers do not repeat.
     """
     from multiresconv.runs.train import train as train_run
     from multiresconv.training.finite import NonFiniteError
     from multiresconv.training.processes import is_first_process
-    from multiresconv.training.stopping import Stopped, parse_max_time
+    from multiresconv.training.stopping import Stopped, parse_time
 
     is_first = is_first_process()
     directory = RunDirectory(resume or run or Path(f"runs/{task}-{time.strftime('%Y%m%d-%H%M%S')}"))
@@ -50,9 +54,14 @@ def train(
             optimizer,
             trainer,
             directory=directory,
-            config={**{name: plain(asdict(group)) for name, group in options.items()}, "seed": seed},
+            config={
+                **{name: plain(asdict(group)) for name, group in options.items()},
+                "seed": seed,
+                **({} if time_limit is None else {"time_limit": time_limit}),
+            },
             seed=seed,
-            max_time=None if max_time is None else parse_max_time(max_time),
+            max_time=None if max_time is None else parse_time(max_time, "max_time"),
+            time_limit=None if time_limit is None else parse_time(time_limit, "time_limit"),
             resume=resume is not None,
         )
     except Stopped as stopped:

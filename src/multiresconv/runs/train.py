@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -32,11 +33,13 @@ def train(
     config: dict[str, Any],
     seed: int = 0,
     max_time: timedelta | None = None,
+    time_limit: timedelta | None = None,
     resume: bool = False,
 ) -> RunState:
     """Train until the last epoch and write the run into `directory`; with `resume`, continue its run.
 
-    `config` is the content of config.yaml, all options; a resumed run keeps the file as it is.
+    `config` is the content of config.yaml, all options; options of the trainer that are left to the task are filled in.
+    A resumed run keeps the file as it is.
 
     Raises:
         BlockingIOError: another process is training this run.
@@ -53,6 +56,7 @@ def train(
         resumed = load_last(directory) if resume else None
         if is_first:
             task.prepare(may_generate=not resume)  # here too: an error before other processes start is shown once
+        trainer = trainer.settled(task.chosen())
         if is_first and resume:
             check_model(task, directory, resumed)
             check_data(task, directory)
@@ -63,12 +67,22 @@ def train(
         def create() -> None:
             lock.enter_context(directory.locked())
             directory.check_is_free()  # again, since another process may have started a run here
-            directory.create(config, about(task))
+            directory.create({**config, "trainer": asdict(trainer)}, about(task))
 
-        recorder = RunRecorder(directory, None if resume else create)
+        recorder = RunRecorder(directory, None if resume else create, trainer.logger)
         try:
-            return fit(task, optimizer, trainer, recorder=recorder, seed=seed, max_time=max_time, resumed=resumed)
+            return fit(
+                task,
+                optimizer,
+                trainer,
+                recorder=recorder,
+                seed=seed,
+                max_time=max_time,
+                resumed=resumed,
+                time_limit=time_limit,
+            )
         finally:
+            recorder.close()
             if recorder.started:
                 draw(task, directory, recorder.best, trainer.accelerator)
 

@@ -68,6 +68,9 @@ class ImageTask:
     def prepare(self, *, may_generate: bool = True) -> None:
         self.data.prepare(download=may_generate)
 
+    def chosen(self) -> dict[str, int]:
+        return {}
+
     def fingerprint(self) -> dict[str, Any]:
         return fingerprint(self.data.open)
 

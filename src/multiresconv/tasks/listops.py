@@ -92,6 +92,9 @@ class ListOps(Classification):
                     f"generate the data: multiresconv data listops --folder {shlex.quote(str(folder))}"
                 )
 
+    def chosen(self) -> dict[str, int]:
+        return {}
+
     def fingerprint(self) -> dict[str, Any]:
         return fingerprint(self.open)
 

@@ -98,6 +98,9 @@ class PtbXl:
     def prepare(self, *, may_generate: bool = True) -> None:
         prepare_ptbxl(self.data.folder, download=may_generate)
 
+    def chosen(self) -> dict[str, int]:
+        return {}
+
     def fingerprint(self) -> dict[str, Any]:
         names: tuple[Split, ...] = ("train", "val")
         splits = {name: self.open(name) for name in names}

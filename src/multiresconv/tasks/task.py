@@ -49,6 +49,13 @@ class Task(Protocol):
         """
         ...
 
+    def chosen(self) -> Mapping[str, int]:
+        """Return the epochs and the batch_size for options that are left open, chosen from the amount of data.
+
+        Called after `prepare`. Empty if the task has no opinion.
+        """
+        ...
+
     def fingerprint(self) -> dict[str, Any]:
         """Return split -> number of rows and checksum, for "train" and "val", ready for JSON.
 

@@ -30,8 +30,12 @@ def fit(
     seed: int = 0,
     max_time: timedelta | None = None,
     resumed: Checkpoint | None = None,
+    time_limit: timedelta | None = None,
 ) -> RunState:
     """Train until the last epoch, from the beginning or from the checkpoint `resumed`.
+
+    The run ends earlier if its patience is over, or after `time_limit` of training and validation: then the learning
+    rate decays to 0 within that time, and the last steps are validated.
 
     The tensors of `resumed` are not copied: they become the network's own. The recorder stores the results; to write a
     run directory use `runs.train`.
@@ -52,6 +56,7 @@ def fit(
         stop=stop,
         progress=Progress(enabled=is_first_process()),
         resumed=resumed,
+        time_limit=time_limit,
     )
     try:
         with quiet():
@@ -75,7 +80,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
             devices=devices,
             num_nodes=num_nodes,
             precision=options.precision,
-            max_epochs=options.epochs - state.trained_epochs,
+            max_epochs=0 if module.is_over else module.epochs - state.trained_epochs,
             # if the run was stopped before a validation, Lightning's sanity check runs it before the first step
             num_sanity_val_steps=-1 if state.awaits_validation else 0,
             reload_dataloaders_every_n_epochs=1,

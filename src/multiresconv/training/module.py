@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
@@ -49,12 +50,16 @@ class TrainingModule(pl.LightningModule):
         stop: StopRequest,
         progress: Progress,
         resumed: Checkpoint | None = None,
+        time_limit: timedelta | None = None,
     ) -> None:
         super().__init__()
+        self.time_limit = math.inf if time_limit is None else time_limit.total_seconds()
         self.task, self.optimizer_options, self.options, self.seed = task, optimizer, options, seed
         self.recorder, self.stop, self.progress, self.resumed = recorder, stop, progress, resumed
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed: expected 0 to 2^63 - 1, got {seed}")
+        if self.time_limit <= 0:
+            raise ValueError("time_limit: expected more than 0 seconds")
         torch.manual_seed(seed)
         self.network = task.build()
         if resumed is None and task.model.init is not None:
@@ -68,6 +73,7 @@ class TrainingModule(pl.LightningModule):
             load_weights(self.network, resumed, recorder.last_name, dtype)
             check_optimizer(self._optimizer(), resumed, recorder.last_name)  # now: before anything is written
             self.state = resumed.state
+        self.seconds = self.state.seconds  # of the first process up to this step, so that all agree on the time
 
     # Data
 
@@ -80,13 +86,15 @@ class TrainingModule(pl.LightningModule):
         if len(self.val_rows) < world_size:
             raise ValueError(f"val: expected a row for each of {world_size} processes, got {len(self.val_rows)}")
         self.steps_per_epoch = len(self._train_batches())
-        self.total_steps = self.steps_per_epoch * self.options.epochs
+        self.total_steps = self.steps_per_epoch * self.epochs
         self._check_position()
 
     def _check_position(self) -> None:
         """Raise ValueError if the position of a resumed run does not fit the number of batches."""
         state, last = self.state, self.recorder.last_name
-        if state.step > self.total_steps or state.trained_epochs != state.step // self.steps_per_epoch:
+        ended_within = self.time_is_over and state.trained_epochs == state.step // self.steps_per_epoch + 1
+        whole = state.trained_epochs == state.step // self.steps_per_epoch
+        if state.step > self.total_steps or not (whole or ended_within):
             raise ValueError(
                 f"{last}: step {state.step} after {state.trained_epochs} whole epochs does not fit this run: an epoch "
                 f"has {self.steps_per_epoch} steps, the run {self.total_steps}"
@@ -99,7 +107,7 @@ class TrainingModule(pl.LightningModule):
         self.rows_of_batch = list(batches)
         sizes = [len(batch) for batch in batches.batches()]  # over all processes
         self.rows_done = batches.epoch * sum(sizes) + sum(sizes[: batches.start])
-        self.total_rows = self.options.epochs * sum(sizes)
+        self.total_rows = self.epochs * sum(sizes)
         return DataLoader(self.train_rows, batch_sampler=self.rows_of_batch, collate_fn=self.task.collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -118,7 +126,7 @@ class TrainingModule(pl.LightningModule):
         }
         if o.batch_size is not None:
             return LengthBuckets(lengths, o.batch_size, pool=o.length_pool, **share)
-        assert o.batch_tokens is not None  # TrainerOptions checks that one of the two is set
+        assert o.batch_tokens is not None  # `TrainerOptions.settled` checks that one of the two is set
         return TokenBuckets(lengths, o.batch_tokens, **share)
 
     # Training
@@ -163,18 +171,42 @@ class TrainingModule(pl.LightningModule):
     def lr(self) -> float:
         o = self.optimizer_options
         warmup_steps = o.warmup_epochs * self.steps_per_epoch
-        return learning_rate(self.state.step, peak=o.lr, warmup_steps=warmup_steps, total_steps=self.total_steps)
+        return learning_rate(
+            self.state.step,
+            peak=o.lr,
+            warmup_steps=warmup_steps,
+            total_steps=self.total_steps,
+            time_used=self.seconds / self.time_limit,
+        )
+
+    @property
+    def epochs(self) -> int:
+        assert self.options.epochs is not None  # `TrainerOptions.settled` checks it
+        return self.options.epochs
+
+    @property
+    def time_is_over(self) -> bool:
+        return self.seconds >= self.time_limit
+
+    @property
+    def is_over(self) -> bool:
+        """True if the run has ended early: its time is over, or its patience."""
+        best, patience = self.state.best, self.options.patience
+        if patience is None or best is None:
+            return self.time_is_over
+        return self.time_is_over or self.state.validated_epochs - best.epoch >= patience
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         outcome = self.task.run(self.network, batch)
         losses = outcome.losses.detach()
         self.has_hits = outcome.hits is not None
         hits = 0.0 if outcome.hits is None else outcome.hits.double().sum()
-        mine = [losses.double().sum(), hits, len(losses), self.stop.wanted()]
+        seconds = self.state.seconds if self.global_rank == 0 else 0.0
+        mine = [losses.double().sum(), hits, len(losses), self.stop.wanted(), seconds]
         sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in mine])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(sums)  # so that all processes see the same loss and stop at the same step
-        self.loss_sum, self.hits, self.rows, self.stopping = sums.tolist()
+        self.loss_sum, self.hits, self.rows, self.stopping, self.seconds = sums.tolist()
         if not math.isfinite(self.loss_sum):
             raise NonFiniteError(self._describe_non_finite(outcome, batch_idx))
         # DDP averages the gradients of the processes; with this factor the average is that of the mean over all rows
@@ -198,6 +230,9 @@ class TrainingModule(pl.LightningModule):
             self._save_last()
         if self.stopping:
             raise Stopped(self.state.step, self.stop.exit_code)
+        if self.time_is_over:
+            state.awaits_validation = True
+            self.trainer.should_stop = True  # Lightning validates now, also within an epoch, and ends
 
     def _log_interval(self, lr: float) -> None:
         state = self.state
@@ -255,7 +290,7 @@ class TrainingModule(pl.LightningModule):
         state.validated_epochs += 1
         state.awaits_validation = False
         state.last_score = score
-        is_best = state.best is None or (score > state.best.score if self.task.maximize else score < state.best.score)
+        is_best = state.best is None or self._rank(score, scores) > self._rank(state.best.score, state.best.scores)
         if is_best:
             state.best = Best(state.step, state.validated_epochs, score, scores)
         numbers = {name: value.item() for name, value in scores.items() if value.ndim == 0}
@@ -265,6 +300,12 @@ class TrainingModule(pl.LightningModule):
         if is_best and self.trainer.is_global_zero:
             self.recorder.save_best(self.network, self.trainer.optimizers[0], state)
         self._save_last()
+        if self.is_over:
+            self.trainer.should_stop = True
+
+    def _rank(self, score: float, scores: dict[str, Tensor]) -> tuple[float, float]:
+        """Return a pair that is larger for a better validation; the loss decides between equal scores."""
+        return (score if self.task.maximize else -score, -float(scores["loss"]))
 
     # Records and time
 

@@ -1,6 +1,7 @@
 """Options of a run that are common to all tasks, named as on the command line and in config.yaml."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any, Literal
 
@@ -36,8 +37,9 @@ class TrainerOptions:
     """Options of the training loop: duration, batches, devices, logging and checkpoints.
 
     Args:
-        epochs: passes over the training data.
-        batch_size: rows of a training step over all processes together; null if batch_tokens is set.
+        epochs: passes over the training data; null leaves the choice to the task, which knows the amount of data.
+        batch_size: rows of a training step over all processes together; null if batch_tokens is set, or to leave the
+            choice to the task.
         batch_tokens: instead of batch_size, the largest number of time steps of a training step, including padding,
             over all processes together. A batch has rows of similar length, many short ones or few long ones.
         length_pool: with batch_size, number of training batches that are sorted by length together. 50 keeps padding
@@ -52,9 +54,11 @@ class TrainerOptions:
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_seconds: save a checkpoint when the last one is this old.
         checkpoint_steps: also save a checkpoint every so many steps.
+        patience: end the run after so many epochs without a better validation; null trains all epochs.
+        logger: also log to a CSV file, to TensorBoard or to Weights & Biases, through Lightning; files go to the run.
     """
 
-    epochs: int = 100
+    epochs: int | None = 100
     batch_size: int | None = 50
     batch_tokens: int | None = None
     length_pool: int = 1
@@ -66,28 +70,42 @@ class TrainerOptions:
     log_every: int = 50
     checkpoint_seconds: float = 60.0
     checkpoint_steps: int | None = None
+    patience: int | None = None
+    logger: Literal["csv", "tensorboard", "wandb"] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "length_pool", "eval_batch_size", "num_nodes", "log_every"):
+        for name in ("length_pool", "eval_batch_size", "num_nodes", "log_every"):
             _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
             _check(getattr(self, name) <= _MOST, f"trainer.{name}", f"at most {_MOST:,}", getattr(self, name))
-        for name in ("batch_size", "batch_tokens", "checkpoint_steps"):
+        for name in ("epochs", "batch_size", "batch_tokens", "checkpoint_steps", "patience"):
             value = getattr(self, name)
             _check(value is None or value >= 1, f"trainer.{name}", "null or at least 1", value)
             _check(value is None or value <= _MOST, f"trainer.{name}", f"at most {_MOST:,}", value)
         size, tokens = self.batch_size, self.batch_tokens
         _check(size is None or tokens is None, "trainer.batch_size", f"null with batch_tokens {tokens}", size)
-        _check(size is not None or tokens is not None, "trainer.batch_size", "a number without batch_tokens", size)
         _check(self.devices == "auto" or self.devices >= 1, "trainer.devices", "auto or at least 1", self.devices)
         _check(self.devices == "auto" or self.devices <= 64, "trainer.devices", "at most 64", self.devices)
         _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
+
+    def settled(self, chosen: Mapping[str, int]) -> "TrainerOptions":
+        """Return the options with `chosen` epochs and batch_size in the place of those that were left open.
+
+        Raises:
+            ValueError: an option is open, and `chosen` does not have it.
+        """
+        open_options = [name for name in ("epochs", "batch_size") if getattr(self, name) is None]
+        if self.batch_tokens is not None and "batch_size" in open_options:
+            open_options.remove("batch_size")
+        for name in open_options:
+            _check(name in chosen, f"trainer.{name}", "a number; this task chooses none", None)
+        return replace(self, **{name: chosen[name] for name in open_options})
 
 
 # A resumed run may change these options: on one device, none of them changes the run's numbers.
 CHANGEABLE_ON_RESUME = frozenset(
     f"trainer.{field.name}"
     for field in fields(TrainerOptions)
-    if field.name in ("accelerator", "devices", "num_nodes", "checkpoint_seconds", "checkpoint_steps")
+    if field.name in ("accelerator", "devices", "num_nodes", "checkpoint_seconds", "checkpoint_steps", "logger")
 )
 
 

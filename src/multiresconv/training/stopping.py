@@ -49,17 +49,17 @@ class StopRequest:
             signal.signal(each, signal.default_int_handler)
 
 
-def parse_max_time(text: str) -> timedelta:
-    """Parse HH:MM:SS or DD:HH:MM:SS.
+def parse_time(text: str, option: str) -> timedelta:
+    """Parse HH:MM:SS or DD:HH:MM:SS; errors name the option.
 
     Raises:
         ValueError: the text has another form.
     """
     parts = text.split(":")
     if len(parts) not in (3, 4) or not all(part.isdigit() for part in parts):
-        raise ValueError(f"max_time: expected HH:MM:SS or DD:HH:MM:SS, got {text!r}")
+        raise ValueError(f"{option}: expected HH:MM:SS or DD:HH:MM:SS, got {text!r}")
     days, hours, minutes, seconds = (int(part) for part in (["0", *parts])[-4:])
     try:
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError:
-        raise ValueError(f"max_time: expected less than a billion days, got {text!r}") from None
+        raise ValueError(f"{option}: expected less than a billion days, got {text!r}") from None
