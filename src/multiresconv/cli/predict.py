@@ -13,7 +13,7 @@ def predict(
     files: list[Path],
     stream: bool = False,
     json: bool = False,
-    missing: Literal["refuse", "hold"] | None = None,
+    missing: Literal["refuse", "hold", "mask"] | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
@@ -25,8 +25,8 @@ def predict(
             input; - reads text from standard input.
         stream: read time steps from standard input, one per line, and print the running prediction after each.
         json: print one JSON object per row, with the probability of every label.
-        missing: what to do with a missing value of a signal, refuse it or hold the last good one; default as the model
-            says.
+        missing: what to do with a missing value of a signal: refuse it, hold the last good one, or mask it if the model
+            was trained with missing values; default as the model says.
         batch_size: rows that are computed together; default 50.
         device: where to compute.
     """

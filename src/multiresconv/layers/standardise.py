@@ -1,4 +1,4 @@
-"""`Standardise`: scales each channel to mean 0 and standard deviation 1."""
+"""`Standardise`: scales each channel to mean 0 and standard deviation 1, and marks missing values."""
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +12,23 @@ class Standardise(nn.Module):
 
     Args:
         d_input: number of channels.
+        mask_missing: take NaN for a missing value: it becomes 0, the mean, and the output (..., 2 * d_input) has a
+            further channel for each channel, 1 where its value is missing, else 0.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, d_input: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+        self,
+        d_input: int,
+        *,
+        mask_missing: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.mask_missing = mask_missing
         self.register_buffer("mean", torch.empty(d_input, device=device, dtype=dtype))
         self.register_buffer("std", torch.empty(d_input, device=device, dtype=dtype))
         self.set(0.0, 1.0)
@@ -39,7 +47,11 @@ class Standardise(nn.Module):
         self.std.copy_(std.expand(self.std.shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.to(self.mean.dtype) - self.mean) / self.std
+        z = (x.to(self.mean.dtype) - self.mean) / self.std
+        if not self.mask_missing:
+            return z
+        missing = x.isnan()
+        return torch.cat([z.masked_fill(missing, 0), missing.to(z.dtype)], dim=-1)
 
     def extra_repr(self) -> str:
-        return f"{len(self.mean)}"
+        return f"{len(self.mean)}{', mask_missing=True' if self.mask_missing else ''}"

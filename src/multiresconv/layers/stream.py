@@ -11,6 +11,7 @@ from multiresconv.layers.hooks import remember, why_any_changed
 from multiresconv.layers.integers import is_integral
 from multiresconv.layers.lengths import Lengths
 from multiresconv.layers.snapshot import Snapshot
+from multiresconv.layers.standardise import Standardise
 from multiresconv.ops.cpu.kernels.layout import NEXT, X
 from multiresconv.ops.cpu.network import NetworkTensors, describe_network, why_not_network
 from multiresconv.ops.cpu.threads import call_native
@@ -29,12 +30,14 @@ class StreamParts(NamedTuple):
         pooled: name of the state tensor of the pooling, or None.
         late: name of the state tensor that holds the next output, if outputs come one step late, or None.
         input_dtype: dtype of x if it differs from the network's dtype, or None.
+        masked: standardises x and marks its missing values before the kernel, or None.
     """
 
     tensors: NetworkTensors
     pooled: str | None = None
     late: str | None = None
     input_dtype: torch.dtype | None = None
+    masked: Standardise | None = None
 
 
 class Streamable(nn.Module):
@@ -194,7 +197,9 @@ class _Fused:
         self._work = self._network.work()
         self._dtype = tensors[0].dtype
         # With a standardisation any input dtype is accepted and converted.
-        self._input_dtype = parts.input_dtype or (None if parts.tensors.standardise else self._dtype)
+        standardised = parts.tensors.standardise is not None or parts.masked is not None
+        self._input_dtype = parts.input_dtype or (None if standardised else self._dtype)
+        self._inputs = self._network.inputs if parts.masked is None else len(parts.masked.mean)
         self._all_rows = torch.arange(batch_size, device="cpu")
         self._call = self._network.call()
         self._argument = self._call.ctypes.data
@@ -223,7 +228,7 @@ class _Fused:
 
     def _samples(self, x: Tensor, count: int) -> Tensor:
         """Check real-valued input and return it as the kernel needs it."""
-        shape, inputs = x.shape, self._network.inputs
+        shape, inputs, masked = x.shape, self._inputs, self._parts.masked
         if len(shape) not in (2, 3) or shape[0] != count or shape[-1] != inputs or 0 in shape[1:]:
             raise ValueError(
                 f"x: expected shape ({count}, {inputs}) for a step or ({count}, length >= 1, {inputs}) for a chunk, "
@@ -232,6 +237,9 @@ class _Fused:
         wanted = self._input_dtype
         if (wanted is not None and x.dtype is not wanted) or not x.is_cpu:
             raise TypeError(f"x: expected {wanted or 'numbers'} on the CPU, got {x.dtype} on {x.device}")
+        if masked is not None:
+            with torch.no_grad():
+                x = masked(x)
         if x.dtype is not self._dtype:
             x = x.to(self._dtype)
         return x if x.is_contiguous() else x.contiguous()

@@ -30,7 +30,7 @@ class MultiresClassifier(SequenceModel):
         output: description of the output; default classes named by their numbers.
         backend: where the blocks run; see `multires_conv`.
         **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
-            bidirectional, dropout, norm, norm_first.
+            bidirectional, dropout, norm, norm_first, mask_missing.
 
     Example:
         >>> model = MultiresClassifier(10, d_model=32, n_layers=2, d_input=3, max_length=1024)

@@ -33,7 +33,7 @@ def check_sizes(**sizes: int | None) -> None:
 
 @dataclass(frozen=True)
 class NetConfig:
-    """Options of a `MultiresNet`. All but `n_layers` are passed on to `MultiresBlock` and `MultiresLayer`.
+    """Options of a `MultiresNet`. All but `n_layers` and `mask_missing` are passed on to its blocks.
 
     Sizes above `LIMITS` and networks of more than `MAX_WEIGHTS` weights are refused.
 
@@ -50,6 +50,7 @@ class NetConfig:
         dropout: probability that a whole channel is dropped.
         norm: normalisation, layer or batch. Python code may also give a module, which is copied for each block.
         norm_first: normalise before the convolution (pre-norm) instead of after the residual sum.
+        mask_missing: accept NaN as a missing value of real-valued input; see `Standardise`.
     """
 
     d_model: int = 128
@@ -64,6 +65,7 @@ class NetConfig:
     dropout: float = 0.0
     norm: Norm = "layer"
     norm_first: bool = False
+    mask_missing: bool = False
 
     def __post_init__(self) -> None:
         for name in ("d_model", "n_layers"):
@@ -91,7 +93,7 @@ class NetConfig:
 
     def of_block(self) -> dict[str, Any]:
         """Return the arguments of one `MultiresBlock`."""
-        return {name: value for name, value in vars(self).items() if name != "n_layers"}
+        return {name: value for name, value in vars(self).items() if name not in ("n_layers", "mask_missing")}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as values for JSON and YAML."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 InputKind = Literal["signal", "tokens", "image"]
 OutputKind = Literal["class", "labels", "value", "forecast", "density"]
-Missing = Literal["refuse", "hold"]
+Missing = Literal["refuse", "hold", "mask"]
 Kind = TypeVar("Kind", bound="Input | Output")
 
 _LARGEST_SIDE = 1 << 14  # pixels; the sequence of a larger image would have over 2^28 steps
@@ -27,7 +27,9 @@ class Input:
         channels: names of the channels of a signal or a pixel, in order.
         unit: unit of a signal, such as "mV"; None if unknown.
         rate: samples per second; None if unknown.
-        missing: treatment of missing values of a signal: "refuse" raises an error, "hold" repeats the last good value.
+        missing: treatment of missing values of a signal: "refuse" raises an error, "hold" repeats the last good value,
+            "mask" gives them to the model as NaN.
+        resample: True if readers bring a recording of another rate to `rate`, False if they refuse it.
         usual: lowest and highest value of each channel of a signal in usual training rows; None if unknown. Readers
             doubt values far outside.
         vocabulary: the tokens; the index of a token is its number.
@@ -47,6 +49,7 @@ class Input:
     unit: str | None = None
     rate: float | None = None
     missing: Missing = "refuse"
+    resample: bool = False
     usual: tuple[tuple[float, float], ...] | None = None
     vocabulary: tuple[str, ...] = ()
     end: str | None = None
@@ -70,6 +73,7 @@ class Input:
             "unit": (self.unit is None or isinstance(self.unit, str), "a text or None"),
             "rate": (self.rate is None or (_is_finite(self.rate) and self.rate > 0), "a number above 0 or None"),
             "missing": (self.missing in get_args(Missing), " or ".join(get_args(Missing))),
+            "resample": (isinstance(self.resample, bool), "true or false"),
             "usual": (
                 self.usual is None or _are_ranges(self.usual, self.channels),
                 "(lowest, highest) for each channel, or None",

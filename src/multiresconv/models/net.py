@@ -39,7 +39,7 @@ class MultiresNet(Streamable):
         mix, projection: passed to `MultiresBlock`; each block gets a copy of `mix`.
         backend: where the blocks run; see `multires_conv`.
         **options: the other fields of `NetConfig`: kernel_size, wavelet, depth, max_length, memory, own_skip_init,
-            bidirectional, dropout, norm, norm_first.
+            bidirectional, dropout, norm, norm_first, mask_missing.
 
     Example:
         >>> net = MultiresNet(32, n_layers=2, d_input=3, max_length=1024)
@@ -70,8 +70,11 @@ class MultiresNet(Streamable):
                 raise ValueError(f"{name}: expected at least 1, got {size}")
         self.standardise = None
         if d_input is not None and n_tokens is None:
-            self.standardise = Standardise(d_input, device=device, dtype=dtype)
-            self.encoder = nn.Linear(d_input, config.d_model, device=device, dtype=dtype)
+            self.standardise = Standardise(d_input, mask_missing=config.mask_missing, device=device, dtype=dtype)
+            encoded = 2 * d_input if config.mask_missing else d_input
+            self.encoder = nn.Linear(encoded, config.d_model, device=device, dtype=dtype)
+        elif config.mask_missing:
+            raise ValueError("mask_missing: expected False for tokens, which are never missing")
         elif n_tokens is not None and d_input is None:
             self.encoder = nn.Embedding(n_tokens, config.d_model, device=device, dtype=dtype)
         else:
@@ -165,6 +168,8 @@ class MultiresNet(Streamable):
             return f"standardise is a {type(self.standardise).__name__}"
         if type(encoder) is not nn.Linear or encoder.bias is None:
             return f"encoder is a {type(encoder).__name__}, not a Linear with a bias"
+        if self.standardise.mask_missing:
+            return StreamParts(NetworkTensors(blocks, encoder=(encoder.weight, encoder.bias)), masked=self.standardise)
         standardise = (self.standardise.mean, self.standardise.std)
         return StreamParts(NetworkTensors(blocks, standardise, (encoder.weight, encoder.bias)))
 

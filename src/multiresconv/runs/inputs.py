@@ -92,7 +92,10 @@ def _channels(model: SequenceModel, missing: Missing | None) -> Channels:
     if usual is None and statistics is not None:
         mean, spread = statistics[0], USUAL_DEVIATIONS * statistics[1]
         usual = tuple(zip((mean - spread).tolist(), (mean + spread).tolist(), strict=True))
-    return Channels(input.channels, input.unit, input.rate, usual, input.named, missing or input.missing)
+    missing = missing or input.missing
+    if missing == "mask" and not (model.net.standardise is not None and model.net.standardise.mask_missing):
+        raise ValueError("missing: expected refuse or hold, got mask; the model was trained without missing values")
+    return Channels(input.channels, input.unit, input.rate, usual, input.named, missing)
 
 
 def _statistics(model: SequenceModel) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -14,7 +14,8 @@ class Channels:
         rate: samples per second; None if unknown, then the rate of a file is not checked.
         usual: usual lowest and highest value of each channel; None if unknown.
         named: False if the names are only numbers given by default, then the names in a file are not checked.
-        missing: "refuse" makes a missing value an error, "hold" repeats the last good value of the channel.
+        missing: "refuse" makes a missing value an error, "hold" repeats the last good value of the channel, "mask"
+            leaves NaN in its place.
     """
 
     names: tuple[str, ...]
@@ -22,7 +23,7 @@ class Channels:
     rate: float | None = None
     usual: tuple[tuple[float, float], ...] | None = None
     named: bool = True
-    missing: Literal["refuse", "hold"] = "refuse"
+    missing: Literal["refuse", "hold", "mask"] = "refuse"
 
     def __len__(self) -> int:
         return len(self.names)

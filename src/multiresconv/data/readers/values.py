@@ -31,14 +31,14 @@ class SignalCheck:
         self._channels, self._place = channels, place
         self._last = np.full(len(channels), np.nan)
         self._low, self._high = np.full(len(channels), np.inf), np.full(len(channels), -np.inf)
-        self._held = 0
+        self._held = self._masked = 0
         self._told_far = False
 
     def __call__(self, block: ArrayLike) -> NDArray[np.float32]:
-        """Check the next samples (n, C) and return them, with held values in the place of missing ones.
+        """Check the next samples (n, C) and return them, with held values or NaN in the place of missing ones.
 
         Raises:
-            ValueError: a value is NaN, infinite or above LARGEST, and is not held.
+            ValueError: a value is NaN, infinite or above LARGEST, and is neither held nor masked.
         """
         with np.errstate(over="ignore"):  # a larger type than float64 may overflow, and is refused below
             values = np.asarray(block, np.float64)
@@ -46,7 +46,8 @@ class SignalCheck:
         if bad.any():
             values = self._without(values, bad)
         self._last = values[-1]
-        self._low, self._high = np.minimum(self._low, values.min(0)), np.maximum(self._high, values.max(0))
+        self._low = np.fmin(self._low, np.fmin.reduce(values, axis=0))  # fmin and fmax pass over NaN
+        self._high = np.fmax(self._high, np.fmax.reduce(values, axis=0))
         self.length += len(values)
         return values.astype(np.float32)
 
@@ -70,6 +71,8 @@ class SignalCheck:
     def doubts(self) -> list[str]:
         """Describe what is doubtful about the whole signal."""
         doubts = [f"{self._held} missing values held"] if self._held else []
+        if self._masked:
+            doubts.append(f"{self._masked} missing values")
         if far := self.far():
             doubts.append(far)
         if self.length == 1:
@@ -85,7 +88,10 @@ class SignalCheck:
         return doubts
 
     def _without(self, values: NDArray[np.float64], bad: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the values with every bad one replaced by the last good one of its channel."""
+        """Return the values with every bad one replaced by NaN or by the last good one of its channel."""
+        if self._channels.missing == "mask":
+            self._masked += int(bad.sum())
+            return np.where(bad, np.nan, values)
         if self._channels.missing == "refuse":
             sample, channel = (int(index) for index in np.argwhere(bad)[0])
             value = values[sample, channel]
