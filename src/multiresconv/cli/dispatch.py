@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiresconv.cli.own_task import with_own_task
 from multiresconv.cli.parsers import build_parsers
 from multiresconv.cli.tasks import RECIPES, option_groups
 from multiresconv.runs.directory import RunDirectory
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 def dispatch(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name and return its exit code."""
+    arguments = with_own_task(arguments)
     parser, commands = build_parsers()
     name, options = chosen(parser.parse_args(arguments))
     if options.get("resume") is not None:

@@ -20,6 +20,7 @@ EXTRA = (
     "matplotlib",
     "yaml",
     "tqdm",
+    "jinja2",
 )
 
 

@@ -15,6 +15,7 @@ def evaluate(
     cache_folder: Path | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    task: str | None = None,
 ) -> int:
     """Score the best model of a run: print a table, write evaluation-NAME.json and pictures *-NAME.png into the run.
 
@@ -27,6 +28,7 @@ def evaluate(
         cache_folder: folder for caches; default as in the run.
         batch_size: rows that are scored together; default as in the run's validation.
         device: where to compute.
+        task: FILE.py:CLASS of a task of your own; a run alone never makes this command run a file.
     """
     from multiresconv.devices import choose_device
     from multiresconv.runs.evaluate import evaluate as evaluate_run
@@ -34,17 +36,17 @@ def evaluate(
     if split is not None and file is not None:
         raise ValueError(f"--split {split} --file {file}: expected one of them")
     directory = RunDirectory(run)
-    task, trainer = restore(directory, folder=folder, cache_folder=cache_folder)
+    built, trainer = restore(directory, folder=folder, cache_folder=cache_folder)
     split = split or "test"
     report = evaluate_run(
-        task,
+        built,
         directory,
         name=split if file is None else f"file-{file.stem}",
-        rows=task.open(split) if file is None else task.open_file(file),
+        rows=built.open(split) if file is None else built.open_file(file),
         file=file,
         batch_size=trainer.eval_batch_size if batch_size is None else batch_size,
         device=choose_device(device),
     )
     print(f"data: {report['data']}")
-    print(task.table(report))
+    print(built.table(report))
     return 0

@@ -13,8 +13,9 @@ from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops, dat
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.inspect import inspect
 from multiresconv.cli.predict import predict
+from multiresconv.cli.report import report
 from multiresconv.cli.sample import sample
-from multiresconv.cli.tasks import TASKS, add_option_groups, recipe_names, recipe_path
+from multiresconv.cli.tasks import TASKS, add_option_groups, default_recipe, recipe_names, recipe_path
 from multiresconv.cli.train import train
 from multiresconv.cli.upgrade import upgrade
 from multiresconv.tasks.listops import ListOpsData
@@ -58,6 +59,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         "predict": _predict(),
         "sample": _of_model(sample),
         "inspect": _of_run(inspect),
+        "report": _of_run(report),
         "upgrade": _upgrade(),
         "bench": _bench(),
     }
@@ -87,9 +89,12 @@ def _parser(text: str | None, **options: Any) -> "ArgumentParser":
 def _train(task: str) -> Command:
     from multiresconv.cli.config_file import ConfigFile  # here, because it needs the extra
 
-    parser = _parser(TASKS[task].__doc__, default_config_files=[str(recipe_path(task, "paper"))])
+    names = recipe_names(task)
+    defaults = [str(recipe_path(task, default_recipe(task)))] if names else []  # tasks of users' own have no recipes
+    parser = _parser(TASKS[task].__doc__, default_config_files=defaults)
     parser.add_argument("--config", action=ConfigFile, help="YAML file of options; later options override it")
-    _add_recipe(parser, task, Recipe)
+    if names:
+        _add_recipe(parser, task, Recipe)
     add_option_groups(parser, task)
     parser.add_function_arguments(train, as_group=False, skip={"task", "groups"})
     return Command(partial(train, task), parser)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiresconv.runs.directory import RunDirectory
-from multiresconv.tasks import CifarDensity, ListOps, PtbXl, Task, psmnist, scifar, smnist
+from multiresconv.tasks import CifarDensity, Classify, Label, ListOps, PtbXl, Task, psmnist, scifar, smnist
 from multiresconv.training.options import TrainerOptions
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from multiresconv.models import SequenceModel
 
 TASKS: dict[str, Callable[..., Task]] = {
+    "classify": Classify,
+    "label": Label,
     "listops": ListOps,
     "scifar": scifar,
     "smnist": smnist,
@@ -34,6 +36,11 @@ def recipe_path(task: str, name: str) -> Path:
 
 def recipe_names(task: str) -> list[str]:
     return sorted(path.stem for path in (RECIPES / task).glob("*.yaml"))
+
+
+def default_recipe(task: str) -> str:
+    """Return the recipe with the default options of a task: the paper's, or for own data those that need no tuning."""
+    return "paper" if "paper" in recipe_names(task) else "auto"
 
 
 def option_groups(task: str) -> dict[str, type]:
@@ -65,7 +72,10 @@ def restore(
 
     name = directory.read_about()["task"]
     if name not in TASKS:
-        raise ValueError(f"{directory.about}: expected a task of {', '.join(TASKS)}, got {name!r}")
+        raise ValueError(
+            f"{directory.about}: expected a task of {', '.join(TASKS)}, got {name!r}; if it is your own, name "
+            "its file: multiresconv evaluate RUN --task FILE.py:CLASS"
+        )
     config = directory.read_config(name)
     parser = ArgumentParser(exit_on_error=False)
     add_option_groups(parser, name)

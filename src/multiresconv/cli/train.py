@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from multiresconv.cli.own_task import REFERENCES
 from multiresconv.cli.tasks import TASKS
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
@@ -47,7 +48,7 @@ def train(
     is_first = is_first_process()
     directory = RunDirectory(resume or run or Path(f"runs/{task}-{time.strftime('%Y%m%d-%H%M%S')}"))
     options = {**groups, "optimizer": optimizer, "trainer": trainer}
-    how_to_go_on = f"multiresconv train {task} --resume {shlex.quote(str(directory.path))}"
+    how_to_go_on = f"multiresconv train {REFERENCES.get(task, task)} --resume {shlex.quote(str(directory.path))}"
     try:
         state = train_run(
             built := TASKS[task](**groups),

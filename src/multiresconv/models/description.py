@@ -29,7 +29,8 @@ class Input:
         rate: samples per second; None if unknown.
         missing: treatment of missing values of a signal: "refuse" raises an error, "hold" repeats the last good value,
             "mask" gives them to the model as NaN.
-        resample: True if readers bring a recording of another rate to `rate`, False if they refuse it.
+        reading: "select" takes the named channels out of a recording and brings them to `rate`; "exact" refuses a file
+            with other channels or another rate.
         usual: lowest and highest value of each channel of a signal in usual training rows; None if unknown. Readers
             doubt values far outside.
         vocabulary: the tokens; the index of a token is its number.
@@ -49,7 +50,7 @@ class Input:
     unit: str | None = None
     rate: float | None = None
     missing: Missing = "refuse"
-    resample: bool = False
+    reading: Literal["exact", "select"] = "exact"
     usual: tuple[tuple[float, float], ...] | None = None
     vocabulary: tuple[str, ...] = ()
     end: str | None = None
@@ -73,7 +74,7 @@ class Input:
             "unit": (self.unit is None or isinstance(self.unit, str), "a text or None"),
             "rate": (self.rate is None or (_is_finite(self.rate) and self.rate > 0), "a number above 0 or None"),
             "missing": (self.missing in get_args(Missing), " or ".join(get_args(Missing))),
-            "resample": (isinstance(self.resample, bool), "true or false"),
+            "reading": (self.reading in ("exact", "select"), "exact or select"),
             "usual": (
                 self.usual is None or _are_ranges(self.usual, self.channels),
                 "(lowest, highest) for each channel, or None",

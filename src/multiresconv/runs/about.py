@@ -28,11 +28,13 @@ _STANDARDISER = {"mean": either(NUMBER, list_of(NUMBER)), "std": either(NUMBER, 
 def about(task: Task) -> dict[str, Any]:
     """Return the content of run.json for a new run."""
     versions = {name: version(name) for name in ("multiresconv", "torch", "lightning", "numpy")}
+    decided = task.decided()
     return {
         "task": task.name,
         "versions": {"python": platform.python_version(), **versions},
         "threads": torch.get_num_threads(),
         "data": task.fingerprint(),
+        **({"decided": decided} if decided else {}),
     }
 
 

@@ -56,7 +56,7 @@ def train(
         resumed = load_last(directory) if resume else None
         if is_first:
             task.prepare(may_generate=not resume)  # here too: an error before other processes start is shown once
-        trainer = trainer.settled(task.chosen())
+        trainer = trainer.settled(task.decided())
         if is_first and resume:
             check_model(task, directory, resumed)
             check_data(task, directory)

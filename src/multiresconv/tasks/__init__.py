@@ -1,7 +1,9 @@
 """Tasks: each defines its data, model, loss and scores. Nothing here depends on the training loop."""
 
 from multiresconv.tasks.cifar_density import CifarDensity, MixtureOptions
+from multiresconv.tasks.classify import Classify, ClassifyOptions
 from multiresconv.tasks.image_classification import ImageClassification
+from multiresconv.tasks.label import Label
 from multiresconv.tasks.listops import ListOps, ListOpsData
 from multiresconv.tasks.model_options import ModelOptions, PooledModelOptions
 from multiresconv.tasks.ptbxl import PtbXl, PtbXlData, PtbXlLabels
@@ -11,7 +13,10 @@ from multiresconv.tasks.task import Outcome, Task
 
 __all__ = [
     "CifarDensity",
+    "Classify",
+    "ClassifyOptions",
     "ImageClassification",
+    "Label",
     "ListOps",
     "ListOpsData",
     "MixtureOptions",

@@ -68,7 +68,7 @@ class ImageTask:
     def prepare(self, *, may_generate: bool = True) -> None:
         self.data.prepare(download=may_generate)
 
-    def chosen(self) -> dict[str, int]:
+    def decided(self) -> dict[str, Any]:
         return {}
 
     def fingerprint(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class ListOps(Classification):
                     f"generate the data: multiresconv data listops --folder {shlex.quote(str(folder))}"
                 )
 
-    def chosen(self) -> dict[str, int]:
+    def decided(self) -> dict[str, Any]:
         return {}
 
     def fingerprint(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class PtbXl:
     def prepare(self, *, may_generate: bool = True) -> None:
         prepare_ptbxl(self.data.folder, download=may_generate)
 
-    def chosen(self) -> dict[str, int]:
+    def decided(self) -> dict[str, Any]:
         return {}
 
     def fingerprint(self) -> dict[str, Any]:

@@ -49,10 +49,10 @@ class Task(Protocol):
         """
         ...
 
-    def chosen(self) -> Mapping[str, int]:
-        """Return the epochs and the batch_size for options that are left open, chosen from the amount of data.
+    def decided(self) -> dict[str, Any]:
+        """Return what the task decided about the data, for run.json; called after `prepare`.
 
-        Called after `prepare`. Empty if the task has no opinion.
+        `epochs` and `batch_size` fill options of the trainer that were left open. Empty if the task decides nothing.
         """
         ...
 

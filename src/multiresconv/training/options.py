@@ -87,8 +87,8 @@ class TrainerOptions:
         _check(self.devices == "auto" or self.devices <= 64, "trainer.devices", "at most 64", self.devices)
         _check(self.checkpoint_seconds >= 0, "trainer.checkpoint_seconds", "at least 0", self.checkpoint_seconds)
 
-    def settled(self, chosen: Mapping[str, int]) -> "TrainerOptions":
-        """Return the options with `chosen` epochs and batch_size in the place of those that were left open.
+    def settled(self, chosen: Mapping[str, Any]) -> "TrainerOptions":
+        """Return the options with the `epochs` and `batch_size` of `chosen` where they were left open.
 
         Raises:
             ValueError: an option is open, and `chosen` does not have it.

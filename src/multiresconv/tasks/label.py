@@ -1,0 +1,64 @@
+"""`Label`: any number of labels per recording, for users' own recordings."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from multiresconv.data.recordings import TableData
+from multiresconv.models import MultiresClassifier, Output
+from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
+from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOptions, RecordingTask
+from multiresconv.tasks.task import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from multiresconv.tasks.multilabel_scores import MultilabelScores
+
+
+class Label(RecordingTask):
+    """Label your own recordings: a table of files or a file of sequences, with any number of labels per row."""
+
+    name = "label"
+    targets = "labels"
+    monitor = "macro_auroc"
+    maximize = True
+
+    def __init__(self, data: TableData, model: RecordingModelOptions) -> None:
+        super().__init__(data, model)
+
+    def prepare(self, *, may_generate: bool = True) -> None:
+        super().prepare()
+        if len(self.classes) < 2:
+            raise ValueError(
+                f"target: expected at least two labels, got {', '.join(self.classes)} alone; "
+                "a single yes or no is a class: multiresconv train classify"
+            )
+
+    def build(self) -> MultiresClassifier:
+        model = MultiresClassifier(len(self.classes), output=Output("labels", self.classes), **self.network())
+        self.standardised(model)
+        return model
+
+    def run(self, model: nn.Module, batch: RecordingBatch) -> Outcome:
+        return multilabel(self.forward(model, batch), batch.labels)
+
+    def scores(self) -> "MultilabelScores":
+        from multiresconv.tasks.multilabel_scores import MultilabelScores  # torchmetrics takes seconds to import
+
+        return MultilabelScores(len(self.classes))
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        return multilabel_report(scores, self.classes)
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        return multilabel_table(report)
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        from multiresconv.tasks.multilabel_pictures import draw_roc
+
+        return {"roc": draw_roc(scores, self.classes, title)}
+
+    def examples(self, model: nn.Module, rows: Any, title: str) -> dict[str, "Figure"]:
+        return {}

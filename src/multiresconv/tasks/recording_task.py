@@ -1,0 +1,199 @@
+"""What the tasks on users' own recordings share: data, batches, the size of the network and the length of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multiresconv.data.batches import padded_length
+from multiresconv.data.recordings import (
+    RecordingSet,
+    RecordingSplit,
+    Statistics,
+    TableData,
+    TargetKind,
+    open_recordings,
+    statistics_of,
+)
+from multiresconv.data.splits import Split, fingerprint
+from multiresconv.models import Input, SequenceModel
+from multiresconv.tasks.model_options import PooledModelOptions, standardise
+
+STEPS = 2_000  # of a training whose length is left to the task
+FEW_ROWS = 2_000  # up to this number of training rows the network is small
+
+
+class RecordingBatch(NamedTuple):
+    """Recordings padded with 0 to the longest of them."""
+
+    signals: Tensor  # (B, L, C) float32 in raw units, NaN where a value is missing
+    lengths: Tensor  # (B,) int64
+    labels: Tensor  # (B,) int64 classes, or (B, T) float32 labels or values
+
+
+@dataclass(frozen=True)
+class RecordingModelOptions(PooledModelOptions):
+    """Options of the network; what is null follows from the data.
+
+    Args:
+        d_model: width of the blocks; null means 64 for up to 2,000 training rows, else 128.
+        n_layers: number of blocks; null means 4 for up to 2,000 training rows, else 6.
+    """
+
+    d_model: int | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    n_layers: int | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __post_init__(self) -> None:
+        PooledModelOptions(**{**vars(self), **self._sizes(FEW_ROWS)})  # checks what is given
+
+    def arguments_for(self, rows: int, longest: int) -> dict[str, Any]:
+        """Return the arguments of the model's constructor for training rows of at most `longest` steps."""
+        filled = {**self.arguments(), **self._sizes(rows)}
+        if self.depth is None and self.max_length is None and self.memory == "fading":
+            filled["max_length"] = max(longest, 2)
+        return filled
+
+    def _sizes(self, rows: int) -> dict[str, int]:
+        few = rows <= FEW_ROWS
+        return {"d_model": self.d_model or (64 if few else 128), "n_layers": self.n_layers or (4 if few else 6)}
+
+
+class RecordingTask:
+    """The part of `Task` shared by the tasks on users' own recordings.
+
+    A subclass names the kind of its targets and builds its model with the arguments of `network`.
+    """
+
+    name: str
+    targets: TargetKind
+
+    def __init__(self, data: TableData, model: RecordingModelOptions) -> None:
+        self.data, self.model = data, model
+
+    @cached_property
+    def recordings(self) -> RecordingSet:
+        return open_recordings(self.data, self.targets)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Statistics of the training rows."""
+        return statistics_of(self.open("train"), self.recordings.channels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, labels or values."""
+        return self.recordings.targets.names
+
+    def prepare(self, *, may_generate: bool = True) -> None:
+        _ = self.recordings
+
+    def fingerprint(self) -> dict[str, Any]:
+        return fingerprint(self.open)
+
+    def decided(self) -> dict[str, Any]:
+        """Return the plan of the training and what was decided about the recordings."""
+        rows, data = len(self.open("train")), self.recordings
+        batch_size = min(32, max(4, rows // 12), rows)
+        return {
+            "epochs": min(max(STEPS // max(rows // batch_size, 1), 10), 200),
+            "batch_size": batch_size,
+            "channels": list(data.channels),
+            "units": list(data.units),
+            "rate": data.rate,
+            "missing_values": self.statistics.has_missing,
+            "lengths": {f"{quantile:g}": length for quantile, length in self.statistics.lengths.items()},
+            "mean": self.statistics.mean.tolist(),
+            "std": self.statistics.std.tolist(),
+            "targets": list(data.targets.names),
+            "splits": data.assignment(),
+            "skipped": [list(pair) for pair in data.skipped],
+            "remarks": [*data.remarks, *self.statistics.remarks],
+        }
+
+    def open(self, split: Split) -> RecordingSplit:
+        return self.recordings.split(split)
+
+    def open_file(self, path: Path) -> RecordingSplit:
+        """Return all rows of another table with the same columns."""
+        whole = replace(self.data, table=path, split=None, val_share=0.0, test_share=0.0)
+        opened = open_recordings(whole, self.targets)
+        if opened.channels != self.recordings.channels:
+            expected, given = ", ".join(self.recordings.channels), ", ".join(opened.channels)
+            raise ValueError(f"file: {path}: expected the channels {expected}, got {given}")
+        rows = opened.split("train")
+        return rows if opened.targets.names == self.classes else self._renamed(rows, path)
+
+    def collate(self, items: Sequence[tuple[NDArray[np.float32], Any]]) -> RecordingBatch:
+        lengths = [len(signal) for signal, _ in items]
+        longest = max(lengths) if len(set(lengths)) == 1 else padded_length(max(lengths))
+        signals = np.zeros((len(items), longest, items[0][0].shape[1]), np.float32)
+        for row, (signal, _) in zip(signals, items, strict=True):
+            row[: len(signal)] = signal
+        labels = [0 if target is None else target for _, target in items]
+        return RecordingBatch(
+            torch.from_numpy(signals), torch.tensor(lengths, device="cpu"), torch.from_numpy(np.array(labels))
+        )
+
+    def forward(self, model: Any, batch: RecordingBatch) -> Tensor:
+        """Return the model's outputs for a batch."""
+        signals, lengths = batch.signals, batch.lengths
+        ragged = int(lengths.min()) < signals.shape[1]
+        return model(signals, lengths if ragged else None)
+
+    def network(self) -> dict[str, Any]:
+        """Return the arguments that every model takes: its input and its network."""
+        data, statistics = self.recordings, self.statistics
+        longest = max(int(self.open(split).lengths.max()) for split in ("train", "val"))
+        arguments = self.model.arguments_for(len(self.open("train")), longest)
+        units = set(data.units)
+        masked = statistics.has_missing or self.model.mask_missing
+        description = Input(
+            "signal",
+            data.channels,
+            unit=units.pop() if len(units) == 1 else None,
+            rate=data.rate,
+            missing="mask" if masked else "refuse",
+            reading="select",
+            usual=statistics.usual,
+        )
+        return {**arguments, "d_input": len(data.channels), "input": description, "mask_missing": masked}
+
+    def standardised(self, model: SequenceModel) -> None:
+        """Store mean and standard deviation of the training rows in the model."""
+        standardise(model, torch.from_numpy(self.statistics.mean), torch.from_numpy(self.statistics.std))
+
+    def _renamed(self, rows: RecordingSplit, path: Path) -> RecordingSplit:
+        """Return the rows with the targets in the order of the training data.
+
+        Raises:
+            ValueError: the rows have a target that the training data do not have.
+        """
+        given = rows.targets.names
+        if unknown := [name for name in given if name not in self.classes]:
+            raise ValueError(
+                f"file: {path}: expected the targets {', '.join(self.classes)}, got also {', '.join(unknown[:5])}"
+            )
+        place = np.array([self.classes.index(name) for name in given])
+        if rows.targets.kind == "class":
+            values = place[rows.targets.values]
+        else:
+            if rows.targets.kind == "value" and len(given) < len(self.classes):
+                raise ValueError(
+                    f"file: {path}: expected the targets {', '.join(self.classes)}, got {', '.join(given)}"
+                )
+            values = np.zeros((len(rows), len(self.classes)), np.float32)
+            values[:, place] = rows.targets.values
+        return RecordingSplit(
+            rows.values,
+            rows.starts,
+            rows.lengths,
+            rows.targets._replace(names=self.classes, values=values),
+            rows.names,
+            rows.groups,
+        )
