@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multiresconv.layers import MultiresBlock, MultiresLayer
-    from multiresconv.models import MultiresAR, MultiresClassifier, MultiresNet, load, load_published, save
+    from multiresconv.models import (
+        MultiresAR,
+        MultiresClassifier,
+        MultiresForecaster,
+        MultiresNet,
+        MultiresRegressor,
+        load,
+        load_published,
+        save,
+    )
     from multiresconv.ops import fading, multires_conv, uniform
 
 __version__ = version("multiresconv")
@@ -19,8 +28,10 @@ __all__ = [
     "MultiresAR",
     "MultiresBlock",
     "MultiresClassifier",
+    "MultiresForecaster",
     "MultiresLayer",
     "MultiresNet",
+    "MultiresRegressor",
     "__version__",
     "fading",
     "load",

@@ -1,4 +1,4 @@
-"""`Standardise`: scales each channel to mean 0 and standard deviation 1, and marks missing values."""
+"""`Standardise`: scales each channel to mean 0 and standard deviation 1, and back, and marks missing values."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,9 @@ from torch import Tensor, nn
 class Standardise(nn.Module):
     """(x - mean) / std per channel: (..., d_input) -> (..., d_input) in the dtype of the buffers.
 
-    It stands before a network's encoder, so the model takes raw units and its file holds the statistics. It starts as
-    the identity: mean 0, std 1.
+    It stands before a network's encoder, so the model takes raw units and its file holds the statistics. Models of
+    values have another one for their targets and give raw units by its `undo`. It starts as the identity: mean 0,
+    std 1.
 
     Args:
         d_input: number of channels.
@@ -52,6 +53,10 @@ class Standardise(nn.Module):
             return z
         missing = x.isnan()
         return torch.cat([z.masked_fill(missing, 0), missing.to(z.dtype)], dim=-1)
+
+    def undo(self, x: Tensor) -> Tensor:
+        """Return x * std + mean, the inverse of `forward`: (..., d_input) -> (..., d_input)."""
+        return x * self.std + self.mean
 
     def extra_repr(self) -> str:
         return f"{len(self.mean)}{', mask_missing=True' if self.mask_missing else ''}"

@@ -1,6 +1,6 @@
 """`Stream`: runs a module over time, by steps or chunks, and owns the state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -28,16 +28,20 @@ class StreamParts(NamedTuple):
     Attributes:
         tensors: the tensors of the network.
         pooled: name of the state tensor of the pooling, or None.
-        late: name of the state tensor that holds the next output, if outputs come one step late, or None.
         input_dtype: dtype of x if it differs from the network's dtype, or None.
         masked: standardises x and marks its missing values before the kernel, or None.
+        finish: turns what the kernel computed into the outputs of the module, or None if they are the same. It is
+            called as finish(y, x, state, rows), with y (n, P) or (n, L, P) of the `n` rows, x as the stream got it,
+            and the state of all sequences, of which it updates its own tensors in place.
+        watched: further tensors that `finish` reads.
     """
 
     tensors: NetworkTensors
     pooled: str | None = None
-    late: str | None = None
     input_dtype: torch.dtype | None = None
     masked: Standardise | None = None
+    finish: Callable[[Tensor, Tensor, State, Tensor], Tensor] | None = None
+    watched: tuple[Tensor, ...] = ()
 
 
 class Streamable(nn.Module):
@@ -192,7 +196,7 @@ class _Fused:
 
         tensors = parts.tensors.flat()
         self._parts = parts
-        self._snapshot = Snapshot(module, tensors)
+        self._snapshot = Snapshot(module, [*tensors, *parts.watched])
         self._network = describe_network(parts.tensors)
         self._work = self._network.work()
         self._dtype = tensors[0].dtype
@@ -212,7 +216,7 @@ class _Fused:
             raise RuntimeError(f"stream: {reason}")
         rows = self._all_rows if rows is None else rows
         count, network, parts = len(rows), self._network, self._parts
-        x = self._samples(x, count) if network.inputs else self._tokens(x, count)
+        given, x = x, self._samples(x, count) if network.inputs else self._tokens(x, count)
         shape = (*(x.shape[:-1] if network.inputs else x.shape), network.outputs)
         y = state["lines"].new_empty(shape)
         length = shape[1] if len(shape) == 3 else 1
@@ -224,7 +228,7 @@ class _Fused:
             state["lines"].data_ptr(), state["position"].data_ptr(), pooled, groups,
         )  # fmt: skip
         call_native(self._kernel, self._argument, groups)
-        return y if parts.late is None else _delay_by_one(y, state[parts.late], rows)
+        return y if parts.finish is None else parts.finish(y, given, state, rows)
 
     def _samples(self, x: Tensor, count: int) -> Tensor:
         """Check real-valued input and return it as the kernel needs it."""
@@ -270,14 +274,3 @@ def _checked_copy(state: State, module: Streamable) -> State:
     for name, like in expected.items():
         check_state_tensor(name, state[name], (batch_size, *like.shape[1:]), like.dtype, like.device)
     return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-
-
-@torch.no_grad()
-def _delay_by_one(y: Tensor, held: Tensor, rows: Tensor) -> Tensor:
-    """Delay outputs y (n, P) or (n, L, P) by one step; `held` (B, P) keeps the last output of each row."""
-    first = held[rows]
-    if y.ndim == 2:
-        held[rows] = y
-        return first
-    held[rows] = y[:, -1]
-    return torch.cat([first.unsqueeze(1), y[:, :-1]], dim=1)

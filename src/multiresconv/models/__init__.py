@@ -5,9 +5,11 @@ from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.config import NetConfig
 from multiresconv.models.description import Input, Missing, Output
 from multiresconv.models.files import load, load_model, save
+from multiresconv.models.forecaster import MultiresForecaster
 from multiresconv.models.init_from import init_from
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.published import load_published
+from multiresconv.models.regressor import MultiresRegressor
 from multiresconv.models.sampling import sample
 from multiresconv.models.sequence_model import SequenceModel
 
@@ -16,7 +18,9 @@ __all__ = [
     "Missing",
     "MultiresAR",
     "MultiresClassifier",
+    "MultiresForecaster",
     "MultiresNet",
+    "MultiresRegressor",
     "NetConfig",
     "Output",
     "SequenceModel",

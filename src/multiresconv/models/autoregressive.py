@@ -95,7 +95,7 @@ class MultiresAR(SequenceModel):
         parts = super().stream_parts()
         if isinstance(parts, str) or type(self) is not MultiresAR:
             return parts if isinstance(parts, str) else f"the model is a {type(self).__name__}"
-        return parts._replace(late="params", input_dtype=torch.uint8)
+        return parts._replace(input_dtype=torch.uint8, finish=_delay_by_one)
 
     def log_prob(self, pixels: Tensor) -> Tensor:
         """Return the log-probability of whole images, in nats: (B, L, C) uint8 -> (B,)."""
@@ -116,7 +116,7 @@ class MultiresAR(SequenceModel):
         zeros = self._zero_pixel(x.shape[0])
         return self.head(self.net(torch.cat([zeros, x[:, :-1].to(zeros.dtype)], dim=1), lengths))
 
-    def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+    def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
         """See `SequenceModel`. Under autocast "params" have the dtype of autocast."""
         params, weight = state["params"], self.head.weight
         check_state_tensor("params", params, (len(state["lines"]), len(weight)), params.dtype, weight.device)
@@ -127,3 +127,15 @@ class MultiresAR(SequenceModel):
         """Return the input (B, 1, C) that precedes the first pixel: 0 after standardisation."""
         assert self.net.standardise is not None
         return self.net.standardise.mean.expand(batch_size, 1, -1)
+
+
+@torch.no_grad()
+def _delay_by_one(y: Tensor, x: Tensor, state: State, rows: Tensor) -> Tensor:
+    """Delay outputs y (n, P) or (n, L, P) by one step; "params" (B, P) keeps the last output of each row."""
+    held = state["params"]
+    first = held[rows]
+    if y.ndim == 2:
+        held[rows] = y
+        return first
+    held[rows] = y[:, -1]
+    return torch.cat([first.unsqueeze(1), y[:, :-1]], dim=1)

@@ -19,6 +19,7 @@ LIMITS = {
     "d_input": 65_536,
     "n_tokens": 2**20,
     "d_output": 2**20,
+    "horizon": 65_536,
     "n_channels": 1_024,
     "n_mixtures": 1_024,
 }

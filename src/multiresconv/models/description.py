@@ -3,6 +3,7 @@
 Prediction and streaming need no other knowledge of the task that a model was trained on.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -115,11 +116,15 @@ class Output:
         kind: "class" (exactly one of the names), "labels" (any number of them), "value", "forecast" or "density".
         names: names of the classes, labels or values, in order.
         units: units of the values, one for each name, or empty.
+        horizon: number of steps of a forecast; None for other kinds.
+        quantiles: increasing probabilities of the quantiles of a forecast; empty for a point forecast.
     """
 
     kind: OutputKind
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    horizon: int | None = None
+    quantiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(OutputKind):
@@ -130,6 +135,16 @@ class Output:
             raise ValueError(f"output: names: expected different texts, got {_shown(self.names)}")
         if not all(isinstance(unit, str) for unit in self.units) or len(self.units) not in (0, len(self.names)):
             raise ValueError(f"output: units: expected a text for each name, or none, got {_shown(self.units)}")
+        if _is_count(self.horizon) != (self.kind == "forecast"):
+            raise ValueError(
+                "output: horizon: expected a whole number above 0 for a forecast, else None, "
+                f"got {_shown(self.horizon)}"
+            )
+        if not _are_probabilities(self.quantiles) or (self.quantiles and self.kind != "forecast"):
+            raise ValueError(
+                "output: quantiles: expected increasing numbers between 0 and 1 for a forecast, or none, "
+                f"got {_shown(self.quantiles)}"
+            )
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Turn logits (..., C) into the probability of each name, in float32.
@@ -196,6 +211,12 @@ def _are_ranges(ranges: Any, channels: Any) -> bool:
         isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_finite, pair)) and pair[0] <= pair[1]
         for pair in ranges
     )
+
+
+def _are_probabilities(values: Any) -> bool:
+    if not isinstance(values, tuple) or not all(_is_finite(value) and 0 < value < 1 for value in values):
+        return False
+    return all(low < high for low, high in itertools.pairwise(values))
 
 
 def _same_length(values: Any, others: Any) -> bool:

@@ -25,7 +25,8 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
     """Copy the weights of the model in `folder` into `model`. Both need the same network and the same kind of input.
 
     If both inputs name their channels or tokens, the names must be the same in the same order. The head is copied only
-    if both outputs are the same. The standardisation is never copied, because it belongs to the data.
+    if both outputs are the same. Standardisations, of inputs and of targets, are never copied, because they belong to
+    the data.
 
     Returns:
         Names of the copied tensors and of the others.
@@ -46,7 +47,7 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
         raise ValueError(f"init: {folder}: expected a model whose input is {expected}, got {given}")
     theirs, ours = source.state_dict(), model.state_dict()
     same_head = source.output == model.output and source.head.weight.shape == model.head.weight.shape
-    left = [name for name in ours if ".standardise." in name or (name.startswith("head.") and not same_head)]
+    left = [name for name in ours if _of_data(name) or (name.startswith("head.") and not same_head)]
     wanted = [name for name in ours if name not in left]
     for name in wanted:
         if name not in theirs:
@@ -54,7 +55,7 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
         if theirs[name].shape != ours[name].shape:
             shapes = tuple(ours[name].shape), tuple(theirs[name].shape)
             raise ValueError(f"init: {folder}: {name}: expected shape {shapes[0]}, got {shapes[1]}")
-    unknown = [n for n in theirs if n not in ours and not n.startswith("head.") and ".standardise." not in n]
+    unknown = [n for n in theirs if n not in ours and not n.startswith("head.") and not _of_data(n)]
     if unknown:
         raise ValueError(f"init: {folder}: {', '.join(unknown)}: this model has no such tensors")
     memory, other = model.net.config["memory"], source.net.config["memory"]
@@ -63,3 +64,8 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
     for name in wanted:
         ours[name].copy_(theirs[name])
     return Initialised(tuple(wanted), tuple(left))
+
+
+def _of_data(name: str) -> bool:
+    """True for the tensors of a standardisation: `net.standardise` and `target_standardise`."""
+    return name.rpartition(".")[0].endswith("standardise")

@@ -90,8 +90,8 @@ class SequenceModel(Streamable):
                 or batch norm is in training mode.
 
         Returns:
-            The outputs of whole sequences; the class documents their shape. With a state, (outputs (B, L, n_outputs)
-            for the sequence up to each step of the chunk, the state after the chunk).
+            The outputs of whole sequences; the class documents their shape. With a state, (outputs (B, L, ...) for the
+            sequence up to each step of the chunk, the state after the chunk).
         """
         self._check(x, time=("length >= 1",))
         if state is None:
@@ -100,7 +100,7 @@ class SequenceModel(Streamable):
         check_state_names(state, "lines", "position", *self._state_names)
         net_state = {name: state[name] for name in ("lines", "position")}
         features, after = self.net(x, state=net_state)
-        y, part = self._chunk(features, state)
+        y, part = self._chunk(x, features, state)
         return y, {**after, **part}
 
     # To override in subclasses
@@ -119,6 +119,6 @@ class SequenceModel(Streamable):
         """Compute the outputs of whole sequences x."""
         return self.head(self.net(x, lengths))
 
-    def _chunk(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """Compute outputs (B, L, n_outputs) of a chunk's features, and the head's part of the state after it."""
+    def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """Compute outputs (B, L, ...) of a chunk x and its features, and the head's part of the state after it."""
         return self.head(features), {}

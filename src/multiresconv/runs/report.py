@@ -18,7 +18,7 @@ _CAPTIONS = {
     "confusion": "Rows are true classes, columns are predicted classes.",
     "roc": "Receiver operating characteristic of each label.",
     "scatter": "True and predicted values.",
-    "examples": "The rows with the largest and with the smallest loss.",
+    "examples": "Rows with their predictions.",
     "running": "The prediction after each sample.",
     "fan": "Forecasts with their intervals.",
     "horizon": "Error against the distance of the forecast.",
@@ -130,11 +130,12 @@ def _training(
     config, last = directory.read_config(about["task"]), metrics[-1]
     trainer, optimizer = config.get("trainer", {}), config.get("optimizer", {})
     seconds = int(max(line["seconds"] for line in metrics))
+    threads = f" with {about['threads']} threads" if "threads" in about else ""
     batch = trainer.get("batch_size") or f"{trainer.get('batch_tokens')} time steps"
     return [
         ("epochs", f"{last['epoch']} of {trainer.get('epochs')}, best {best['epoch']}"),
         ("steps", f"{last['step']:,} of {batch} rows" if trainer.get("batch_size") else f"{last['step']:,} of {batch}"),
-        ("time", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} with {about.get('threads')} threads"),
+        ("time", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{threads}"),
         ("optimizer", f"AdamW, learning rate {optimizer.get('lr')}, weight decay {optimizer.get('weight_decay')}"),
         ("network", _network(directory)),
     ]
@@ -142,9 +143,10 @@ def _training(
 
 def _network(directory: RunDirectory) -> str:
     values = parse_json(read_text(directory.model / "config.json"), str(directory.model / "config.json"))
-    model = values.get("config", values)
-    sizes = {"n_layers": "blocks", "d_model": "channels wide", "kernel_size": "taps", "depth": "scales"}
-    return ", ".join(f"{model[key]} {text}" for key, text in sizes.items() if model.get(key))
+    model = values.get("arguments", {})
+    sizes = {"n_layers": "blocks", "d_model": "channels wide", "kernel_size": "taps"}
+    sized = [f"{model[key]} {text}" for key, text in sizes.items() if model.get(key)]
+    return ", ".join([*sized, f"{len(model['memory'])} scales"] if isinstance(model.get("memory"), list) else sized)
 
 
 def _use(directory: RunDirectory) -> str:
