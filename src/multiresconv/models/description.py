@@ -132,7 +132,8 @@ class Output:
             raise ValueError(f"output: units: expected a text for each name, or none, got {_shown(self.units)}")
         if _is_count(self.horizon) != (self.kind == "forecast"):
             raise ValueError(
-                f"output: horizon: expected a whole number above 0 for a forecast, else None, got {_shown(self.horizon)}"
+                "output: horizon: expected a whole number above 0 for a forecast, else None, "
+                f"got {_shown(self.horizon)}"
             )
         if not _are_probabilities(self.quantiles) or (self.quantiles and self.kind != "forecast"):
             raise ValueError(
