@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiresconv.runs.directory import RunDirectory
-from multiresconv.tasks import CifarDensity, Classify, Label, ListOps, PtbXl, Task, psmnist, scifar, smnist
+from multiresconv.tasks import CifarDensity, Classify, Label, ListOps, PtbXl, Regress, Task, psmnist, scifar, smnist
 from multiresconv.training.options import TrainerOptions
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TASKS: dict[str, Callable[..., Task]] = {
     "classify": Classify,
     "label": Label,
+    "regress": Regress,
     "listops": ListOps,
     "scifar": scifar,
     "smnist": smnist,

@@ -7,6 +7,7 @@ from multiresconv.tasks.label import Label
 from multiresconv.tasks.listops import ListOps, ListOpsData
 from multiresconv.tasks.model_options import ModelOptions, PooledModelOptions
 from multiresconv.tasks.ptbxl import PtbXl, PtbXlData, PtbXlLabels
+from multiresconv.tasks.regress import Regress
 from multiresconv.tasks.scifar import scifar
 from multiresconv.tasks.smnist import psmnist, smnist
 from multiresconv.tasks.task import Outcome, Task
@@ -26,6 +27,7 @@ __all__ = [
     "PtbXl",
     "PtbXlData",
     "PtbXlLabels",
+    "Regress",
     "Task",
     "psmnist",
     "scifar",

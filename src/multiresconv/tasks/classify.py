@@ -27,7 +27,7 @@ class ClassifyOptions:
     class_weights: Literal["balanced"] | None = None
 
 
-class Classify(RecordingTask, Classification):  # the properties of RecordingTask go first
+class Classify(RecordingTask, Classification):
     """Classify your own recordings: a table of files or a file of sequences, with one class per row."""
 
     name = "classify"
@@ -58,5 +58,6 @@ class Classify(RecordingTask, Classification):  # the properties of RecordingTas
             return outcome
         return outcome._replace(losses=outcome.losses * self.weights.to(batch.labels.device)[batch.labels])
 
-    def examples(self, model: nn.Module, rows: Any, title: str) -> dict[str, Any]:
-        return {}
+    def told(self, outputs: Tensor, target: Any) -> str:
+        probability, best = outputs.softmax(0).max(0)
+        return f"{self.classes[target]}, predicted {self.classes[int(best)]} ({probability:.0%})"

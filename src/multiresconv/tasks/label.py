@@ -60,5 +60,7 @@ class Label(RecordingTask):
 
         return {"roc": draw_roc(scores, self.classes, title)}
 
-    def examples(self, model: nn.Module, rows: Any, title: str) -> dict[str, "Figure"]:
-        return {}
+    def told(self, outputs: Tensor, target: Any) -> str:
+        true = [name for name, flag in zip(self.classes, target, strict=True) if flag]
+        given = [name for name, logit in zip(self.classes, outputs.tolist(), strict=True) if logit > 0]
+        return f"{', '.join(true[:4]) or 'none'}, predicted {', '.join(given[:4]) or 'none'}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +25,12 @@ from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import Input, SequenceModel
 from multiresconv.tasks.model_options import PooledModelOptions, standardise
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 STEPS = 2_000  # of a training whose length is left to the task
 FEW_ROWS = 2_000  # up to this number of training rows the network is small
+SCANNED = 500  # rows among which the examples are chosen
 
 
 class RecordingBatch(NamedTuple):
@@ -145,6 +149,33 @@ class RecordingTask:
         signals, lengths = batch.signals, batch.lengths
         ragged = int(lengths.min()) < signals.shape[1]
         return model(signals, lengths if ragged else None)
+
+    @torch.inference_mode()
+    def examples(self, model: Any, rows: RecordingSplit, title: str) -> dict[str, "Figure"]:
+        """Draw the rows with the largest and with the smallest loss, out of the first `SCANNED` rows."""
+        from multiresconv.tasks.recording_pictures import Shown, draw_recordings
+
+        device = next(model.parameters()).device
+        losses, texts = [], []
+        for start in range(0, min(len(rows), SCANNED), 16):
+            items = [rows[row] for row in range(start, min(start + 16, len(rows), SCANNED))]
+            batch = RecordingBatch(*(tensor.to(device) for tensor in self.collate(items)))
+            outcome = self.run(model, batch)
+            losses += outcome.losses.tolist()
+            texts += [self.told(outputs, item[1]) for outputs, item in zip(outcome.outputs.cpu(), items, strict=True)]
+        order = np.argsort(losses, kind="stable")
+        few = min(4, len(order) // 2)
+        chosen = [*order[::-1][: max(few, 1)], *order[:few]]
+        shown = [Shown(rows[row][0], f"{rows.names[row]}: {texts[row]}") for row in chosen]
+        where = "largest loss on the left, smallest on the right"
+        data = self.recordings
+        unit = data.units[0] if len(set(data.units)) == 1 else None
+        figure = draw_recordings(shown, data.channels, rate=data.rate, unit=unit, title=f"{title}: {where}")
+        return {"examples": figure}
+
+    def told(self, outputs: Tensor, target: Any) -> str:
+        """Say in a few words what the truth of a row is and what the model says."""
+        raise NotImplementedError
 
     def network(self) -> dict[str, Any]:
         """Return the arguments that every model takes: its input and its network."""
