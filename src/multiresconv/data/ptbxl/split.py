@@ -1,7 +1,5 @@
 """PTB-XL as a data set: the records of a split with their labels."""
 
-import functools
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from multiresconv.data.ptbxl.entries import read_entries
 from multiresconv.data.ptbxl.folder import check_folder, is_there
 from multiresconv.data.ptbxl.labels import LabelSet, label_matrix, label_names, labels_of_codes, read_statements
 from multiresconv.data.ptbxl.records import LENGTH
+from multiresconv.data.say import say_once
 from multiresconv.data.splits import Split, check_split
 
 FOLDS: dict[Split, tuple[int, ...]] = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "val": (9,), "test": (10,)}
@@ -161,10 +160,4 @@ def _tell_skipped(
     lines += [f"  {ecg_id} is damaged: {reason}" for ecg_id, reason in damaged[:_MAX_LISTED]]
     if len(damaged) > _MAX_LISTED:
         lines.append(f"  {len(damaged) - _MAX_LISTED} more are damaged")
-    _say_once("\n".join(lines))
-
-
-@functools.cache
-def _say_once(text: str) -> None:
-    """Print a text on standard error, once per process: a run opens its splits more than once."""
-    print(text, file=sys.stderr)
+    say_once("\n".join(lines))

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from multiresconv.fields import shown
 
@@ -35,8 +35,16 @@ def is_missing(field: str) -> bool:
     return field.lower() in MISSING
 
 
-def parse_row(line: str, names: Sequence[str], where: str) -> list[float]:
+def parse_row(
+    line: str, names: Sequence[str], where: str, *, parsers: Mapping[int, Callable[[str], float]] | None = None
+) -> list[float]:
     """Parse a line into one number for each name; a missing value becomes NaN.
+
+    Args:
+        line: the line.
+        names: names of the columns.
+        where: beginning of error messages.
+        parsers: column, counted from 0 -> what makes a number of its text, for columns that hold no plain numbers.
 
     Raises:
         ValueError: the line has another number of fields, or a field is not a number; the message begins with `where`.
@@ -48,20 +56,24 @@ def parse_row(line: str, names: Sequence[str], where: str) -> list[float]:
                 return [float(field) for field in fields]
             except ValueError:
                 pass  # `_number` says what is wrong, and knows the words for missing values
-    return _parse_fields(line, names, where)
+    return _parse_fields(line, names, where, parsers or {})
 
 
 def _delimiter(line: str) -> str | None:
     return ";" if ";" in line else "\t" if "\t" in line else "," if "," in line else None
 
 
-def _parse_fields(line: str, names: Sequence[str], where: str) -> list[float]:
+def _parse_fields(
+    line: str, names: Sequence[str], where: str, parsers: Mapping[int, Callable[[str], float]]
+) -> list[float]:
     fields = split_fields(line)
     if len(fields) != len(names):
         raise ValueError(f"{where}: expected {len(names)} number(s), got {_count(line, fields, names)}")
     commas = _delimiter(line) == ","
     return [
-        _number(field, commas, f"{where}, column {column} ({name})")
+        _parsed(field, parsers[column - 1], f"{where}, column {column} ({name})")
+        if column - 1 in parsers
+        else _number(field, commas, f"{where}, column {column} ({name})")
         for column, (field, name) in enumerate(zip(fields, names, strict=True), start=1)
     ]
 
@@ -75,6 +87,13 @@ def _count(line: str, fields: Sequence[str], names: Sequence[str]) -> str:
     if len(fields) >= 2 * len(names) and _delimiter(line) == ",":
         return f"{len(fields)}; if the commas are decimal commas, write decimal points"
     return f"{len(fields)}; column {len(names) + 1} is one too many"
+
+
+def _parsed(field: str, parse: Callable[[str], float], where: str) -> float:
+    try:
+        return parse(field)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _number(field: str, commas: bool, where: str) -> float:

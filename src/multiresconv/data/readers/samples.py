@@ -45,7 +45,7 @@ def read_samples(
     numbered = enumerate(rows, start=first)
     while values := [parse_row(line, channels.names, f"{where}, line {n}") for n, line in islice(numbered, block)]:
         if first == 1 and not check.length:
-            _refuse_column_numbers(values[0], f"{where}, line {first}")
+            refuse_column_numbers(values[0], f"{where}, line {first}")
         yield check(np.array(values) * factors)
         if doubt := check.far():
             tell(doubt)
@@ -66,7 +66,7 @@ def _below_header(
     return 1, np.ones(len(channels)), chain([head] if head else [], lines)
 
 
-def _refuse_column_numbers(row: list[float], where: str) -> None:
+def refuse_column_numbers(row: list[float], where: str) -> None:
     """Refuse a first line such as 0, 1, 2, which programs write as the header of columns without names."""
     if len(row) > 2 and row in ([*range(len(row))], [*range(1, len(row) + 1)]):
         raise ValueError(f"{where}: expected names or a sample, got the numbers of the columns; remove this line")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiresconv.data.readers.channels import Channels
+from multiresconv.data.readers.recording import WHOLE, Recording, Wanted, distinct, listed
 from multiresconv.data.readers.remarks import Tell
 from multiresconv.data.readers.units import conversion, conversions
 from multiresconv.data.readers.values import SignalCheck
@@ -60,13 +61,24 @@ class Record:
             1.0 if unit is None else _factor(lead, given, unit) for lead, given in zip(leads, self.units, strict=True)
         ]
 
-    def sections(self) -> Iterator[NDArray[np.float64]]:
+    @property
+    def length(self) -> int:
+        """Samples of each lead."""
+        return self._header.length or int(self._described.sig_len)
+
+    def sections(self, part: slice | None = None) -> Iterator[NDArray[np.float64]]:
         """Yield the signal (l, leads) section by section; NaN where a sample has no value.
+
+        Args:
+            part: the samples to read, with start and stop; None reads all. Only of all samples a checksum is known.
 
         Raises:
             OSError: the samples cannot be read.
             ValueError: the samples are damaged; a wrong checksum is seen after the last section.
         """
+        if part is not None and (part.start, part.stop) != (0, self.length):
+            yield from self._part(part)
+            return
         sums = np.zeros(len(self._described.sig_name), np.int64)
         for record in self._read_sections():
             if record.d_signal is None or not len(record.d_signal):
@@ -76,6 +88,14 @@ class Record:
         for name, said, seen in zip(self._described.sig_name, self._header.checksums, sums % 65536, strict=True):
             if said is not None and said % 65536 != seen:
                 raise ValueError(f"lead {name} has checksum {seen}, but the header says {said}")
+
+    def _part(self, part: slice) -> Iterator[NDArray[np.float64]]:
+        if self._at_once:
+            yield self._described.dac()[part, self._columns] * self._factors
+            return
+        for start in range(part.start, part.stop, self._block):
+            record = _read("rdrecord", self._stem, sampfrom=start, sampto=min(start + self._block, part.stop))
+            yield record.dac()[:, self._columns] * self._factors
 
     def _read_sections(self) -> Iterator[Any]:
         if self._at_once:
@@ -112,6 +132,35 @@ def read_wfdb_stem(stem: Path, leads: Sequence[str]) -> tuple[NDArray[np.float32
         lead = int(without_value.argmax())
         raise ValueError(f"lead {leads[lead]} has {without_value[lead]} samples without a value (NaN)")
     return signal.astype(np.float32), record.rate
+
+
+def read_wfdb_recording(path: Path, wanted: Wanted = WHOLE) -> Recording:
+    """Read the wanted section of a record, each channel in its own unit; NaN where a sample has no value.
+
+    Checksums are tested if the whole record is read.
+
+    Raises:
+        FileNotFoundError: the header or the samples are missing.
+        ValueError: the record is damaged, or the section or a channel is not in it; the message names the header.
+        ModuleNotFoundError: the ECG extra is not installed.
+    """
+    stem, header = _paths(path)
+    with _errors_name(header):
+        read_header(header)  # with its limits, before wfdb reads it
+        names = [name or "" for name in _read("rdheader", stem).sig_name or ()]
+    leads = distinct(names)
+    columns = wanted.columns(leads, str(header))
+    with _errors_name(header):
+        if leads != tuple(names):
+            raise ValueError(f"expected leads of different names, got {listed(names)}")
+        record = Record(stem, leads, None, _BLOCK)
+        if not 0 < record.rate < float("inf"):
+            raise ValueError(f"expected more than 0 samples a second, got {record.rate:g}")
+    part = wanted.section(record.length, record.rate, str(header))
+    with _errors_name(header):
+        values = np.concatenate([section[:, columns].astype(np.float32) for section in record.sections(part)])
+    units = tuple(record.units[column] or None for column in columns)
+    return Recording(np.ascontiguousarray(values.T), tuple(leads[column] for column in columns), record.rate, units)
 
 
 def read_wfdb_blocks(path: Path, channels: Channels, block: int, tell: Tell) -> Iterator[NDArray[np.float32]]:

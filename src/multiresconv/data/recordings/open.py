@@ -1,0 +1,179 @@
+"""Open users' recordings as a data set with three splits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiresconv.data.recordings.assign import assign, check_groups
+from multiresconv.data.recordings.cache import Signals, open_signals
+from multiresconv.data.recordings.options import TableData
+from multiresconv.data.recordings.split import RecordingSplit
+from multiresconv.data.recordings.targets import TargetKind, Targets, parse_targets
+from multiresconv.data.recordings.windows import Windows, cut_windows
+from multiresconv.data.say import say_once
+from multiresconv.data.splits import SPLITS, Split, check_split
+
+_LISTED = 20  # unreadable recordings in one message
+
+
+@dataclass(frozen=True)
+class RecordingSet:
+    """A data set of recordings.
+
+    Args:
+        data: the options it was opened with.
+        channels: names of the channels.
+        units: unit of each channel, None where it is not known.
+        rate: samples per second, None if it is not known.
+        targets: of all rows.
+        recordings: name of each recording.
+        groups: group of each recording.
+        assigned: split of each recording.
+        skipped: name and reason of each recording that was left out.
+        remarks: what to know about the data, a line each.
+    """
+
+    data: TableData
+    channels: tuple[str, ...]
+    units: tuple[str | None, ...]
+    rate: float | None
+    targets: Targets  # of the recordings
+    recordings: tuple[str, ...]
+    groups: tuple[str, ...]
+    assigned: tuple[Split, ...]
+    skipped: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    signals: Signals
+    windows: Windows
+
+    def split(self, split: Split) -> RecordingSplit:
+        """Return the rows of a split, in the order of the table.
+
+        Raises:
+            ValueError: an unknown split, or one without rows.
+        """
+        check_split(split)
+        inside = np.array([name == split for name in self.assigned])
+        rows = np.flatnonzero(inside[self.windows.recordings])
+        if not len(rows):
+            raise ValueError(
+                f"{self.data.table}: expected rows of split {split!r}, got none; add them to the column of the splits"
+                f"{'' if split == 'train' else f', or set --data.{split}_share'}"
+            )
+        of = self.windows.recordings[rows]
+        return RecordingSplit(
+            self.signals.values,
+            self.signals.offsets[of] + self.windows.starts[rows],
+            self.windows.lengths[rows],
+            self.targets._replace(values=self.targets.values[of]),
+            [self._name(int(row)) for row in rows],
+            [self.groups[index] for index in of],
+        )
+
+    def assignment(self) -> dict[str, Any]:
+        """Return split -> names of its recordings, ready for JSON, so that a run can write down what it drew."""
+        pairs = list(zip(self.recordings, self.assigned, strict=True))
+        return {split: [name for name, of in pairs if of == split] for split in SPLITS}
+
+    def _name(self, row: int) -> str:
+        recording = int(self.windows.recordings[row])
+        start, length = int(self.windows.starts[row]), int(self.windows.lengths[row])
+        name = self.recordings[recording]
+        if length == int(np.diff(self.signals.offsets[recording : recording + 2])[0]):
+            return name
+        scale, unit = (1.0, "samples") if self.rate is None else (self.rate, "s")
+        return f"{name}, window {start / scale:g} to {(start + length) / scale:g} {unit}"
+
+
+def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
+    """Open users' recordings; the first call reads all of them into a cache. Any number of processes may call it.
+
+    Unreadable recordings that are left out and other remarks are listed on standard error.
+
+    Args:
+        data: where the recordings are, and how to cut and split them.
+        kind: "class" (one column of classes), "labels" (one column with labels between semicolons, or several columns
+            of 0 and 1), "value" (columns of numbers) or "none".
+
+    Raises:
+        FileNotFoundError: the table or a recording does not exist.
+        ValueError: an option is out of range, the table or a recording is malformed, the recordings do not fit
+            together, or there are too few for the splits; the message names the place.
+        OSError: a file cannot be read, or the cache cannot be written.
+        ModuleNotFoundError: an extra that reads one of the files is not installed.
+    """
+    data.check()
+    if not data.table.exists():
+        raise FileNotFoundError(f"{data.table}: no such file; expected a table of recordings")
+    if kind == "none" and data.target is not None:
+        raise ValueError(f"target: expected none for this task, got {data.target!r}; leave it out")
+    signals = open_signals(data)
+    rows = signals.listing.rows
+    targets = parse_targets(signals.listing, kind)
+    groups, given = [row.group for row in rows], [row.split for row in rows]
+    try:
+        if signals.listing.grouped:
+            check_groups(groups, given)
+        assigned = assign(
+            groups,
+            given,
+            _labels(targets, len(rows)),
+            targets.names if kind in ("class", "labels") else (),
+            val_share=data.val_share,
+            test_share=data.test_share,
+            seed=data.split_seed,
+        )
+    except ValueError as error:
+        raise ValueError(f"{data.table}: {error}") from None
+    lengths = np.diff(signals.offsets)
+    steps = [None if size is None else _steps(size, signals.rate) for size in (data.window, data.hop)]
+    remarks = [*assigned.remarks]
+    if signals.converted:
+        units = ", ".join(sorted({unit for unit in signals.units if unit}))
+        remarks.append(f"{signals.converted} recording(s) converted to {units}")
+    if data.window is not None and (short := int((lengths < steps[0]).sum())):
+        remarks.append(f"{short} recording(s) are shorter than a window, and stay whole")
+    opened = RecordingSet(
+        data=data,
+        channels=signals.channels,
+        units=signals.units,
+        rate=signals.rate,
+        targets=targets,
+        recordings=tuple(row.name for row in rows),
+        groups=tuple(groups),
+        assigned=tuple(SPLITS[split] for split in assigned.splits),
+        skipped=signals.skipped,
+        remarks=tuple(remarks),
+        signals=signals,
+        windows=cut_windows(lengths, *steps),
+    )
+    _tell(opened)
+    return opened
+
+
+def _labels(targets: Targets, rows: int) -> NDArray[np.float32]:
+    """Return (rows, names) what is to be spread evenly over the splits."""
+    if targets.kind == "class":
+        return np.eye(len(targets.names), dtype=np.float32)[targets.values]
+    return targets.values if targets.kind == "labels" else np.zeros((rows, 0), np.float32)
+
+
+def _steps(size: float, rate: float | None) -> int:
+    """Return time steps of a window or hop in seconds, or in samples if the rate is not known."""
+    steps = round(size * (1.0 if rate is None else rate))
+    if steps < 1:
+        raise ValueError(f"window, hop: expected at least one sample, got {size:g} s at {rate:g} samples a second")
+    return steps
+
+
+def _tell(opened: RecordingSet) -> None:
+    lines = [f"{opened.data.table}: {remark}" for remark in opened.remarks]
+    if opened.skipped:
+        lines.append(f"{opened.data.table}: {len(opened.skipped)} recording(s) cannot be read, and are left out")
+        lines += [f"  {name}: {reason}" for name, reason in opened.skipped[:_LISTED]]
+        if len(opened.skipped) > _LISTED:
+            lines.append(f"  and {len(opened.skipped) - _LISTED} more")
+    if lines:
+        say_once("\n".join(lines))
