@@ -95,7 +95,8 @@ def _channels(model: SequenceModel, missing: Missing | None) -> Channels:
     missing = missing or input.missing
     if missing == "mask" and not (model.net.standardise is not None and model.net.standardise.mask_missing):
         raise ValueError("missing: expected refuse or hold, got mask; the model was trained without missing values")
-    return Channels(input.channels, input.unit, input.rate, usual, input.named, missing)
+    select = input.reading == "select"
+    return Channels(input.channels, input.unit, input.rate, usual, input.named, missing, select)
 
 
 def _statistics(model: SequenceModel) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -40,6 +40,11 @@ class RecordingBatch(NamedTuple):
     lengths: Tensor  # (B,) int64
     labels: Tensor  # (B,) int64 classes, or (B, T) float32 labels or values
 
+    @property
+    def targets(self) -> Tensor:
+        """The labels, by the name that they have in a regression."""
+        return self.labels
+
 
 @dataclass(frozen=True)
 class RecordingModelOptions(PooledModelOptions):

@@ -16,6 +16,8 @@ class Channels:
         named: False if the names are only numbers given by default, then the names in a file are not checked.
         missing: "refuse" makes a missing value an error, "hold" repeats the last good value of the channel, "mask"
             leaves NaN in its place.
+        select: take these channels out of a recording that may have others, and bring it to `rate`; False refuses such
+            a file.
     """
 
     names: tuple[str, ...]
@@ -24,6 +26,7 @@ class Channels:
     usual: tuple[tuple[float, float], ...] | None = None
     named: bool = True
     missing: Literal["refuse", "hold", "mask"] = "refuse"
+    select: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
