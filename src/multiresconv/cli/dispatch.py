@@ -19,9 +19,6 @@ def dispatch(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name and return its exit code."""
     arguments = with_own_task(arguments)
     parser, commands = build_parsers()
-    if any(argument.partition("=")[0] == "--resume" for argument in arguments):
-        for command in commands.values():
-            command.parser.required_args.clear()  # the run has them
     name, options = chosen(parser.parse_args(arguments))
     if options.get("resume") is not None:
         _, given = chosen(parser.parse_args(arguments, defaults=False))

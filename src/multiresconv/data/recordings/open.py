@@ -106,7 +106,7 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
     """
     data.check()
     if not data.table.exists():
-        raise FileNotFoundError(f"{data.table}: no such file; expected a table of recordings")
+        raise FileNotFoundError(f"{data.table}: no such file; expected a table of recordings, --data.table")
     if kind == "none" and data.target is not None:
         raise ValueError(f"target: expected none for this task, got {data.target!r}; leave it out")
     signals = open_signals(data)

@@ -38,7 +38,7 @@ class TableData:
             have no other role.
     """
 
-    table: Path
+    table: Path = Path("labels.csv")
     target: str | None = None
     group: str | None = None
     split: str | None = None
