@@ -17,7 +17,7 @@ from torch import Tensor
 from multiresconv import MultiresForecaster
 from multiresconv.tasks.forecast_pictures import Fan, draw_error_by_step, draw_fans
 from multiresconv.tasks.forecast_scores import ForecastBatch, ForecastScores, measures, pinball
-from multiresconv.tasks.forecasting import forecast, forecast_report, forecast_table, futures
+from multiresconv.tasks.forecasting import change_scale, forecast, forecast_report, forecast_table, futures
 from multiresconv.tasks.naive_forecasts import drift, seasonal_naive, seasonal_scale
 from multiresconv.tasks.task import Outcome
 
@@ -159,6 +159,17 @@ def test_the_loss_is_in_standard_deviations_of_what_is_there(quantiles: Any) -> 
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
     with pytest.raises(ValueError, match=r"future: expected shape \(3, 5, 2\), got \(3, 3, 5, 2\)"):
         forecast(model, x, future)
+
+
+def test_the_scale_of_changes_is_their_root_mean_square() -> None:
+    values = torch.randn(2, 30, 3)
+    values[..., 2] = 7
+    values[1, 5:8, 0] = torch.nan
+    changes = futures(values, range(30), H) - values[:, :, None]
+    wanted = changes.square().nanmean((0, 1, 2)).sqrt()
+    wanted[2] = 1
+    torch.testing.assert_close(change_scale(values, H).float(), wanted)
+    torch.testing.assert_close(change_scale(values, 99).isfinite(), torch.tensor([True] * 3))
 
 
 def test_futures_are_what_comes_after() -> None:
