@@ -25,10 +25,12 @@ class MultiresForecaster(SequenceModel):
     Whole sequences give the forecast from the last valid step. With a state, and by `every_step`, each step gives a
     forecast, since the net is causal. All steps of the horizon are forecast at once.
 
-    A forecast is the last value of the channel plus `target_standardise.std` times the linear map's output (plus
-    `target_standardise.mean`, usually 0), so it has the signal's own units and follows shifts of level. The Q outputs
-    per value are the quantiles. The one nearest to 0.5 is the map's output itself. The others are at a distance from
-    it that is a cumulative sum of softplus, upwards and downwards, so quantiles never cross. Without quantiles Q is 1,
+    A forecast is the last value of the channel plus `target_standardise.std` times the linear map's output, so it has
+    the signal's own units and follows shifts of level. Set that scale, for example to the typical change within the
+    horizon, by `model.target_standardise.set(0.0, std)`; a mean other than 0 is added to all forecasts.
+
+    The Q outputs per value are the quantiles. The one nearest to 0.5 is the map's output itself. The others lie above
+    and below it at distances that are cumulative sums of softplus, so quantiles never cross. Without quantiles Q is 1,
     a point forecast.
 
     Missing values: with `mask_missing` the input may be NaN. The last value is then the last one that is there, and
@@ -121,14 +123,14 @@ class MultiresForecaster(SequenceModel):
             Forecasts (B, N, horizon, C, Q), arbitrary from padded steps.
 
         Raises:
-            IndexError: a step is not in 0..L-1.
+            IndexError: a step is not one of the L.
             ValueError: input, lengths or steps have the wrong shape.
         """
         self._check(x, time=("length >= 1",))
         features, last = self.net(x, lengths), self._last_values(x, None)
         if steps is not None:
             chosen = torch.as_tensor(steps, device=features.device)
-            if chosen.ndim not in (1, 2) or (chosen.ndim == 2 and len(chosen) != len(x)):
+            if chosen.ndim not in (1, 2) or (chosen.ndim == 2 and chosen.shape[0] != x.shape[0]):
                 raise ValueError(f"steps: expected shape (N,) or ({len(x)}, N), got {tuple(chosen.shape)}")
             rows = torch.arange(x.shape[0], device=features.device)[:, None]
             features, last = features[rows, chosen], last[rows, chosen]
@@ -185,7 +187,7 @@ class MultiresForecaster(SequenceModel):
         there = ~values.isnan()
         steps = torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
         latest = there.mul(steps).cummax(1).values  # 0 before the first value that is there
-        first = (mean.expand(len(x), -1) if before is None else before).unsqueeze(1)
+        first = (mean.expand(x.shape[0], -1) if before is None else before).unsqueeze(1)
         return torch.cat([first, values], dim=1).gather(1, latest)
 
     def _forecast(self, y: Tensor, last: Tensor) -> Tensor:
