@@ -8,7 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiresconv.runs.directory import RunDirectory
-from multiresconv.tasks import CifarDensity, Classify, Label, ListOps, PtbXl, Regress, Task, psmnist, scifar, smnist
+from multiresconv.tasks import (
+    CifarDensity,
+    Classify,
+    Forecast,
+    Label,
+    ListOps,
+    PtbXl,
+    Regress,
+    Task,
+    psmnist,
+    scifar,
+    smnist,
+)
 from multiresconv.training.options import TrainerOptions
 
 if TYPE_CHECKING:
@@ -21,6 +33,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "classify": Classify,
     "label": Label,
     "regress": Regress,
+    "forecast": Forecast,
     "listops": ListOps,
     "scifar": scifar,
     "smnist": smnist,

@@ -2,6 +2,7 @@
 
 from multiresconv.tasks.cifar_density import CifarDensity, MixtureOptions
 from multiresconv.tasks.classify import Classify, ClassifyOptions
+from multiresconv.tasks.forecast_task import Forecast, ForecastOptions
 from multiresconv.tasks.image_classification import ImageClassification
 from multiresconv.tasks.label import Label
 from multiresconv.tasks.listops import ListOps, ListOpsData
@@ -16,6 +17,8 @@ __all__ = [
     "CifarDensity",
     "Classify",
     "ClassifyOptions",
+    "Forecast",
+    "ForecastOptions",
     "ImageClassification",
     "Label",
     "ListOps",

@@ -184,21 +184,9 @@ class RecordingTask:
 
     def network(self) -> dict[str, Any]:
         """Return the arguments that every model takes: its input and its network."""
-        data, statistics = self.recordings, self.statistics
         longest = max(int(self.open(split).lengths.max()) for split in ("train", "val"))
         arguments = self.model.arguments_for(len(self.open("train")), longest)
-        units = set(data.units)
-        masked = statistics.has_missing or self.model.mask_missing
-        description = Input(
-            "signal",
-            data.channels,
-            unit=units.pop() if len(units) == 1 else None,
-            rate=data.rate,
-            missing="mask" if masked else "refuse",
-            reading="select",
-            usual=statistics.usual,
-        )
-        return {**arguments, "d_input": len(data.channels), "input": description, "mask_missing": masked}
+        return arguments | recording_input(self.recordings, self.statistics, masked=self.model.mask_missing)
 
     def standardised(self, model: SequenceModel) -> None:
         """Store mean and standard deviation of the training rows in the model."""
@@ -233,3 +221,22 @@ class RecordingTask:
             rows.names,
             rows.groups,
         )
+
+
+def recording_input(data: RecordingSet, statistics: Statistics, *, masked: bool) -> dict[str, Any]:
+    """Return the arguments of a model's constructor that describe its input.
+
+    Missing values are masked if `masked`, or if there are any in the training rows.
+    """
+    units = set(data.units)
+    masked = masked or statistics.has_missing
+    description = Input(
+        "signal",
+        data.channels,
+        unit=units.pop() if len(units) == 1 else None,
+        rate=data.rate,
+        missing="mask" if masked else "refuse",
+        reading="select",
+        usual=statistics.usual,
+    )
+    return {"d_input": len(data.channels), "input": description, "mask_missing": masked}
