@@ -34,7 +34,7 @@ def _dilation(scale, joined):
 
 
 @inline
-def _take(pattern, taps, t):
+def take(pattern, taps, t):
     """Return taps[t : t + len(pattern)] as a tuple."""
     out = pattern
     for i in range(len(pattern)):
@@ -138,7 +138,7 @@ def _filter_pair_backward(grad_in, grad_out, grad_y, a, lo, hi, sums, sums_hi, d
 def _add_shifted(pattern, out, a, taps, t, dilation):
     """`_filter_add` with the taps t..t + len(pattern) - 1."""
     lag = min(t * dilation, len(a))
-    _filter_add(out[lag:], a[: len(a) - lag], _take(pattern, taps, t), dilation)
+    _filter_add(out[lag:], a[: len(a) - lag], take(pattern, taps, t), dilation)
 
 
 @inline
@@ -155,7 +155,7 @@ def _add_taps(group, out, a, taps, start, dilation):
 def _add_shifted_backward(pattern, grad_in, grad_out, a, taps, grad_taps, t, dilation):
     lag = min(t * dilation, len(a))
     rest = len(a) - lag
-    sums = _filter_add_backward(grad_in[:rest], grad_out[lag:], a[:rest], _take(pattern, taps, t), pattern, dilation)
+    sums = _filter_add_backward(grad_in[:rest], grad_out[lag:], a[:rest], take(pattern, taps, t), pattern, dilation)
     for i in range(len(pattern)):
         grad_taps[t + i] += sums[i]
 
@@ -173,7 +173,7 @@ def _add_taps_backward(group, grad_in, grad_out, a, taps, grad_taps, start, dila
 @inline
 def _filter_taps(first, group, out, a, taps, dilation):
     """out[n] = sum_t taps[t] a[n - t*d] for any number of taps."""
-    _filter(out, a, _take(first, taps, 0), dilation)
+    _filter(out, a, take(first, taps, 0), dilation)
     if group is not None:
         _add_taps(group, out, a, taps, len(first), dilation)
 
@@ -192,8 +192,8 @@ def forward_row(first, group, x, y, lo, hi, w, memory, a, b, joined=1):
         kept, dilation, a_next = memory[depth - j], _dilation(j, joined), a[(j - 1) % len(a)]
         weights = w[stop - kept : stop]
         if group is None or kept == 1:
-            folded = _scaled(_take(first, hi, 0), weights[0])
-            _filter_pair(a_next, y, source, _take(first, lo, 0), folded, dilation)
+            folded = _scaled(take(first, hi, 0), weights[0])
+            _filter_pair(a_next, y, source, take(first, lo, 0), folded, dilation)
             if group is not None and len(lo) > len(first):
                 _add_taps(group, a_next, source, lo, len(first), dilation)
                 _add_taps(group, y, source, hi * weights[0], len(first), dilation)
@@ -280,7 +280,7 @@ def descend(first, group, rows, lo, hi, w, memory, a, scratch, taps, grads, lead
                 folded[i] = hi[i] * factor
                 sums_hi[i] = 0
             sums, firsts = _filter_pair_backward(
-                g_next, g, into, source, _take(first, lo, 0), _take(first, folded, 0), first, first, dilation
+                g_next, g, into, source, take(first, lo, 0), take(first, folded, 0), first, first, dilation
             )
             for i in range(len(first)):
                 grad_lo[i] += sums[i]

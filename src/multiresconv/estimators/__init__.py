@@ -1,0 +1,27 @@
+"""Estimators with scikit-learn's interface for sequences of any length."""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "multiresconv.estimators: scikit-learn is missing; install it with pip install 'multiresconv[estimators]'"
+    ) from error
+
+from multiresconv.estimators.features import FeatureStream, SequenceFeatures
+from multiresconv.estimators.ridge import (
+    ClassifierStream,
+    Judgement,
+    RegressorStream,
+    SequenceRidgeClassifier,
+    SequenceRidgeRegressor,
+)
+
+__all__ = [
+    "ClassifierStream",
+    "FeatureStream",
+    "Judgement",
+    "RegressorStream",
+    "SequenceFeatures",
+    "SequenceRidgeClassifier",
+    "SequenceRidgeRegressor",
+]

@@ -1,0 +1,233 @@
+"""`SequenceRidgeClassifier` and `SequenceRidgeRegressor`: `SequenceFeatures` and ridge regression, also as a stream."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+from multiresconv.estimators.features import SequenceFeatures
+from multiresconv.estimators.leave_one_out import fit_ridge
+
+ALPHAS = tuple(float(alpha) for alpha in np.logspace(-4, 3, 15))
+
+
+class Judgement(NamedTuple):
+    """What a classifier says of the sequence so far.
+
+    Attributes:
+        label: the class with the largest score.
+        scores: (n_classes,) regression scores, -1 for "not this class" to 1.
+        probabilities: (n_classes,), see `SequenceRidgeClassifier.predict_proba`.
+    """
+
+    label: Any
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+
+class _SequenceRidge(BaseEstimator):
+    """What the classifier and the regressor share: parameters, features and the linear model."""
+
+    def __init__(
+        self,
+        n_filters: int = 48,
+        *,
+        kernel_size: int | None = 4,
+        wavelets: Sequence[str] | None = None,
+        n_thresholds: int = 6,
+        alphas: Sequence[float] = ALPHAS,
+        random_state: Any = None,
+    ) -> None:
+        self.n_filters = n_filters
+        self.kernel_size = kernel_size
+        self.wavelets = wavelets
+        self.n_thresholds = n_thresholds
+        self.alphas = alphas
+        self.random_state = random_state
+
+    def linear(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the linear model's outputs (n, k), or (k,), for features (n, p) or (p,)."""
+        return features @ self.coef_ + self.intercept_
+
+    def _fit_linear(self, X: Any, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fit features and linear model to targets (n, k); return the leave-one-out predictions (n, k)."""
+        alphas = np.asarray(self.alphas, np.float64)
+        if alphas.ndim != 1 or not alphas.size or not (alphas > 0).all():
+            raise ValueError(f"alphas: expected a list of penalties above 0, got {self.alphas!r}")
+        self.features_ = SequenceFeatures(
+            self.n_filters, kernel_size=self.kernel_size, wavelets=self.wavelets, n_thresholds=self.n_thresholds,
+            random_state=self.random_state,
+        )  # fmt: skip
+        features = self.features_.fit_transform(X)
+        if len(features) != len(targets):
+            raise ValueError(
+                f"X, y: inconsistent numbers of samples: {len(features)} sequences, {len(targets)} targets"
+            )
+        ridge = fit_ridge(features, targets, list(alphas))
+        self.coef_, self.intercept_, self.alpha_ = ridge.coef, ridge.intercept, ridge.alpha
+        self.n_channels_in_ = self.features_.n_channels_in_
+        return ridge.left_out
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        return self.linear(self.features_.transform(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
+    """Classifies sequences by ridge regression on untrained multiresolution features.
+
+    Each class is a target of -1 and 1. The penalty is chosen by leave-one-out errors. Memory grows with the square of
+    the number of training sequences or of features, the smaller of the two.
+
+    Args:
+        n_filters, kernel_size, wavelets, n_thresholds, random_state: see `SequenceFeatures`.
+        alphas: penalties to choose from; see `fit_ridge` for their scale.
+
+    Attributes:
+        classes_: the classes, sorted.
+        features_: the fitted `SequenceFeatures`.
+        coef_, intercept_: (p, n_classes) and (n_classes,).
+        alpha_: the penalty that was chosen.
+        sharpness_: factor of the scores in the softmax of `predict_proba`.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit to sequences X, see `read_sequences`, and their classes y (n,)."""
+        y = _target(y)
+        check_classification_targets(y)
+        self.classes_, index = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y: expected at least 2 classes, got 1 class: {self.classes_[0]!r}")
+        targets = np.where(index[:, None] == np.arange(len(self.classes_)), 1.0, -1.0)
+        self.sharpness_ = _sharpness(self._fit_linear(X, targets), index)
+        return self
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return scores (n, n_classes); for two classes (n,), half the difference, above 0 for the second class."""
+        scores = self._outputs(X)
+        return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the class with the largest score of each sequence, (n,)."""
+        return self.classes_[self._outputs(X).argmax(1)]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities (n, n_classes): a softmax of the scores times `sharpness_`.
+
+        The factor has the best likelihood on the leave-one-out scores of the training sequences, with smoothed labels
+        so that it stays finite if no sequence is misclassified. The penalty was chosen on the same scores, so the
+        probabilities are slightly too confident.
+        """
+        return softmax(self.sharpness_ * self._outputs(X), axis=1)
+
+    def stream(self) -> "ClassifierStream":
+        """Return an object that judges one sequence after every step or chunk."""
+        check_is_fitted(self)
+        return ClassifierStream(self)
+
+
+class SequenceRidgeRegressor(RegressorMixin, _SequenceRidge):
+    """Predicts numbers from sequences by ridge regression on untrained multiresolution features.
+
+    Args:
+        n_filters, kernel_size, wavelets, n_thresholds, random_state: see `SequenceFeatures`.
+        alphas: penalties to choose from; see `fit_ridge` for their scale.
+
+    Attributes:
+        features_: the fitted `SequenceFeatures`.
+        coef_, intercept_: (p, n_outputs) and (n_outputs,).
+        alpha_: the penalty that was chosen.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit to sequences X, see `read_sequences`, and targets y, (n,) or (n, n_outputs)."""
+        if y is None:
+            raise ValueError("y: expected targets, got None; requires y to be passed, but the target y is None")
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._one_output = y.ndim == 1
+        self._fit_linear(X, y.reshape(len(y), -1))
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the predictions, shaped like y in `fit`."""
+        return self.shaped(self._outputs(X))
+
+    def stream(self) -> "RegressorStream":
+        """Return an object that predicts from one sequence after every step or chunk."""
+        check_is_fitted(self)
+        return RegressorStream(self)
+
+    def shaped(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return outputs (..., k), without the last axis if `fit` saw one target per sequence."""
+        return outputs[..., 0] if self._one_output else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class ClassifierStream:
+    """Judges one sequence that arrives step by step; see `SequenceRidgeClassifier.stream`.
+
+    Args:
+        classifier: the fitted classifier; it may not be fitted again while the stream is used.
+    """
+
+    def __init__(self, classifier: SequenceRidgeClassifier) -> None:
+        self._classifier = classifier
+        self._features = classifier.features_.stream()
+
+    def __call__(self, x: ArrayLike) -> Judgement:
+        """Take a step (channels,) or a chunk (channels, t) and judge the sequence so far."""
+        scores = self._classifier.linear(self._features(x))
+        probabilities = softmax(self._classifier.sharpness_ * scores)
+        return Judgement(self._classifier.classes_[scores.argmax()], scores, probabilities)
+
+
+class RegressorStream:
+    """Predicts from one sequence that arrives step by step; see `SequenceRidgeRegressor.stream`.
+
+    Args:
+        regressor: the fitted regressor; it may not be fitted again while the stream is used.
+    """
+
+    def __init__(self, regressor: SequenceRidgeRegressor) -> None:
+        self._regressor = regressor
+        self._features = regressor.features_.stream()
+
+    def __call__(self, x: ArrayLike) -> Any:
+        """Take a step (channels,) or a chunk (channels, t); return the prediction, a number or (n_outputs,)."""
+        return self._regressor.shaped(self._regressor.linear(self._features(x)))
+
+
+def _target(y: Any) -> NDArray[Any]:
+    if y is None:
+        raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
+    return column_or_1d(y, warn=True)
+
+
+def _sharpness(scores: NDArray[np.float64], index: NDArray[np.intp]) -> float:
+    """Return the factor of scores (n, k) whose softmax has the best likelihood for the classes (n,)."""
+    n, count = scores.shape
+    slip = 1 / (n + 2)
+    targets = np.where(index[:, None] == np.arange(count), 1 - slip, slip / (count - 1))
+
+    def loss(log_factor: float) -> float:
+        return -float((targets * log_softmax(np.exp(log_factor) * scores, axis=1)).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-4, 5), method="bounded").x))

@@ -1,0 +1,99 @@
+"""`read_sequences`: what users pass as `X`, as a list of arrays (channels, time), and the filling of missing values."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+Sequences = list[NDArray[np.float32]]
+
+
+def read_sequences(X: Any, *, channels: int | None = None) -> Sequences:
+    """Return the sequences of X as float32 arrays (channels, time_i).
+
+    Args:
+        X: one of
+
+            - an array (n, channels, time),
+            - an array or a DataFrame (n, time), for one channel; the columns of a DataFrame are the time steps,
+            - a list of arrays (channels, time_i), or (time_i,) for one channel, of any lengths.
+
+            NaN is a missing value.
+        channels: number of channels that is expected; None takes any.
+
+    Raises:
+        TypeError: X is sparse, or not a list of arrays.
+        ValueError: no sequence, no step or no channel; infinite or complex values; a number of channels that differs
+            between sequences or from `channels`.
+    """
+    sequences = _ragged(X) if _is_ragged(X) else _stacked(X)
+    expected = len(sequences[0]) if channels is None else channels
+    for i, x in enumerate(sequences):
+        if len(x) != expected:
+            other = "sequence 0 has" if channels is None else "fit saw"
+            raise ValueError(f"X: sequence {i} has {len(x)} channels, {other} {expected}; all need the same number")
+    return sequences
+
+
+def hold_missing(x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return x (C, T) with each missing value replaced by the last good value of its channel.
+
+    Args:
+        x: the values; NaN is missing.
+        last: (C,) what to take before the first good value.
+    """
+    missing = np.isnan(x)
+    if not missing.any():
+        return x
+    padded = np.concatenate([last[:, None], x], axis=1)
+    source = np.where(missing, 0, np.arange(1, padded.shape[1]))
+    return np.take_along_axis(padded, np.maximum.accumulate(source, axis=1), axis=1)
+
+
+def _is_ragged(X: Any) -> bool:
+    """True if X is a list of arrays: of shape (channels, time_i), or (time_i,) with different lengths."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
+    if not isinstance(X, list | tuple) or not X:
+        return False
+    dimensions = {_dimensions(x) for x in X}
+    if dimensions == {1}:
+        return len({len(x) for x in X}) > 1
+    return 2 in dimensions
+
+
+def _dimensions(x: Any) -> int:
+    if hasattr(x, "shape"):
+        return len(x.shape)
+    if isinstance(x, list | tuple):
+        return 2 if x and isinstance(x[0], list | tuple | np.ndarray) else 1
+    return 0
+
+
+def _ragged(X: Any) -> Sequences:
+    sequences = []
+    for i, x in enumerate(X):
+        name = f"X: sequence {i}"
+        if _dimensions(x) not in (1, 2):
+            raise TypeError(f"{name}: expected an array (channels, time), got {type(x).__name__}")
+        x = np.atleast_2d(_numbers(x, name, ensure_min_samples=0, ensure_min_features=0, ensure_2d=False))
+        if 0 in x.shape:
+            raise ValueError(f"{name}: expected shape (channels >= 1, time >= 1), got {x.shape}")
+        sequences.append(x)
+    return sequences
+
+
+def _stacked(X: Any) -> Sequences:
+    array = _numbers(X, "X")
+    if array.ndim == 2:
+        array = array[:, None]
+    if array.ndim != 3:
+        raise ValueError(f"X: expected shape (n, channels, time) or (n, time), got {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"X: expected at least one sequence, channel and step, got shape {array.shape}")
+    return list(array)
+
+
+def _numbers(X: Any, name: str, **options: Any) -> NDArray[np.float32]:
+    return check_array(X, dtype=np.float32, ensure_all_finite="allow-nan", allow_nd=True, input_name=name, **options)

@@ -1,0 +1,154 @@
+"""Pooled coefficients of untrained filters: how often they exceed thresholds. ROCKET's recipe on the multiresolution tree.
+
+A filter f mixes the channels of a sequence into one row and takes its coefficients a_j and b_j, j = 1..J, as in
+`multires_conv`. Each coefficient series c[0..n-1] is compared with T thresholds; with A the steps where c > threshold::
+
+    share of steps above   |A| / n
+    share of rises         |{k in A: k = 0 or k-1 not in A}| / n
+    late share             sum_{k in A} (k+1) / (n (n+1) / 2)
+
+The second says how often the series crosses the threshold upwards, the third whether it is above early or late. All
+three are counts, so that they can be kept after every step at a cost that does not grow with the length, and steps,
+chunks and the whole sequence give the same bits. Dempster, Petitjean & Webb 2020 (ROCKET, arXiv 1910.13051)
+introduced the first statistic for random convolutions.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiresconv.ops.cpu.shares import Counts, coefficients, pool
+
+# Names of the statistics, in the order of the axis of `shares`.
+STATISTICS = ("above", "rises", "late")
+
+
+class Bank(NamedTuple):
+    """Filters and their thresholds; all arrays are float32 and C-contiguous.
+
+    Attributes:
+        mix: (F, C) weights of the channels; row f is the input of filter f.
+        h0: (F, K) low-pass taps, K >= 2; the last tap multiplies the current sample.
+        h1: (F, K) high-pass taps.
+        thresholds: (F, J, 2, T) for a_j (index 0) and b_j (index 1), j = 1..J.
+    """
+
+    mix: NDArray[np.float32]
+    h0: NDArray[np.float32]
+    h1: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+
+
+def shares(sequences: Sequence[NDArray[np.float32]], bank: Bank) -> NDArray[np.float32]:
+    """Return the three shares of each sequence, filter, scale, coefficient series and threshold.
+
+    Args:
+        sequences: N arrays (C, L_i), float32, 1 <= L_i.
+        bank: the filters and thresholds.
+
+    Returns:
+        (N, F, J, 2, 3, T); axis 3 is a_j, b_j, axis 4 as in STATISTICS.
+
+    Raises:
+        TypeError: an array is not float32.
+        ValueError: shapes that do not fit; no sequence; a sequence without steps.
+    """
+    check_bank(bank)
+    _check_sequences(sequences, bank)
+    return pool(sequences, bank)
+
+
+def shares_reference(x: NDArray[np.float32], bank: Bank) -> NDArray[np.float64]:
+    """Compute `shares` of one sequence (C, L) in float64, as the docstring of this file defines them.
+
+    The kernels compute coefficients in float32, so a coefficient within rounding of a threshold may count differently.
+    """
+    mix, h0, h1, thresholds = (part.astype(np.float64) for part in bank)
+    length, (filters, depth, _, count) = x.shape[1], thresholds.shape
+    out = np.empty((filters, depth, 2, 3, count))
+    number = np.arange(1, length + 1)
+    for f in range(filters):
+        a = mix[f] @ x.astype(np.float64)
+        for j in range(depth):
+            b = causal_filter(a, h1[f], 2**j)
+            a = causal_filter(a, h0[f], 2**j)
+            for s, series in enumerate((a, b)):
+                above = series > thresholds[f, j, s, :, None]  # (T, L)
+                rises = above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]
+                out[f, j, s] = above.mean(1), rises.mean(1), (above * number).sum(1) / number.sum()
+    return out
+
+
+def causal_filter(a: NDArray[np.float64], taps: NDArray[np.float64], dilation: int) -> NDArray[np.float64]:
+    """Return sum_i taps[K-1-i] * a[n - i*dilation], with zero before the start; a (L,), taps (K,)."""
+    out = np.zeros_like(a)
+    for i, tap in enumerate(taps[::-1]):
+        lag = min(i * dilation, len(a))
+        out[lag:] += tap * a[: len(a) - lag]
+    return out
+
+
+def quantile_thresholds(
+    sequences: Sequence[NDArray[np.float32]], mix: NDArray[np.float32], h0: NDArray[np.float32],
+    h1: NDArray[np.float32], depth: int, count: int, *, n_samples: int, generator: np.random.Generator,
+) -> Bank:  # fmt: skip
+    """Return the bank whose thresholds are the quantiles (t + 1/2) / T of the coefficients of some sequences.
+
+    Args:
+        sequences: N arrays (C, L_i), float32.
+        mix, h0, h1: see `Bank`.
+        depth: number of scales J >= 1.
+        count: number of thresholds T >= 1.
+        n_samples: how many sequences, drawn for each filter without repetition, give the quantiles.
+        generator: draws them.
+    """
+    thresholds = np.zeros((len(mix), depth, 2, count), np.float32)
+    bank = Bank(mix, h0, h1, thresholds)
+    check_bank(bank)
+    _check_sequences(sequences, bank)
+    n_samples = min(n_samples, len(sequences))
+    for f in range(len(mix)):
+        some = [sequences[i] for i in generator.choice(len(sequences), n_samples, replace=False)]
+        values = np.sort(coefficients(some, bank, f, depth), axis=2)
+        places = (np.arange(count) + 0.5) / count * values.shape[2]
+        thresholds[f] = values[:, :, places.astype(int)]
+    return bank
+
+
+def share_counts(bank: Bank) -> Counts:
+    """Return the counts of a sequence without steps yet; `advance(x)` counts further steps, `shares()` divides."""
+    check_bank(bank)
+    return Counts(bank)
+
+
+def check_bank(bank: Bank) -> None:
+    """Raise TypeError or ValueError unless the arrays of a bank fit each other."""
+    for name, part in bank._asdict().items():
+        if not isinstance(part, np.ndarray) or part.dtype != np.float32:
+            raise TypeError(f"{name}: expected a float32 array, got {_kind(part)}")
+    filters = len(bank.mix) if bank.mix.ndim else 0
+    if bank.mix.ndim != 2 or 0 in bank.mix.shape:
+        raise ValueError(f"mix: expected shape (filters >= 1, channels >= 1), got {bank.mix.shape}")
+    if bank.h0.ndim != 2 or len(bank.h0) != filters or bank.h0.shape[1] < 2:
+        raise ValueError(f"h0: expected shape ({filters}, K) with K >= 2, got {bank.h0.shape}")
+    if bank.h1.shape != bank.h0.shape:
+        raise ValueError(f"h1: expected the shape of h0 {bank.h0.shape}, got {bank.h1.shape}")
+    shape = bank.thresholds.shape
+    if len(shape) != 4 or shape[0] != filters or shape[2] != 2 or 0 in shape:
+        raise ValueError(f"thresholds: expected shape ({filters}, depth >= 1, 2, count >= 1), got {shape}")
+
+
+def _check_sequences(sequences: Sequence[NDArray[np.float32]], bank: Bank) -> None:
+    if not len(sequences):
+        raise ValueError("sequences: expected at least one, got none")
+    for i, x in enumerate(sequences):
+        if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+            raise TypeError(f"sequences[{i}]: expected a float32 array, got {_kind(x)}")
+        if x.ndim != 2 or x.shape[0] != bank.mix.shape[1] or x.shape[1] < 1:
+            raise ValueError(f"sequences[{i}]: expected shape ({bank.mix.shape[1]}, steps >= 1), got {x.shape}")
+
+
+def _kind(value: object) -> str:
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
