@@ -77,9 +77,9 @@ class Wanted(NamedTuple):
         columns = []
         for channel in self.channels:
             if (count := folded.count(channel.strip().casefold())) != 1:
-                got = "there is none of this name" if not count else f"{count} of them have this name"
+                got = f"{count} channels have this name" if count else "there is none of this name"
                 raise ValueError(
-                    f"{where}: expected a channel {shown(channel)}, {got}; the channels are {listed(names)}"
+                    f"{where}: expected channel {shown(channel)}, {got}; the channels are {listed(names)}"
                 )
             columns.append(folded.index(channel.strip().casefold()))
         if len(set(columns)) < len(columns) or not columns:
