@@ -82,7 +82,10 @@ def test_bad_ts_files_are_told(tmp_path: Path, header: str, body: str, wrong: st
         (None, {}),
         (np.array(["b", "a", "b"]), {"target": ["b", "a", "b"]}),
         (np.array([2, 10, 2]), {"target": ["2", "10", "2"]}),
-        (np.array([[0.5, 1], [np.nan, 2], [1, 3]]), {"target 1": ["0.5", "", "1.0"], "target 2": ["1.0", "2.0", "3.0"]}),
+        (
+            np.array([[0.5, 1], [np.nan, 2], [1, 3]]),
+            {"target 1": ["0.5", "", "1.0"], "target 2": ["1.0", "2.0", "3.0"]},
+        ),
         (np.array([True, False, True]), {"target": ["1", "0", "1"]}),
     ],
 )
@@ -122,6 +125,8 @@ def test_damaged_archives_are_told(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"a\.npz"):
             read_npz(path)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("X.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1, 99999)}")
+        archive.writestr(
+            "X.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1, 99999)}"
+        )
     with pytest.raises(ValueError, match=r"a\.npz"):
         read_npz(path)

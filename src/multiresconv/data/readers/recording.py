@@ -78,9 +78,7 @@ class Wanted(NamedTuple):
         for channel in self.channels:
             if (count := folded.count(channel.strip().casefold())) != 1:
                 got = f"{count} channels have this name" if count else "there is none of this name"
-                raise ValueError(
-                    f"{where}: expected channel {shown(channel)}, {got}; the channels are {listed(names)}"
-                )
+                raise ValueError(f"{where}: expected channel {shown(channel)}, {got}; the channels are {listed(names)}")
             columns.append(folded.index(channel.strip().casefold()))
         if len(set(columns)) < len(columns) or not columns:
             raise ValueError(f"{where}: channels: expected different names, got {', '.join(self.channels) or 'none'}")
