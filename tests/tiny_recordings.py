@@ -1,35 +1,44 @@
-"""A folder of small recordings with a table of labels, in raw units, of two classes that are easy to tell apart."""
+"""Tiny data sets of recordings, written by the formats' own libraries."""
 
-import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import soundfile
+from numpy.typing import NDArray
 
-CHANNELS = ("pressure", "flow")
-RATE = 20.0
+RATE = 50
 
 
-def write_recordings(folder: Path, n: int = 24, *, missing: bool = False, seed: int = 0) -> Path:
-    """Write n recordings and `labels.csv` with columns file, kind, tags, speed, both, patient; return the table."""
-    random = np.random.default_rng(seed)
+def signal_of(number: int, length: int = 40, channels: int = 2) -> NDArray[np.float32]:
+    """(time, channels), with a missing value."""
+    signal = np.random.default_rng(number).normal(size=(length, channels)).astype(np.float32)
+    signal[number % length, 0] = np.nan
+    return signal
+
+
+def write_wav(path: Path, signal: NDArray[np.float32], rate: int = RATE) -> None:
+    soundfile.write(path, signal, rate, subtype="FLOAT")
+
+
+def write_csv(path: Path, signal: NDArray[np.float32], names: Sequence[str], rate: float | None = None) -> None:
+    table = pd.DataFrame(dict(zip(names, signal.T, strict=True)))
+    if rate is not None:
+        table.insert(0, "time", np.arange(len(signal)) / rate)
+    table.to_csv(path, index=False)
+
+
+def make_set(folder: Path, lengths: Sequence[int], **columns: Sequence[object]) -> Path:
+    """Write `r0.wav`, `r1.wav`, ... and a table `labels.csv` of them with more columns; return the table's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for number in range(n):
-        fast = number % 2
-        time = np.arange(30 + 4 * (number % 5)) / RATE
-        signal = np.stack([50 + 9 * np.sin((2 + 8 * fast) * time), random.normal(size=len(time))], axis=1)
-        if missing:
-            signal[random.random(signal.shape) < 0.1] = np.nan
-        name = f"r{number:03}.csv"
-        with open(folder / name, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["time", *CHANNELS])
-            for t, values in zip(time, signal, strict=True):
-                writer.writerow([f"{t:.2f}", *("" if np.isnan(v) else f"{v:.4f}" for v in values)])
-        tags = ";".join(tag for tag, there in (("quick", fast), ("long", number % 5 > 2)) if there)
-        speed = 2 + 8 * fast + 0.1 * random.normal()
-        rows.append([name, ("slow", "fast")[fast], tags, f"{speed:.3f}", f"{-speed:.3f}", f"p{number // 2}"])
-    table = folder / "labels.csv"
-    with open(table, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["file", "kind", "tags", "speed", "back", "patient"], *rows])
-    return table
+    files = [f"r{number}.wav" for number in range(len(lengths))]
+    for number, (file, length) in enumerate(zip(files, lengths, strict=True)):
+        write_wav(folder / file, signal_of(number, length))
+    return write_table(folder / "labels.csv", file=files, **columns)
+
+
+def write_table(path: Path, **columns: Sequence[object]) -> Path:
+    table = pd.DataFrame(columns)
+    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+    return path

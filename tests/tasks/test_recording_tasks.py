@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_recordings import CHANNELS, RATE, write_recordings
+from tiny_table import CHANNELS, RATE, write_recordings
 
 from multiresconv import load
 from multiresconv.cli import main

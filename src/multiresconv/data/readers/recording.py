@@ -77,10 +77,8 @@ class Wanted(NamedTuple):
         columns = []
         for channel in self.channels:
             if (count := folded.count(channel.strip().casefold())) != 1:
-                got = "there is none of this name" if not count else f"{count} of them have this name"
-                raise ValueError(
-                    f"{where}: expected a channel {shown(channel)}, {got}; the channels are {listed(names)}"
-                )
+                got = f"{count} channels have this name" if count else "there is none of this name"
+                raise ValueError(f"{where}: expected channel {shown(channel)}, {got}; the channels are {listed(names)}")
             columns.append(folded.index(channel.strip().casefold()))
         if len(set(columns)) < len(columns) or not columns:
             raise ValueError(f"{where}: channels: expected different names, got {', '.join(self.channels) or 'none'}")

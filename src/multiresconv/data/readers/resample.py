@@ -33,8 +33,10 @@ def resample(values: NDArray[np.float32], rate: float, wanted: float) -> NDArray
     signal = load_extra("scipy.signal", "Recordings of other rates")
     missing = np.isnan(values)
     full = _filled(values, missing)
-    # "line" takes a line through both ends away before the filter, which would otherwise fall to 0 there
-    result = signal.resample_poly(full, ratio.numerator, ratio.denominator, axis=1, padtype="line").astype(np.float32)
+    mean = full.mean(1, keepdims=True)  # the filter's gain at 0 Hz is not exactly 1
+    # "line" continues the signal beyond its ends, where it would otherwise fall to 0
+    result = signal.resample_poly(full - mean, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+    result = (result + mean).astype(np.float32)
     if missing.any():
         nearest = np.round(np.arange(result.shape[1]) * (ratio.denominator / ratio.numerator)).astype(np.int64)
         result[missing[:, np.minimum(nearest, values.shape[1] - 1)]] = np.nan

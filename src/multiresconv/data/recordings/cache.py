@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiresconv.data.cache import cache_path, file_state, open_cache
+from multiresconv.data.readers.job import Unreadable
 from multiresconv.data.readers.read_recording import at_rate
 from multiresconv.data.readers.recording import Recording
 from multiresconv.data.recordings.harmonise import Harmoniser
 from multiresconv.data.recordings.options import TableData, names_of
-from multiresconv.data.recordings.reading import Unreadable, read_rows
+from multiresconv.data.recordings.reading import read_rows
 from multiresconv.data.recordings.rows import (
     Listing,
     Row,

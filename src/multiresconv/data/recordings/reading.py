@@ -7,21 +7,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from multiprocessing import get_context
-from pathlib import Path
-from typing import NamedTuple
 
-from multiresconv.data.readers.read_recording import read_sections
+from multiresconv.data.readers.job import Job, Unreadable, read_job
 from multiresconv.data.readers.recording import Recording, Wanted
 from multiresconv.data.recordings.rows import Row
 
 MOST = 8  # processes, if their number is not given
 WORTH = 64  # files from which on processes are started, if their number is not given
-
-
-class Unreadable(NamedTuple):
-    """What is wrong with a recording that cannot be read."""
-
-    reason: str
 
 
 def read_rows(
@@ -41,14 +33,14 @@ def read_rows(
         RuntimeError: a process died.
     """
     jobs = [
-        _Job(file, tuple(Wanted(channels, rate, row.start, row.stop) for row in of_file), skip)
+        Job(file, tuple(Wanted(channels, rate, row.start, row.stop) for row in of_file), skip)
         for file, of_file in groupby(rows, key=lambda row: row.file)
     ]
     if workers is None:
         workers = min(MOST, os.cpu_count() or 1) if len(jobs) >= WORTH else 0
     if workers < 2:
         for job in jobs:
-            yield from _read(job)
+            yield from read_job(job)
         return
     pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"))  # torch's threads do not fork
     try:
@@ -58,18 +50,12 @@ def read_rows(
         pool.shutdown(cancel_futures=True)
 
 
-class _Job(NamedTuple):
-    file: str
-    sections: tuple[Wanted, ...]
-    skip: bool
-
-
-def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[_Job], ahead: int) -> Iterator[list[Recording | Unreadable]]:
+def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[Job], ahead: int) -> Iterator[list[Recording | Unreadable]]:
     """Yield the results in order; at most `ahead` jobs are begun before, so that results do not fill the memory."""
-    waiting, running = iter(jobs), deque[tuple[_Job, Future[list[Recording | Unreadable]]]]()
+    waiting, running = iter(jobs), deque[tuple[Job, Future[list[Recording | Unreadable]]]]()
     while True:
         while len(running) < ahead and (job := next(waiting, None)) is not None:
-            running.append((job, pool.submit(_read, job)))
+            running.append((job, pool.submit(read_job, job)))
         if not running:
             return
         job, result = running.popleft()
@@ -80,22 +66,3 @@ def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[_Job], ahead: int) -> It
                 f"{job.file}: a process died while this file or one of the next {ahead} was read, perhaps for lack of "
                 "memory; try again with --data.workers 1"
             ) from None
-
-
-def _read(job: _Job) -> list[Recording | Unreadable]:
-    """Read the sections of a file."""
-    found: list[Recording | Unreadable] = []
-    sections = read_sections(Path(job.file), job.sections)
-    for _ in job.sections:
-        try:
-            found.append(next(sections))
-        except (
-            ValueError,
-            FileNotFoundError,
-            PermissionError,
-        ) as error:  # permanent, unlike other OSErrors
-            if not job.skip:
-                raise
-            found.append(Unreadable(str(error)))
-            sections = read_sections(Path(job.file), job.sections[len(found) :])
-    return found

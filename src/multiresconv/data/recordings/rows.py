@@ -163,6 +163,9 @@ def _read_sequences(path: Path) -> Sequences:
 def _read_long(data: TableData) -> Held:
     table = read_table(data.table)
     assert data.id is not None
+    for option, name in (("id", data.id), ("time", data.time)):
+        if name is not None:
+            table.check_column(name, option)
     targets = _targets(data, table)
     group, split = _role(table, data.group, GROUP), _role(table, data.split, SPLIT)
     roles = {data.id, data.time, group, split, *targets}

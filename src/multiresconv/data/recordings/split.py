@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from multiresconv.data.recordings.targets import Targets
 
-_CHUNK = 1 << 20  # time steps in memory at once
+CHUNK = 1 << 20  # time steps in memory at once
 
 Target = int | NDArray[np.float32] | None
 
@@ -59,10 +59,10 @@ class RecordingSplit(Dataset[tuple[NDArray[np.float32], Target]]):
         parts, size = list[NDArray[np.float32]](), 0
         for index in range(len(self)):
             signal = self.signal(index)
-            for start in range(0, len(signal), _CHUNK):
-                parts.append(signal[start : start + _CHUNK])
+            for start in range(0, len(signal), CHUNK):
+                parts.append(signal[start : start + CHUNK])
                 size += len(parts[-1])
-                if size >= _CHUNK:
+                if size >= CHUNK:
                     yield np.concatenate(parts)
                     parts, size = [], 0
         if parts:

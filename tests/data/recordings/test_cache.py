@@ -1,0 +1,122 @@
+"""The cache of signals: made once, equal to a fresh read, and made anew when the files or options are not the same."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_recordings import make_set, signal_of, write_table, write_wav
+
+from multiresconv.data.recordings import TableData, open_recordings
+
+LENGTHS = (20, 31, 7, 12)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_set(tmp_path_factory.mktemp("original"), LENGTHS, y=[0, 1, 0, 1], split=["train"] * 4)
+
+
+@pytest.fixture
+def data(original: Path, tmp_path: Path) -> TableData:
+    folder = shutil.copytree(original.parent, tmp_path / "set")
+    return TableData(folder / original.name, target="y", val_share=0.0)
+
+
+def assert_faithful(data: TableData) -> None:
+    rows = open_recordings(data, "class").split("train")
+    for index, length in enumerate(LENGTHS):
+        np.testing.assert_array_equal(rows[index][0], signal_of(index, length))
+
+
+def caches(data: TableData) -> list[Path]:
+    return sorted(path for path in data.table.parent.iterdir() if path.is_dir())
+
+
+def test_made_once_and_not_for_other_labels_or_windows(data: TableData, builds: list) -> None:
+    assert_faithful(data)
+    assert_faithful(data)
+    write_table(data.table, file=[f"r{number}.wav" for number in range(4)], y=[1, 0, 0, 0], split=["train"] * 4)
+    rows = open_recordings(replace(data, window=0.1, split_seed=3, workers=1), "class").split("train")
+    assert rows[0][1] == 1
+    assert len(builds) == 1
+    assert {path.name for path in caches(data)[0].iterdir()} == {"finished.json", "offsets.npy", "signals.f32"}
+
+
+def test_options_that_matter_have_caches_of_their_own(data: TableData, builds: list) -> None:
+    for _ in range(2):
+        for changed in (data, replace(data, channels="channel 2"), replace(data, rate=25.0)):
+            open_recordings(changed, "class")
+    assert len(builds) == len(caches(data)) == 3
+
+
+BAD = {
+    "no mark": lambda cache: (cache / "finished.json").unlink(),
+    "empty mark": lambda cache: (cache / "finished.json").write_bytes(b""),
+    "strange mark": lambda cache: (cache / "finished.json").write_text("[]"),
+    "no signals": lambda cache: (cache / "signals.f32").unlink(),
+    "cut signals": lambda cache: os.truncate(cache / "signals.f32", 100),
+    "other offsets": lambda cache: np.save(cache / "offsets.npy", np.arange(5)),
+    "other rows": lambda cache: (cache / "finished.json").write_text(
+        json.dumps(json.loads((cache / "finished.json").read_text()) | {"kept": [0, 1]})
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_cache_is_rebuilt(data: TableData, builds: list, kind: str) -> None:
+    assert_faithful(data)
+    BAD[kind](caches(data)[0])
+    assert_faithful(data)
+    assert_faithful(data)
+    assert len(builds) == 2
+    assert not [path for path in data.table.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_a_changed_recording_is_read_anew(data: TableData, builds: list) -> None:
+    old = open_recordings(data, "class").split("train")
+    before = old[1][0]
+    write_wav(data.table.parent / "r1.wav", signal_of(99, 8))
+    new = open_recordings(data, "class").split("train")
+    np.testing.assert_array_equal(new[1][0], signal_of(99, 8))
+    np.testing.assert_array_equal(new[2][0], old[2][0])
+    np.testing.assert_array_equal(old[1][0], before)
+    assert len(builds) == 2
+    write_table(data.table, file=["r3.wav", "r0.wav"], y=[0, 1], split=["train"] * 2)
+    assert open_recordings(data, "class").split("train").lengths.tolist() == [12, 20]
+    assert len(builds) == 3
+
+
+def test_a_process_that_dies_leaves_no_cache(data: TableData, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("numpy.save", die)  # the signals are written, the offsets and the mark are not
+        with pytest.raises(Killed):
+            open_recordings(data, "class")
+    assert caches(data) == []
+    assert_faithful(data)
+
+
+def test_a_file_that_holds_the_signals_is_cached_too(tmp_path: Path, builds: list) -> None:
+    path = tmp_path / "a.npz"
+    data = TableData(path, val_share=0.0, test_share=0.0)
+    for scale in (1, 2):
+        np.savez(path, X=scale * np.ones((4, 3)), y=np.arange(4))
+        for kind in ("class", "value", "none"):
+            rows = open_recordings(data, kind).split("train")
+            np.testing.assert_array_equal(rows[0][0], scale * np.ones((3, 1)))
+            assert rows[2][1] is None if kind == "none" else rows[2][1] == 2
+        assert len(builds) == scale
+
+
+def test_a_folder_of_its_own(data: TableData, tmp_path: Path) -> None:
+    assert_faithful(replace(data, cache_folder=tmp_path / "elsewhere"))
+    assert caches(data) == []
