@@ -31,14 +31,15 @@ def fit(
     max_time: timedelta | None = None,
     resumed: Checkpoint | None = None,
     time_limit: timedelta | None = None,
+    show_progress: bool = True,
 ) -> RunState:
     """Train until the last epoch, from the beginning or from the checkpoint `resumed`.
 
     The run ends earlier if its patience is over, or after `time_limit` of training and validation: then the learning
     rate decays to 0 within that time, and the last steps are validated.
 
-    The tensors of `resumed` are not copied: they become the network's own. The recorder stores the results; to write a
-    run directory use `runs.train`.
+    `show_progress` shows it on standard error. The tensors of `resumed` are not copied: they become the network's own.
+    The recorder stores the results; to write a run directory use `runs.train`.
 
     Raises:
         Stopped: a signal or `max_time` ended the run early; it can be resumed.
@@ -54,7 +55,7 @@ def fit(
         seed=seed,
         recorder=recorder,
         stop=stop,
-        progress=Progress(enabled=is_first_process()),
+        progress=Progress(enabled=show_progress and is_first_process()),
         resumed=resumed,
         time_limit=time_limit,
     )

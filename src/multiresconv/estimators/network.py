@@ -1,0 +1,91 @@
+"""Train a network on sequences that are in memory, and compute its outputs."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multiresconv.data.batches import LengthBuckets, padded_length
+from multiresconv.estimators.sequences import Sequences
+from multiresconv.tasks.recording_task import RecordingModelOptions
+from multiresconv.training.fit import fit
+from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.recorder import MemoryRecorder
+from multiresconv.training.stopping import Stopped
+
+TOGETHER = 1 << 18  # time steps that are computed together, padding included
+BATCH = 64  # sequences that are computed together
+
+
+class Plan(NamedTuple):
+    """How to train; None follows from the amount of data, as in `multiresconv train`."""
+
+    d_model: int | None = None
+    n_layers: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float = 3e-3
+    patience: int | None = 50
+    time_limit: float | None = None  # seconds
+
+    def model(self, **options: Any) -> RecordingModelOptions:
+        defaults: dict[str, Any] = {"kernel_size": 4, "dropout": 0.1, "norm": "batch"}
+        return RecordingModelOptions(d_model=self.d_model, n_layers=self.n_layers, **{**defaults, **options})
+
+
+class Trained(NamedTuple):
+    """A trained model in eval mode, and its best validation."""
+
+    model: Any
+    score: float
+    epoch: int
+
+
+def train_network(task: Any, plan: Plan, *, seed: int, verbose: bool) -> Trained:
+    """Train the network of a task whose recordings are in memory; keep the model of the best validation.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; nothing is kept.
+    """
+    recorder = MemoryRecorder()
+    options = TrainerOptions(
+        epochs=plan.epochs, batch_size=plan.batch_size, patience=plan.patience, accelerator="cpu", devices=1
+    )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            fit(
+                task,
+                OptimizerOptions(lr=plan.lr, clip=1.0),
+                options.settled(task.decided()),
+                recorder=recorder,
+                seed=seed,
+                time_limit=None if plan.time_limit is None else timedelta(seconds=plan.time_limit),
+                show_progress=verbose,
+            )
+            assert recorder.best is not None
+            model = task.build()
+    except Stopped as stopped:
+        raise KeyboardInterrupt from stopped
+    model.load_state_dict(recorder.best.model)
+    best = recorder.best.state.best
+    assert best is not None
+    return Trained(model.eval().requires_grad_(False), best.score, best.epoch)
+
+
+@torch.inference_mode()
+def outputs_of(model: Any, sequences: Sequences) -> NDArray[np.float64]:
+    """Return the outputs (n, ...) of a model for sequences (channels, time_i)."""
+    lengths = np.array([x.shape[1] for x in sequences])
+    size = int(np.clip(TOGETHER // padded_length(int(lengths.max())), 1, BATCH))
+    found: list[Any] = [None] * len(sequences)
+    for rows in LengthBuckets(lengths, size, shuffle=False):
+        longest = int(lengths[rows].max())
+        x = torch.zeros(len(rows), longest, len(sequences[0]))
+        for place, row in enumerate(rows):
+            x[place, : lengths[row]] = torch.from_numpy(np.ascontiguousarray(sequences[row].T))
+        ragged = bool((lengths[rows] < longest).any())
+        for row, output in zip(rows, model(x, torch.from_numpy(lengths[rows]) if ragged else None), strict=True):
+            found[row] = output.double().numpy()
+    return np.stack(found)
