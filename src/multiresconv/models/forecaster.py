@@ -162,7 +162,7 @@ class MultiresForecaster(SequenceModel):
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
         if self.masks:
-            mean, shape = self._mean(), (len(state["lines"]), self.n_channels)
+            mean, shape = self._mean(), (state["lines"].shape[0], self.n_channels)
             check_state_tensor("last", state["last"], shape, mean.dtype, mean.device)
         last = self._last_values(x, state.get("last"))
         return self._forecast(self.head(features), last), {"last": last[:, -1].clone()} if self.masks else {}
