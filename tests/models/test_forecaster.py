@@ -14,7 +14,7 @@ from torch import Tensor
 from multiresconv import MultiresForecaster, load, save
 from multiresconv.models import Input, Output, init_from
 
-law = examples(25)
+law = examples(15)
 QUANTILES = [(), (0.5,), (0.1, 0.5, 0.9), (0.05, 0.25), (0.2, 0.4, 0.6, 0.8)]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from multiresconv import MultiresRegressor, load, save
 from multiresconv.models import Output, init_from
 
-law = examples(25)
+law = examples(15)
 MEAN, STD = torch.tensor([100.0, -3.0]), torch.tensor([7.0, 0.01])
 
 

@@ -8,7 +8,7 @@ from profiles import examples
 
 from multiresconv.tasks.naive_forecasts import drift, seasonal_naive, seasonal_scale
 
-law = examples(40)
+law = examples(20)
 
 
 @law

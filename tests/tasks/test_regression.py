@@ -114,7 +114,7 @@ def drawn(figure: Any) -> np.ndarray:
     return matplotlib.image.imread(file)
 
 
-@pytest.mark.parametrize(("n_targets", "n"), [(1, 80), (2, 80), (2, 1)])
+@pytest.mark.parametrize(("n_targets", "n"), [(2, 80), (1, 1)])
 def test_the_picture_shows_all_rows(n_targets: int, n: int) -> None:
     predictions, targets = rows(n, n_targets)
     figure = draw_regression(scores_of(predictions, targets), NAMES[:n_targets], "title", UNITS[:n_targets])

@@ -97,7 +97,7 @@ class PooledModel(SequenceModel):
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
         for name, expected in self._start(1).items():
-            shape = (len(state["lines"]), *expected.shape[1:])
+            shape = (state["lines"].shape[0], *expected.shape[1:])
             check_state_tensor(name, state[name], shape, expected.dtype, expected.device)
         pooled, part = pool_chunk(features, state, state["position"], self.pooling)
         return self.head(pooled), part
