@@ -30,6 +30,8 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
     the level and the scale of a sequence stay visible, and a stream needs no later sample. Sequences whose level and
     scale mean nothing should be normalised before.
 
+    The depth J is chosen so that the filters reach back half of the longest training sequence.
+
     A missing value (NaN) is replaced by the last good value of its channel, before the first one by the training mean.
     If a training sequence has missing values, the share of missing values of each channel is a feature too.
 
@@ -50,11 +52,11 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_filters: int = 48,
+        n_filters: int = 96,
         *,
-        kernel_size: int | None = 4,
+        kernel_size: int | None = 6,
         wavelets: Sequence[str] | None = None,
-        n_thresholds: int = 6,
+        n_thresholds: int = 4,
         random_state: Any = None,
     ) -> None:
         self.n_filters = n_filters
@@ -80,7 +82,8 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         self.std_ = np.where(std > 0, std, 1).astype(np.float32)
         h0, h1 = self._taps(generator)
         mix = random_mixes(len(h0), self.n_channels_in_, generator)
-        depth = default_depth(max(x.shape[1] for x in sequences), h0.shape[1])
+        longest = max(x.shape[1] for x in sequences)
+        depth = default_depth(-(-longest // 2), h0.shape[1])
         self.bank_ = quantile_thresholds(
             self._prepare(sequences), mix, h0, h1, depth, self.n_thresholds, n_samples=_SAMPLED, generator=generator
         )

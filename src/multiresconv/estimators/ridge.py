@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from multiresconv.estimators.features import SequenceFeatures
 from multiresconv.estimators.leave_one_out import fit_ridge
 
-ALPHAS = tuple(float(alpha) for alpha in np.logspace(-4, 3, 15))
+ALPHAS = tuple(float(alpha) for alpha in np.logspace(-5, 2, 15))
 
 
 class Judgement(NamedTuple):
@@ -36,11 +36,11 @@ class _SequenceRidge(BaseEstimator):
 
     def __init__(
         self,
-        n_filters: int = 48,
+        n_filters: int = 96,
         *,
-        kernel_size: int | None = 4,
+        kernel_size: int | None = 6,
         wavelets: Sequence[str] | None = None,
-        n_thresholds: int = 6,
+        n_thresholds: int = 4,
         alphas: Sequence[float] = ALPHAS,
         random_state: Any = None,
     ) -> None:
@@ -53,7 +53,7 @@ class _SequenceRidge(BaseEstimator):
 
     def linear(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the linear model's outputs (n, k), or (k,), for features (n, p) or (p,)."""
-        return features @ self.coef_ + self.intercept_
+        return (features @ self.coef_).astype(np.float64) + self.intercept_
 
     def _fit_linear(self, X: Any, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fit features and linear model to targets (n, k); return the leave-one-out predictions (n, k)."""
@@ -155,7 +155,8 @@ class SequenceRidgeRegressor(RegressorMixin, _SequenceRidge):
         """Fit to sequences X, see `read_sequences`, and targets y, (n,) or (n, n_outputs)."""
         if y is None:
             raise ValueError("y: expected targets, got None; requires y to be passed, but the target y is None")
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        options: dict[str, Any] = {"dtype": np.float64, "ensure_2d": False}  # annotated too narrowly there
+        y = check_array(y, input_name="y", **options)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._one_output = y.ndim == 1
@@ -230,4 +231,5 @@ def _sharpness(scores: NDArray[np.float64], index: NDArray[np.intp]) -> float:
     def loss(log_factor: float) -> float:
         return -float((targets * log_softmax(np.exp(log_factor) * scores, axis=1)).sum())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 5), method="bounded").x))
+    best: Any = minimize_scalar(loss, bounds=(-4, 5), method="bounded")
+    return float(np.exp(best.x))

@@ -96,4 +96,5 @@ def _stacked(X: Any) -> Sequences:
 
 
 def _numbers(X: Any, name: str, **options: Any) -> NDArray[np.float32]:
-    return check_array(X, dtype=np.float32, ensure_all_finite="allow-nan", allow_nd=True, input_name=name, **options)
+    options |= {"dtype": np.float32, "ensure_all_finite": "allow-nan", "allow_nd": True}
+    return check_array(X, input_name=name, **options)

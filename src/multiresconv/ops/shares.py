@@ -1,4 +1,4 @@
-"""Pooled coefficients of untrained filters: how often they exceed thresholds. ROCKET's recipe on the multiresolution tree.
+"""How often the coefficients of untrained filters exceed thresholds: ROCKET's recipe on the multiresolution tree.
 
 A filter f mixes the channels of a sequence into one row and takes its coefficients a_j and b_j, j = 1..J, as in
 `multires_conv`. Each coefficient series c[0..n-1] is compared with T thresholds; with A the steps where c > threshold::

@@ -31,15 +31,13 @@ def pool(sequences: Sequence[NDArray[np.float32]], bank: "Bank") -> NDArray[np.f
     return out
 
 
-def coefficients(
-    sequences: Sequence[NDArray[np.float32]], bank: "Bank", filter: int, depth: int
-) -> NDArray[np.float32]:
-    """Return the coefficients a_j and b_j of one filter on each sequence, (J, 2, sum of L_i)."""
+def coefficients(sequences: Sequence[NDArray[np.float32]], bank: "Bank", f: int, depth: int) -> NDArray[np.float32]:
+    """Return the coefficients a_j and b_j of filter f on each sequence, (J, 2, sum of L_i)."""
     from multiresconv.ops.cpu.kernels import shares as kernels
 
     x, starts = _joined(sequences)
     out = np.empty((depth, 2, x.shape[1]), np.float32)
-    which = np.full(len(sequences), filter)
+    which = np.full(len(sequences), f)
     kernels.coefficients(*_patterns(bank), x, starts, bank.mix, *_taps(bank), which, out, 0, len(sequences))
     return out
 
