@@ -154,13 +154,8 @@ class MultiresForecaster(SequenceModel):
         return self._forecast(self.head(pool(features, lengths, "last")), pool(last, lengths, "last"))
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
-<<<<<<< HEAD
         if self.mask_missing:
-            mean, shape = self._mean(), (len(state["lines"]), self.n_channels)
-=======
-        if self.masks:
             mean, shape = self._mean(), (state["lines"].shape[0], self.n_channels)
->>>>>>> 25f2639449d83d74d6380870551fbe2568c5670e
             check_state_tensor("last", state["last"], shape, mean.dtype, mean.device)
         last = self._last_values(x, state.get("last"))
         return self._forecast(self.head(features), last), {"last": last[:, -1].clone()} if self.mask_missing else {}
