@@ -1,13 +1,14 @@
 """A table of recordings as a data set: rows, targets, windows, splits and what is refused."""
 
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from jsonargparse import ArgumentParser
 from tiny_recordings import RATE, make_set, signal_of, write_csv, write_table, write_wav
 
 from multiresconv.data.recordings import TableData, open_recordings
@@ -370,3 +371,28 @@ def test_a_split_without_rows_is_told(tmp_path: Path) -> None:
         opened.split("test")
     with pytest.raises(ValueError, match="split: expected one of train, val, test, got 'rest'"):
         opened.split("rest")  # type: ignore[arg-type]
+
+
+def test_a_recording_in_two_given_splits_is_told(tmp_path: Path) -> None:
+    make_set(tmp_path, [100] * 2)
+    path = write_table(
+        tmp_path / "t.csv",
+        file=["r0.wav"] * 2 + ["r1.wav"],
+        stop=[1, 2, 2],
+        start=[0, 1, 0],
+        split=["train", "val", "val"],
+    )
+    opened = open_recordings(TableData(path), "none")
+    assert opened.remarks == ("1 recording(s) with sections in several splits: r0.wav",)
+    assert opened.split("val").names == ("r0.wav, 1 to 2", "r1.wav, 0 to 2")
+
+
+def test_the_command_line_derives_from_the_options(tmp_path: Path) -> None:
+    parser = ArgumentParser()
+    parser.add_class_arguments(TableData, "data")
+    arguments = ["--data.table", "a.csv", "--data.target", "x,y", "--data.window", "2.5", "--data.cache_folder", "b"]
+    options = parser.instantiate(parser.parse_args(arguments))
+    assert options.data == TableData(Path("a.csv"), target="x,y", window=2.5, cache_folder=Path("b"))
+    described = {action.dest.partition(".")[2]: action.help for action in parser._actions if "data." in action.dest}
+    for field in fields(TableData):
+        assert len(described[field.name] or "") > 10, field.name

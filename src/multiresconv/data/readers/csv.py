@@ -1,22 +1,22 @@
 """Read a recording from a table of text: a line for each sample, a column for each channel."""
 
 import re
-from array import array
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multiresconv.data.readers.fields import is_missing, is_number, parse_row, split_fields
+from multiresconv.data.readers.fields import is_missing, is_number, parse_row, parse_rows, split_fields
 from multiresconv.data.readers.header import is_header
 from multiresconv.data.readers.recording import WHOLE, Recording, Wanted, distinct, numbered
 from multiresconv.data.readers.samples import refuse_column_numbers
 from multiresconv.data.readers.text import read_lines
 from multiresconv.data.readers.times import parse_date, rate_of, seconds_of, time_column
 
+_BLOCK = 1024  # lines that are parsed at once
 _WITH_UNIT = re.compile(r"(?P<name>.*?\S)\s*[(\[](?P<unit>[^()\[\]]*)[)\]]")  # "I (uV)", "I [uV]"
 
 
@@ -80,17 +80,21 @@ def _named(fields: list[str], where: str) -> _Columns:
 
 def _rows(lines: Iterator[str], columns: _Columns, path: Path, first: int) -> NDArray[np.float64]:
     """Parse all lines: (time, columns)."""
-    numbers, parsers = array("d"), dict[int, Callable[[str], float]]()
-    for number, line in enumerate(lines, start=first):
+    blocks, number = list[NDArray[np.float64]](), first
+    parsers: dict[int, Callable[[str], float]] = {}
+    while block := list(islice(lines, _BLOCK)):
         if number == first and columns.time is not None:
-            fields = split_fields(line)
+            fields = split_fields(block[0])
             time = fields[columns.time] if len(fields) > columns.time else ""
             if not is_number(time) and not is_missing(time):
                 parsers = {columns.time: parse_date}
-        row = parse_row(line, columns.names, f"{path}, line {number}", parsers=parsers)
         if number == first == 1:
-            refuse_column_numbers(row, f"{path}, line 1")
-        numbers.extend(row)
-    if not numbers:
+            refuse_column_numbers(parse_row(block[0], columns.names, f"{path}, line 1"), f"{path}, line 1")
+        here = number
+        blocks.append(
+            parse_rows(block, columns.names, lambda n, here=here: f"{path}, line {here + n}", parsers=parsers)
+        )
+        number += len(block)
+    if not blocks:
         raise ValueError(f"{path}: no sample in it; expected a line of numbers for each")
-    return np.frombuffer(numbers, np.float64).reshape(-1, len(columns.names))
+    return np.concatenate(blocks)

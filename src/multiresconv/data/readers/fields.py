@@ -4,14 +4,16 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from multiresconv.fields import shown
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "?"})
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-# Quotes need the parser of CSV, `float` takes digits with underscores, and "0,097" may be a number with a decimal comma
-_DOUBTFUL = re.compile(r'["_]|,\s*[+-]?0\d')
+_BEHIND_COMMA = re.compile(r",\s*[+-]?0\d")  # "0,097" may be a number with a decimal comma
 
 
 def split_fields(line: str) -> list[str]:
@@ -49,7 +51,7 @@ def parse_row(
     Raises:
         ValueError: the line has another number of fields, or a field is not a number; the message begins with `where`.
     """
-    if line.isascii() and not _DOUBTFUL.search(line):
+    if line.isascii() and not _is_doubtful(line):
         fields = line.split(_delimiter(line))
         if len(fields) == len(names):
             try:
@@ -57,6 +59,37 @@ def parse_row(
             except ValueError:
                 pass  # `_number` says what is wrong, and knows the words for missing values
     return _parse_fields(line, names, where, parsers or {})
+
+
+def parse_rows(
+    lines: Sequence[str],
+    names: Sequence[str],
+    place: Callable[[int], str],
+    *,
+    parsers: Mapping[int, Callable[[str], float]] | None = None,
+) -> NDArray[np.float64]:
+    """Parse lines into (lines, names) numbers: the result and the errors of `parse_row`, several times as fast.
+
+    Args:
+        lines: at least one.
+        names: names of the columns.
+        place: names a line, counted from 0, at the beginning of error messages.
+        parsers: see `parse_row`.
+    """
+    text = "".join(lines)
+    if not parsers and text.isascii() and text.strip() and not _is_doubtful(text):
+        try:
+            values = np.loadtxt(lines, np.float64, delimiter=_delimiter(lines[0]), comments=None, ndmin=2)
+        except ValueError:
+            values = np.empty((0, 0))  # the lines are parsed one by one below, which knows words for missing values
+        if values.shape == (len(lines), len(names)):
+            return values
+    return np.array([parse_row(line, names, place(n), parsers=parsers) for n, line in enumerate(lines)], np.float64)
+
+
+def _is_doubtful(text: str) -> bool:
+    """Return True if quotes need the parser of CSV, or a number may not be meant as `float` or NumPy would take it."""
+    return '"' in text or "_" in text or "x" in text or "X" in text or _BEHIND_COMMA.search(text) is not None
 
 
 def _delimiter(line: str) -> str | None:

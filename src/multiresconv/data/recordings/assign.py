@@ -146,8 +146,8 @@ def _grouped(
     of_group = np.zeros(len(rows), np.int64)
     count = np.zeros(3, np.int64)
     for place, group in enumerate(order):
-        # the sum of squares of what the splits lack falls by 2 * lacks * has - has^2, and the second term is the same
-        gain = ((lacks[used] / shares[used, None]) * has[group] * weight**2).sum(1)
+        # by so much falls the sum of the squares of what each split lacks of each label, relative to the shares
+        gain = ((2 * lacks[used] - has[group]) * has[group] / shares[used, None] * weight**2).sum(1)
         empty = used[count[used] == 0]
         candidates = empty if len(order) - place <= len(empty) else used
         split = int(candidates[np.argmax(gain[np.isin(used, candidates)])])

@@ -1,14 +1,18 @@
 """Open users' recordings as a data set with three splits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from multiresconv.data.readers.recording import listed
 from multiresconv.data.recordings.assign import assign, check_groups
 from multiresconv.data.recordings.cache import Signals, open_signals
 from multiresconv.data.recordings.options import TableData
+from multiresconv.data.recordings.rows import Row
 from multiresconv.data.recordings.split import RecordingSplit
 from multiresconv.data.recordings.targets import TargetKind, Targets, parse_targets
 from multiresconv.data.recordings.windows import Windows, cut_windows
@@ -27,19 +31,21 @@ class RecordingSet:
         channels: names of the channels.
         units: unit of each channel, None where it is not known.
         rate: samples per second, None if it is not known.
-        targets: of all rows.
+        targets: of the recordings.
         recordings: name of each recording.
         groups: group of each recording.
         assigned: split of each recording.
         skipped: name and reason of each recording that was left out.
         remarks: what to know about the data, a line each.
+        signals: of all recordings, memory-mapped.
+        windows: the rows; each recording is one if no window is set.
     """
 
     data: TableData
     channels: tuple[str, ...]
     units: tuple[str | None, ...]
     rate: float | None
-    targets: Targets  # of the recordings
+    targets: Targets
     recordings: tuple[str, ...]
     groups: tuple[str, ...]
     assigned: tuple[Split, ...]
@@ -129,7 +135,7 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
         raise ValueError(f"{data.table}: {error}") from None
     lengths = np.diff(signals.offsets)
     steps = [None if size is None else _steps(size, signals.rate) for size in (data.window, data.hop)]
-    remarks = [*assigned.remarks]
+    remarks = [*assigned.remarks, *_shared(rows)]
     if signals.converted:
         units = ", ".join(sorted({unit for unit in signals.units if unit}))
         remarks.append(f"{signals.converted} recording(s) converted to {units}")
@@ -158,6 +164,16 @@ def _labels(targets: Targets, rows: int) -> NDArray[np.float32]:
     if targets.kind == "class":
         return np.eye(len(targets.names), dtype=np.float32)[targets.values]
     return targets.values if targets.kind == "labels" else np.zeros((rows, 0), np.float32)
+
+
+def _shared(rows: Sequence[Row]) -> list[str]:
+    """Say which files have sections in several given splits, where no column tells the groups."""
+    splits = dict[str, set[str]]()
+    for row in rows:
+        if row.file and row.split:
+            splits.setdefault(row.file, set()).add(row.split)
+    names = tuple(Path(file).name for file, of in splits.items() if len(of) > 1)
+    return [f"{len(names)} recording(s) with sections in several splits: {listed(names)}"] if names else []
 
 
 def _steps(size: float, rate: float | None) -> int:
