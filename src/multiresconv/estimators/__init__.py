@@ -7,21 +7,23 @@ except ImportError as error:
         "multiresconv.estimators: scikit-learn is missing; install it with pip install 'multiresconv[estimators]'"
     ) from error
 
+from multiresconv.estimators.classifier import SequenceClassifier
+from multiresconv.estimators.early import ClassifierStream, Prediction
 from multiresconv.estimators.features import FeatureStream, SequenceFeatures
-from multiresconv.estimators.ridge import (
-    ClassifierStream,
-    Judgement,
-    RegressorStream,
-    SequenceRidgeClassifier,
-    SequenceRidgeRegressor,
-)
+from multiresconv.estimators.forecaster import SequenceForecaster
+from multiresconv.estimators.regressor import SequenceRegressor
+from multiresconv.estimators.ridge import Judgement, RegressorStream, SequenceRidgeClassifier, SequenceRidgeRegressor
 
 __all__ = [
     "ClassifierStream",
     "FeatureStream",
     "Judgement",
+    "Prediction",
     "RegressorStream",
+    "SequenceClassifier",
     "SequenceFeatures",
+    "SequenceForecaster",
+    "SequenceRegressor",
     "SequenceRidgeClassifier",
     "SequenceRidgeRegressor",
 ]

@@ -28,7 +28,7 @@ def recordings_in_memory(
     """Make a data set with training and validation rows of sequences (channels, time_i).
 
     Validation rows are drawn as in `assign`; fewer than `LEAST_ROWS` rows are all in both splits. There are no test
-    rows.
+    rows, and with a `val_share` of 0 no validation rows either.
 
     Args:
         sequences: at least one; NaN where a value is missing.
@@ -38,7 +38,9 @@ def recordings_in_memory(
         seed: of the draw.
     """
     rows = np.arange(len(sequences))
-    if len(rows) < LEAST_ROWS:
+    if not val_share:
+        train, val = rows, rows[:0]
+    elif len(rows) < LEAST_ROWS:
         train = val = rows
     else:
         named = [str(row) for row in rows]
