@@ -15,8 +15,9 @@ from sklearn.metrics import mean_pinball_loss
 from torch import Tensor
 
 from multiresconv import MultiresForecaster
+from multiresconv.tasks.forecast_measures import measures, pinball
 from multiresconv.tasks.forecast_pictures import Fan, draw_error_by_step, draw_fans
-from multiresconv.tasks.forecast_scores import ForecastBatch, ForecastScores, measures, pinball
+from multiresconv.tasks.forecast_scores import ForecastBatch, ForecastScores
 from multiresconv.tasks.forecasting import change_scale, forecast, forecast_report, forecast_table, futures
 from multiresconv.tasks.naive_forecasts import drift, seasonal_naive, seasonal_scale
 from multiresconv.tasks.task import Outcome

@@ -8,17 +8,24 @@ except ImportError as error:
     ) from error
 
 from multiresconv.estimators.classifier import SequenceClassifier
-from multiresconv.estimators.early import ClassifierStream, Prediction
+from multiresconv.estimators.early import Prediction, PredictionStream
 from multiresconv.estimators.features import FeatureStream, SequenceFeatures
 from multiresconv.estimators.forecaster import SequenceForecaster
 from multiresconv.estimators.regressor import SequenceRegressor
-from multiresconv.estimators.ridge import Judgement, RegressorStream, SequenceRidgeClassifier, SequenceRidgeRegressor
+from multiresconv.estimators.ridge import (
+    ClassifierStream,
+    Judgement,
+    RegressorStream,
+    SequenceRidgeClassifier,
+    SequenceRidgeRegressor,
+)
 
 __all__ = [
     "ClassifierStream",
     "FeatureStream",
     "Judgement",
     "Prediction",
+    "PredictionStream",
     "RegressorStream",
     "SequenceClassifier",
     "SequenceFeatures",

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from multiresconv.data.recordings.arrays import recordings_in_memory
 from multiresconv.data.recordings.options import TableData
 from multiresconv.data.recordings.targets import Targets
-from multiresconv.estimators.early import ClassifierStream
+from multiresconv.estimators.early import PredictionStream
 from multiresconv.estimators.network import Plan, outputs_of, train_network
 from multiresconv.estimators.ridge import SequenceRidgeClassifier
 from multiresconv.estimators.sequences import Sequences, read_sequences
@@ -126,7 +126,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """Return the most probable class of each sequence, (n,)."""
         return self.classes_[self.predict_proba(X).argmax(1)]
 
-    def stream(self, *, threshold: float | None = None, patience: int = 1) -> ClassifierStream:
+    def stream(self, *, threshold: float | None = None, patience: int = 1) -> PredictionStream:
         """Return an object that classifies one sequence after every step or chunk.
 
         Args:
@@ -145,7 +145,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
                 found.append(softmax((logits if x.ndim == 1 else logits[-1]).double().numpy()))
             return np.mean(found, axis=0)
 
-        return ClassifierStream(probabilities, self.classes_, threshold=threshold, patience=patience)
+        return PredictionStream(probabilities, self.classes_, threshold=threshold, patience=patience)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Save the network as a model folder, which `multiresconv.load` and `multiresconv predict` read.

@@ -1,4 +1,4 @@
-"""`EarlyDecision`: when a stream of predictions is certain enough to decide."""
+"""`PredictionStream`: classifies a sequence while it arrives, and decides as soon as it is certain enough."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Prediction(NamedTuple):
     decided_at: int | None = None
 
 
-class ClassifierStream:
+class PredictionStream:
     """Classifies one sequence that arrives step by step or in chunks, and decides as soon as it is certain enough.
 
     A decision needs the same class with a probability of at least `threshold` in `patience` calls in a row. This is the

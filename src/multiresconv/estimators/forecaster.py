@@ -18,7 +18,7 @@ from multiresconv.estimators.network import Plan, outputs_of, train_network
 from multiresconv.estimators.sequences import Sequences, read_sequences
 from multiresconv.models import save
 from multiresconv.tasks import Forecast, ForecastOptions
-from multiresconv.tasks.forecast_scores import middle
+from multiresconv.tasks.forecast_measures import middle
 
 
 class SequenceForecaster(BaseEstimator):

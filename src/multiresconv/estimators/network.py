@@ -10,10 +10,6 @@ from numpy.typing import NDArray
 from multiresconv.data.batches import LengthBuckets, padded_length
 from multiresconv.estimators.sequences import Sequences
 from multiresconv.tasks.recording_task import RecordingModelOptions
-from multiresconv.training.fit import fit
-from multiresconv.training.options import OptimizerOptions, TrainerOptions
-from multiresconv.training.recorder import MemoryRecorder
-from multiresconv.training.stopping import Stopped
 
 TOGETHER = 1 << 18  # time steps that are computed together, padding included
 BATCH = 64  # sequences that are computed together
@@ -49,6 +45,11 @@ def train_network(task: Any, plan: Plan, *, seed: int, verbose: bool) -> Trained
     Raises:
         KeyboardInterrupt: Ctrl-C; nothing is kept.
     """
+    from multiresconv.training.fit import fit  # here, because Lightning takes seconds to import
+    from multiresconv.training.options import OptimizerOptions, TrainerOptions
+    from multiresconv.training.recorder import MemoryRecorder
+    from multiresconv.training.stopping import Stopped
+
     recorder = MemoryRecorder()
     options = TrainerOptions(
         epochs=plan.epochs, batch_size=plan.batch_size, patience=plan.patience, accelerator="cpu", devices=1

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multiresconv.tasks.forecast_scores import MODELS, measures, middle
+from multiresconv.tasks.forecast_measures import MODELS, measures, middle
 
 _COLOURS = {"model": "#cc3311", "seasonal_naive": "#4477aa", "drift": "#228833"}
 _STYLES = {"model": "-", "seasonal_naive": "--", "drift": ":"}

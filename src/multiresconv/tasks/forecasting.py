@@ -10,7 +10,7 @@ from torch import Tensor
 
 from multiresconv.layers.lengths import Lengths
 from multiresconv.models import MultiresForecaster
-from multiresconv.tasks.forecast_scores import MODELS, measures, pinball
+from multiresconv.tasks.forecast_measures import MODELS, measures, pinball
 from multiresconv.tasks.resampling import (
     Draw,
     bootstrap,
