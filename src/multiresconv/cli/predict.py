@@ -3,9 +3,12 @@
 import sys
 from json import dumps
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from multiresconv.cli.tasks import model_of
+
+if TYPE_CHECKING:
+    from multiresconv.models import Output
 
 
 def predict(
@@ -17,14 +20,14 @@ def predict(
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
-    """Label rows of files with a trained model: print the label of each row, its probability and the runners-up.
+    """Predict rows of files with a trained model: print labels and probabilities, values, or forecasts.
 
     Args:
         model: a model folder, or a run directory to load its best model from.
         files: pictures (PNG, JPEG, GIF, BMP, TIFF, PPM), .npy, .csv, WFDB records or texts, depending on the model's
             input; - reads text from standard input.
         stream: read time steps from standard input, one per line, and print the running prediction after each.
-        json: print one JSON object per row, with the probability of every label.
+        json: print one JSON object per row, with the probability of every label or all values.
         missing: what to do with a missing value of a signal: refuse it, hold the last good one, or mask it if the model
             was trained with missing values; default as the model says.
         batch_size: rows that are computed together; default 50.
@@ -42,20 +45,17 @@ def predict(
     if stream and (device == "cuda" or batch_size is not None):
         raise ValueError("--stream: runs step by step on the CPU; leave out --batch_size and --device cuda")
     trained = model_of(model, choose_device("cpu" if stream else device))
-    if trained.output.kind not in ("class", "labels"):
-        raise ValueError(
-            f"{model}: a model of {trained.output.kind} labels nothing; see multiresconv sample and evaluate"
-        )
+    kind = trained.output.kind
+    if kind == "density":
+        raise ValueError(f"{model}: a model of {kind} labels nothing; see multiresconv sample and evaluate")
 
-    def show(number: int, probabilities: dict[str, float], **where: str) -> None:
-        (label, probability), *others = probabilities.items()
+    def show(number: int, answer: dict[str, Any], **where: str) -> None:
+        place = {**where, "step" if stream else "row": number}
         if json:
-            row = {**where, "step" if stream else "row": number, "label": label, "probability": probability}
-            print(dumps({**row, "probabilities": probabilities}), flush=stream)
+            print(dumps({**place, **_as_json(kind, answer)}), flush=stream)
         else:
-            runners_up = " ".join(f"{name}:{value:.3f}" for name, value in others[:3])
             start = f"{number}\t" if stream else ""
-            print(f"{start}{label}\t{probability:.3f}\t{runners_up}", flush=stream)
+            print("\n".join(f"{start}{line}" for line in _lines(trained.output, answer)), flush=stream)
 
     def tell(remark: object, where: object) -> None:
         print(f"multiresconv: {where}: {remark}", file=sys.stderr, flush=True)
@@ -75,3 +75,28 @@ def predict(
         if str(remarks):
             tell(remarks, file)
     return 0
+
+
+def _as_json(kind: str, answer: dict[str, Any]) -> dict[str, Any]:
+    if kind in ("class", "labels"):
+        label, probability = next(iter(answer.items()))
+        return {"label": label, "probability": probability, "probabilities": answer}
+    return {"forecast" if kind == "forecast" else "values": answer}
+
+
+def _lines(output: "Output", answer: dict[str, Any]) -> list[str]:
+    """Return an answer as text: one line, for a forecast one for each of the next time steps."""
+    if output.kind in ("class", "labels"):
+        (label, probability), *others = answer.items()
+        runners_up = " ".join(f"{name}:{value:.3f}" for name, value in others[:3])
+        return [f"{label}\t{probability:.3f}\t{runners_up}"]
+    units = dict(zip(output.names, output.units, strict=True)) if output.units else {}
+    if output.kind == "value":
+        named = (f"{name}:{value:.6g} {units.get(name, '')}".rstrip() for name, value in answer.items())
+        return ["\t".join(named)]
+    steps = range(output.horizon or 0)
+    return [
+        f"+{step + 1}\t"
+        + "\t".join(f"{name}:{' '.join(f'{of[step]:.6g}' for of in found.values())}" for name, found in answer.items())
+        for step in steps
+    ]

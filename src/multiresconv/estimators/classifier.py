@@ -102,8 +102,6 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected at least 2 classes, got 1 class: {self.classes_[0]!r}")
         self.n_channels_in_ = len(sequences[0])
-        if (isinstance(X, np.ndarray) and X.ndim == 2) or hasattr(X, "columns"):
-            self.n_features_in_ = X.shape[1]
         seed = int(check_random_state(self.random_state).randint(2**31))
         self.ridge_, self.model_, self.scores_ = None, None, None
         self.method_ = self.method

@@ -83,8 +83,6 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         if len(sequences) != len(y):
             raise ValueError(f"X, y: inconsistent numbers of samples: {len(sequences)} sequences, {len(y)} targets")
         self.n_channels_in_ = len(sequences[0])
-        if (isinstance(X, np.ndarray) and X.ndim == 2) or hasattr(X, "columns"):
-            self.n_features_in_ = X.shape[1]
         self._one_target = y.ndim == 1
         targets = y.reshape(len(y), -1)
         seed = int(check_random_state(self.random_state).randint(2**31))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,60 +23,72 @@ def predict(
     batch_size: int,
     where: str = "rows",
     long: int = LONG,
-) -> Iterator[dict[str, float]]:
-    """Yield name -> probability for each row, the most probable name first.
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer for each row; see `answer`.
 
     A row of more than `long` steps goes through the model in chunks with a state, so that memory does not grow with its
-    length. The probabilities are equal up to rounding: the chunks sum the features of a mean in float64. A
+    length. The answers are equal up to rounding: the chunks sum the features of a mean in float64. A
     bidirectional model needs rows whole.
 
     Args:
-        model: a classifier in eval mode.
+        model: a classifier, regressor or forecaster in eval mode.
         rows: sequences of any lengths, each as consecutive blocks (n, channels) or tokens (n,).
         batch_size: number of rows computed together, fewer if they are long.
         where: name of the rows in error messages.
         long: largest number of steps that are computed at once.
 
     Raises:
-        ValueError: batch_size below 1, or the model gives a probability that is not finite.
+        ValueError: batch_size below 1, or the model gives an output that is not finite.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    answers = _logits(model, rows, batch_size, long if _can_stream(model) else None)
-    for number, logits in enumerate(answers, start=1):
-        yield ranked(model, logits, f"{where}, row {number}")
+    outputs = _outputs(model, rows, batch_size, long if _can_stream(model) else None)
+    for number, output in enumerate(outputs, start=1):
+        yield answer(model, output, f"{where}, row {number}")
 
 
 @torch.inference_mode()
-def predict_stream(
-    model: SequenceModel, steps: Iterable[Tensor], *, where: str = "stream"
-) -> Iterator[dict[str, float]]:
-    """Yield name -> probability after each time step (1, channels) or token (1,), given all steps so far.
+def predict_stream(model: SequenceModel, steps: Iterable[Tensor], *, where: str = "stream") -> Iterator[dict[str, Any]]:
+    """Yield the answer after each time step (1, channels) or token (1,), given all steps so far; see `answer`.
 
     Raises:
-        ValueError: the model gives a probability that is not finite; the message names the step.
+        ValueError: the model gives an output that is not finite; the message names the step.
     """
     stream = model.stream()
     for number, x in enumerate(steps, start=1):
-        yield ranked(model, stream(x)[0], f"{where}, step {number}")
+        yield answer(model, stream(x)[0], f"{where}, step {number}")
 
 
-def ranked(model: SequenceModel, logits: Tensor, where: str) -> dict[str, float]:
-    """Convert logits (C,) to name -> probability, the most probable name first; errors begin with `where`."""
-    probabilities = model.output.probabilities(logits).cpu()
-    if not probabilities.isfinite().all():
-        raise ValueError(f"{where}: the model gives a probability that is not finite; its input has extreme values")
-    return {model.output.names[int(i)]: float(probabilities[i]) for i in probabilities.argsort(descending=True)}
+def answer(model: SequenceModel, output: Tensor, where: str) -> dict[str, Any]:
+    """Convert the output of a model for one sequence to values by name; errors begin with `where`.
+
+    Returns:
+        Of classes and labels: name -> probability, the most probable name first. Of values: name -> value. Of
+        forecasts: name of the channel -> quantile, or "value" without quantiles -> list of the next values.
+    """
+    kind, names = model.output.kind, model.output.names
+    values = (model.output.probabilities(output) if kind in ("class", "labels") else output).cpu()
+    if not values.isfinite().all():
+        what = "a probability" if kind in ("class", "labels") else "a value"
+        raise ValueError(f"{where}: the model gives {what} that is not finite; its input has extreme values")
+    if kind == "forecast":
+        quantiles = [f"{quantile:g}" for quantile in model.output.quantiles] or ["value"]
+        return {
+            name: dict(zip(quantiles, values[:, channel].T.tolist(), strict=True)) for channel, name in enumerate(names)
+        }
+    if kind == "value":
+        return dict(zip(names, values.tolist(), strict=True))
+    return {names[int(i)]: float(values[i]) for i in values.argsort(descending=True)}
 
 
 def _can_stream(model: SequenceModel) -> bool:
     return not model.net.config["bidirectional"]
 
 
-def _logits(
+def _outputs(
     model: SequenceModel, rows: Iterable[Iterable[Tensor]], batch_size: int, long: int | None
 ) -> Iterator[Tensor]:
-    """Yield logits (C,) of each row in order; `long` None computes every row whole."""
+    """Yield the output of each row in order; `long` None computes every row whole."""
     batch: list[Tensor] = []
     for row in rows:
         blocks = iter(row)
@@ -112,9 +125,9 @@ def _of_batch(model: SequenceModel, rows: list[Tensor]) -> Iterator[Tensor]:
 
 
 def _of_chunks(model: SequenceModel, blocks: Iterable[Tensor], most: int) -> Tensor:
-    state, logits = model.init_state(1), torch.empty(0)
+    state, last = model.init_state(1), torch.empty(0)
     for block in blocks:
         for chunk in block.split(most):
             outputs, state = model(chunk.unsqueeze(0).to(model.head.weight.device), state=state)
-            logits = outputs[0, -1]
-    return logits
+            last = outputs[0, -1]
+    return last
