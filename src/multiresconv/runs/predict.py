@@ -41,7 +41,7 @@ def predict(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    answers = _logits(model, rows, batch_size, long if _can_stream(model) else None)
+    answers = _logits(model, rows, batch_size, long if can_stream(model) else None)
     for number, logits in enumerate(answers, start=1):
         yield ranked(model, logits, f"{where}, row {number}")
 
@@ -68,7 +68,7 @@ def ranked(model: SequenceModel, logits: Tensor, where: str) -> dict[str, float]
     return {model.output.names[int(i)]: float(probabilities[i]) for i in probabilities.argsort(descending=True)}
 
 
-def _can_stream(model: SequenceModel) -> bool:
+def can_stream(model: SequenceModel) -> bool:
     return not model.net.config["bidirectional"]
 
 
