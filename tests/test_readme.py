@@ -38,7 +38,7 @@ def test_the_commands_of_the_readme_run_in_their_order(
     for folder in ("results", "examples"):
         shutil.copytree(ROOT / folder, folder)
     write_data(Path("data/listops-quick"))  # train finds it there and does not generate the recipe's
-    verbs = {"train", "evaluate", "predict", "inspect", "sample", "data"}
+    verbs = {"train", "evaluate", "predict", "inspect", "explain", "sample", "data"}
     assert {command[0] for command in COMMANDS} == verbs
     for command in COMMANDS:
         arguments, source = (command[:-2], command[-1]) if "<" in command else (command, None)
@@ -55,7 +55,8 @@ def test_what_make_does_in_the_readme_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/performance.md", "docs/files.md", "docs/reliability.md"]
+    "name",
+    ["README.md", "CONTRIBUTING.md", "docs/explain.md", "docs/performance.md", "docs/files.md", "docs/reliability.md"],
 )
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):

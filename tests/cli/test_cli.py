@@ -134,6 +134,12 @@ def test_predict_reads_standard_input(
         (["predict", "RUN", "nowhere.tsv"], "nowhere.tsv: No such file"),
         (["predict", "RUN", "BAD"], "line 2: Source: unknown token 'x'"),
         (["predict", "RUN", "GOOD", "--batch_size", "0"], "batch_size"),
+        (["explain", "RUN", "GOOD", "--row", "2"], "row: expected 1 to 1 for"),
+        (
+            ["explain", "RUN", "GOOD", "--label", "ten"],
+            "label: expected one of 0, 1, 2, 3, 4, 5, 6, 7",
+        ),
+        (["explain", "RUN", "BAD"], "unknown token 'x'"),
         (["data", "listops", "--folder", "DATA", "--n_train", "0", "--overwrite"], "n_train"),
     ],
 )
@@ -224,7 +230,7 @@ from multiresconv.cli.entry import EXTRA
 from multiresconv.cli.tasks import TASKS
 tasks = [["train", task] for task in TASKS]
 data = [["data", name] for name in ("listops", "mnist", "cifar10", "ptbxl")]
-for command in ([], ["train"], *tasks, *data, ["evaluate"], ["predict"], ["sample"], ["inspect"]):
+for command in ([], ["train"], *tasks, *data, ["evaluate"], ["predict"], ["sample"], ["inspect"], ["explain"]):
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         main([*command, "--help"])

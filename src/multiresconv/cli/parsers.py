@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from multiresconv.cli.bench import bench
 from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops, data_listops_parts
 from multiresconv.cli.evaluate import evaluate
+from multiresconv.cli.explain import explain
 from multiresconv.cli.inspect import inspect
 from multiresconv.cli.predict import predict
 from multiresconv.cli.report import report
@@ -60,6 +61,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         "sample": _of_model(sample),
         "inspect": _of_run(inspect),
         "report": _of_run(report),
+        "explain": _explain(),
         "upgrade": _upgrade(),
         "bench": _bench(),
     }
@@ -122,6 +124,13 @@ def _predict() -> Command:
     command = _of_model(predict, skip={"files"})
     command.parser.add_argument("files", type=Path, nargs="*", metavar="file", help=_help_of(predict, "files"))
     return command
+
+
+def _explain() -> Command:
+    parser = _parser(explain.__doc__)
+    for name in ("model", "file"):
+        parser.add_argument(name, type=Path, help=_help_of(explain, name))
+    return _of_function(explain, parser, {"model", "file"})
 
 
 def _upgrade() -> Command:

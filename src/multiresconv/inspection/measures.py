@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiresconv.layers import MultiresLayer
+from multiresconv.ops import receptive_field
 from multiresconv.ops.analysis import effective_receptive_field, frequency_response, impulse_response, scale_energies
 
 SHARE = 0.99  # share of the energy that the effective receptive field holds
@@ -46,6 +47,14 @@ def gains(layer: MultiresLayer, channels: Values) -> tuple[Values, Values]:
 def terms(layer: MultiresLayer) -> tuple[str, ...]:
     """Return the names of the operator's terms, from fine to coarse: x, b_1, ..., b_J, a_J."""
     return ("x", *(f"b_{scale}" for scale in range(1, layer.depth + 1)), f"a_{layer.depth}")
+
+
+def term_spans(layer: MultiresLayer) -> tuple[int, ...]:
+    """Return how many steps, the current one included, each of `terms` depends on; a term without weights 0."""
+    spans = [1]
+    for scale, kept in enumerate(reversed(layer.memory), start=1):
+        spans.append((kept - 1) * 2**scale + receptive_field(scale, layer.kernel_size) if kept else 0)
+    return (*spans, receptive_field(layer.depth, layer.kernel_size))
 
 
 def energy_shares(layer: MultiresLayer) -> Values:

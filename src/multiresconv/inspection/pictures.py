@@ -118,25 +118,33 @@ def draw_impulse_responses(path: Path, layers: Layers) -> None:
 def draw_energies(path: Path, layers: Layers, initial: Layers | None) -> None:
     """Draw a table of energy shares: one row per layer, one column per term x, b_1, ..., b_J, a_J."""
     kinds, names = _kinds(layers, initial), terms(layers[0])
+    symbols = [symbol(name) for name in names]
     tables = [100 * np.stack([energy_shares(layer) for layer in of]) for of in kinds.values()]
-    largest = max(table.max() for table in tables) or 1.0
-    colours = ScalarMappable(PowerNorm(0.5, 0, largest), "Blues")
+    largest = max(table.max() for table in tables)
     size = (1.6 + len(kinds) * max(0.4 * len(names), 2.5), 1.8 + 0.28 * len(layers))
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle("energy per scale for white input, mean share over the channels")
     row = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-    for axes, kind, table in zip(row, kinds, tables, strict=True):
-        axes.imshow(table, norm=colours.norm, cmap=colours.cmap, aspect="auto", interpolation="nearest")
+    drawn = [draw_shares(axes, table, symbols, largest) for axes, table in zip(row, tables, strict=True)]
+    for axes, kind in zip(row, kinds, strict=True):
         axes.set_title(kind, fontsize=10)
-        axes.set_xticks(range(len(names)), [_symbol(name) for name in names])
-        axes.set_xlabel("term, from fine to coarse")
-        axes.set_yticks(range(len(layers)), [str(number) for number in range(1, len(layers) + 1)])
-        for (layer, term), share in np.ndenumerate(table):
-            colour = "white" if share > 0.4 * largest else "black"
-            axes.text(term, layer, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=7)
     row[0].set_ylabel("layer")
-    figure.colorbar(colours, ax=row[-1], label="share in %", aspect=20 + len(layers))
+    figure.colorbar(drawn[0], ax=row[-1], label="share in %", aspect=20 + len(layers))
     save_figure(figure, path)
+
+
+def draw_shares(axes: Axes, table: Values, columns: Sequence[str], largest: float) -> ScalarMappable:
+    """Draw a table of energy shares in %, one row per layer, one column per term; return the scale of its colours."""
+    image = axes.imshow(
+        table, norm=PowerNorm(0.5, 0, largest or 1.0), cmap="Blues", aspect="auto", interpolation="nearest"
+    )
+    axes.set_xticks(range(table.shape[1]), columns)
+    axes.set_xlabel("term, from fine to coarse")
+    axes.set_yticks(range(len(table)), [str(number) for number in range(1, len(table) + 1)])
+    for (layer, term), share in np.ndenumerate(table):
+        colour = "white" if share > 0.4 * largest else "black"
+        axes.text(term, layer, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=7)
+    return image
 
 
 def draw_frequency_responses(path: Path, layers: Layers) -> None:
@@ -151,7 +159,7 @@ def draw_frequency_responses(path: Path, layers: Layers) -> None:
         colours = [*matplotlib.colormaps["viridis_r"](np.linspace(0.1, 1, layer.depth)), _MARK]
         for term, line, colour in zip(terms(layer)[1:], medians, colours, strict=True):
             style = "--" if term.startswith("a") else "-"
-            axes.plot(centres * frequencies[0], line, style, color=colour, label=_symbol(term))
+            axes.plot(centres * frequencies[0], line, style, color=colour, label=symbol(term))
         axes.set_title(name, fontsize=9)
         axes.xaxis.set_major_formatter(lambda frequency, _: f"1/{1 / frequency:.0f}")
         axes.set_ylim(max(peaks) - _DEPTH, max(peaks) + 5)  # the panels share one axis
@@ -216,7 +224,7 @@ def by_octave(positions: Values, values: Values, bins_per_octave: int = 8) -> tu
     return centres, np.sqrt(np.add.reduceat(values**2, starts, axis=-1) / counts)
 
 
-def _symbol(term: str) -> str:
+def symbol(term: str) -> str:
     """Format a term such as "b_12" as mathematics."""
     return "$" + term.replace("_", "_{") + ("}$" if "_" in term else "$")
 

@@ -42,7 +42,7 @@ def predict(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    outputs = _outputs(model, rows, batch_size, long if _can_stream(model) else None)
+    outputs = _outputs(model, rows, batch_size, long if can_stream(model) else None)
     for number, output in enumerate(outputs, start=1):
         yield answer(model, output, f"{where}, row {number}")
 
@@ -81,7 +81,7 @@ def answer(model: SequenceModel, output: Tensor, where: str) -> dict[str, Any]:
     return {names[int(i)]: float(values[i]) for i in values.argsort(descending=True)}
 
 
-def _can_stream(model: SequenceModel) -> bool:
+def can_stream(model: SequenceModel) -> bool:
     return not model.net.config["bidirectional"]
 
 
