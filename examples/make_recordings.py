@@ -3,7 +3,7 @@
     python examples/make_recordings.py FOLDER
 
 Each recording is a CSV file with the columns time, vibration [g] and pressure [bar], four to eight seconds at 50 Hz. A
-worn bearing adds short bursts to the vibration, a leak makes the pressure fall slowly; both are near the noise. Four
+worn bearing adds short bursts to the vibration, a leak makes the pressure fall slowly; noise hides both in part. Three
 recordings come from each pump, and `labels.csv` names the pump, so that no pump is in two splits.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-RATE, PUMPS, RECORDINGS = 50, 40, 4
+RATE, PUMPS, RECORDINGS = 50, 72, 3
 STATES = ("normal", "bearing", "leak")
 
 
@@ -31,9 +31,9 @@ def write_recordings(folder: Path, seed: int = 0) -> Path:
             pressure = level + 0.05 * np.sin(2 * np.pi * 0.4 * time) + 0.04 * random.normal(size=n)
             if state == "bearing":
                 for start in np.arange(random.uniform(0, 0.9), n / RATE, 0.9):
-                    vibration += 2.0 * np.exp(-30 * np.abs(time - start)) * np.sin(2 * np.pi * 17 * time)
+                    vibration += 3.0 * np.exp(-30 * np.abs(time - start)) * np.sin(2 * np.pi * 17 * time)
             if state == "leak":
-                pressure -= 0.02 * time
+                pressure -= 0.04 * time
             name = f"pump{pump:02}-{number}.csv"
             with open(folder / name, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)

@@ -38,7 +38,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         lr: peak learning rate.
         patience: epochs without a better validation after which the training ends; None trains all epochs.
         validation_share: share of the sequences that the network does not train on, to choose its best epoch.
-        class_weight: "balanced" weighs every class equally in the network's loss, however rare it is.
+        class_weights: "balanced" weights every class equally in the network's loss, however rare it is.
         time_limit: seconds after which the training of the network ends; the same `random_state` then no longer gives
             the same network.
         random_state: seed, or a `numpy.random.RandomState`.
@@ -68,7 +68,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         lr: float = 3e-3,
         patience: int | None = 50,
         validation_share: float = 0.15,
-        class_weight: Literal["balanced"] | None = None,
+        class_weights: Literal["balanced"] | None = None,
         time_limit: float | None = None,
         random_state: Any = None,
         verbose: bool = False,
@@ -82,7 +82,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         self.lr = lr
         self.patience = patience
         self.validation_share = validation_share
-        self.class_weight = class_weight
+        self.class_weights = class_weights
         self.time_limit = time_limit
         self.random_state = random_state
         self.verbose = verbose
@@ -122,7 +122,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each sequence, (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(1)]
 
     def stream(self, *, threshold: float | None = None, patience: int = 1) -> PredictionStream:
         """Return an object that classifies one sequence after every step or chunk.
@@ -167,7 +168,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _task(self, sequences: Sequences, index: NDArray[np.intp], seed: int) -> Classify:
         plan = self._plan()
-        task = Classify(TableData(), ClassifyOptions(self.class_weight), plan.model())
+        task = Classify(TableData(), ClassifyOptions(self.class_weights), plan.model())
         targets = Targets("class", tuple(map(str, self.classes_.tolist())), index.astype(np.int64))
         channels = [f"channel {number + 1}" for number in range(len(sequences[0]))]
         task.recordings = recordings_in_memory(sequences, targets, channels, val_share=self.validation_share, seed=seed)

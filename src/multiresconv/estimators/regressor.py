@@ -82,6 +82,8 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         sequences = read_sequences(X)
         if len(sequences) != len(y):
             raise ValueError(f"X, y: inconsistent numbers of samples: {len(sequences)} sequences, {len(y)} targets")
+        if len(sequences) < 2:
+            raise ValueError("X: expected at least 2 sequences, got 1 sample")
         self.n_channels_in_ = len(sequences[0])
         self._one_target = y.ndim == 1
         targets = y.reshape(len(y), -1)
@@ -91,7 +93,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         if self.method == "auto":
             self.method_ = "ridge" if len(y) <= FEW else self._choose(sequences, targets, seed)
         if self.method_ in ("ridge", "both"):
-            self.ridge_ = self._ridge(seed).fit(sequences, targets)
+            self.ridge_ = self._ridge(seed).fit(sequences, self._shaped(targets))
         if self.method_ in ("network", "both") and self.model_ is None:
             self._fit_network(sequences, targets, seed)
         if self.method_ == "ridge":
@@ -157,7 +159,9 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         """Fit both on the training sequences and return the method that is best on the validation sequences."""
         task = self._fit_network(sequences, targets, seed)
         train, val, (_, std) = task.open("train"), task.open("val"), task.scale
-        ridge = self._ridge(seed).fit([train.signal(row).T for row in range(len(train))], train.targets.values)
+        ridge = self._ridge(seed).fit(
+            [train.signal(row).T for row in range(len(train))], self._shaped(train.targets.values)
+        )
         held_out = [val.signal(row).T for row in range(len(val))]
         predictions: dict[Method, NDArray[np.float64]] = {
             "ridge": ridge.predict(held_out).reshape(len(held_out), -1),

@@ -12,7 +12,7 @@ from multiresconv.inspection.explain import Explanation, explain
 from multiresconv.inspection.explanation_pictures import draw_explanation
 from multiresconv.models import Missing, MultiresClassifier, SequenceModel
 from multiresconv.runs.inputs import read_rows
-from multiresconv.runs.predict import CHUNK, LONG, can_stream, ranked
+from multiresconv.runs.predict import CHUNK, LONG, answer, can_stream
 
 
 class Explained(NamedTuple):
@@ -67,7 +67,7 @@ def explain_row(
     number = None if label is None else names.index(label)
     explanation = explain(model, x, label=number, chunk=None if chunk is None else min(chunk, long))
     where = f"{path}, row {row}"
-    probabilities = ranked(model, explanation.logits, where)
+    probabilities = answer(model, explanation.logits, where)
     label = names[explanation.label]
     total = explanation.evidence.sum()
     title = f"{where}: {label}, probability {probabilities[label]:.3f}, evidence {total:+.2f}"

@@ -70,7 +70,10 @@ class RecordingModelOptions(PooledModelOptions):
 
     def _sizes(self, rows: int) -> dict[str, int]:
         few = rows <= FEW_ROWS
-        return {"d_model": self.d_model or (64 if few else 128), "n_layers": self.n_layers or (4 if few else 6)}
+        return {
+            "d_model": (64 if few else 128) if self.d_model is None else self.d_model,
+            "n_layers": (4 if few else 6) if self.n_layers is None else self.n_layers,
+        }
 
 
 class RecordingTask:

@@ -43,10 +43,12 @@ def recordings_in_memory(
     elif len(rows) < LEAST_ROWS:
         train = val = rows
     else:
-        named = [str(row) for row in rows]
-        splits = assign(
-            named, [""] * len(rows), _labels(targets), targets.names, val_share=val_share, test_share=0.0, seed=seed
-        ).splits
+        alone, nothing_given = [str(row) for row in rows], [""] * len(rows)
+        names = targets.names if targets.kind == "class" else ()
+        assigned_to = assign(
+            alone, nothing_given, _labels(targets), names, val_share=val_share, test_share=0.0, seed=seed
+        )
+        splits = assigned_to.splits
         train, val = np.flatnonzero(splits == 0), np.flatnonzero(splits == 1)
     order = np.concatenate([train, val])
     assigned: tuple[Split, ...] = ("train",) * len(train) + ("val",) * len(val)
