@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiresconv.cli.own_task import with_own_task
 from multiresconv.cli.parsers import build_parsers
-from multiresconv.cli.tasks import RECIPES, option_groups
+from multiresconv.cli.tasks import option_groups, recipe_folder
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.training.options import CHANGEABLE_ON_RESUME
 
@@ -79,5 +79,5 @@ def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespac
 
 def last_recipe(task: str, configs: Sequence[Any]) -> str | None:
     """Return the name of the last config file that is a recipe of the package, or None."""
-    names = [path.stem for path in (Path(str(config)) for config in configs) if path.parent == RECIPES / task]
+    names = [path.stem for path in (Path(str(config)) for config in configs) if path.parent == recipe_folder(task)]
     return names[-1] if names else None

@@ -92,7 +92,7 @@ def _train(task: str) -> Command:
     from multiresconv.cli.config_file import ConfigFile  # here, because it needs the extra
 
     names = recipe_names(task)
-    defaults = [str(recipe_path(task, default_recipe(task)))] if names else []  # tasks of users' own have no recipes
+    defaults = [str(recipe_path(task, default_recipe(task)))] if names else []  # a task of users' own may have none
     parser = _parser(TASKS[task].__doc__, default_config_files=defaults)
     parser.add_argument("--config", action=ConfigFile, help="YAML file of options; later options override it")
     if names:

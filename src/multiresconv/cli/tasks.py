@@ -44,12 +44,19 @@ TASKS: dict[str, Callable[..., Task]] = {
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
+def recipe_folder(task: str) -> Path:
+    """Return the folder of a task's recipes; a task of users' own has those of the class that it derives from."""
+    bases = [vars(kind).get("name") for kind in getattr(TASKS[task], "__mro__", ())]
+    folders = [RECIPES / name for name in (task, *bases) if isinstance(name, str)]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
 def recipe_path(task: str, name: str) -> Path:
-    return RECIPES / task / f"{name}.yaml"
+    return recipe_folder(task) / f"{name}.yaml"
 
 
 def recipe_names(task: str) -> list[str]:
-    return sorted(path.stem for path in (RECIPES / task).glob("*.yaml"))
+    return sorted(path.stem for path in recipe_folder(task).glob("*.yaml"))
 
 
 def default_recipe(task: str) -> str:

@@ -8,6 +8,7 @@ from multiresconv.tasks.label import Label
 from multiresconv.tasks.listops import ListOps, ListOpsData
 from multiresconv.tasks.model_options import ModelOptions, PooledModelOptions
 from multiresconv.tasks.ptbxl import PtbXl, PtbXlData, PtbXlLabels
+from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOptions, RecordingTask
 from multiresconv.tasks.regress import Regress
 from multiresconv.tasks.scifar import scifar
 from multiresconv.tasks.smnist import psmnist, smnist
@@ -30,6 +31,9 @@ __all__ = [
     "PtbXl",
     "PtbXlData",
     "PtbXlLabels",
+    "RecordingBatch",
+    "RecordingModelOptions",
+    "RecordingTask",
     "Regress",
     "Task",
     "psmnist",
