@@ -90,7 +90,10 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return the features, (n, F * J * 2 * 3 * T), and behind them the shares of missing values if fit saw any."""
+        """Return the features, (n, F * J * 2 * 3 * T), and behind them the shares of missing values if fit saw any.
+
+        A sequence of 500 steps has some 14,000 features with the default parameters, 55 KB.
+        """
         check_is_fitted(self)
         sequences = read_sequences(X, channels=self.n_channels_in_)
         features = shares(self._prepare(sequences), self.bank_).reshape(len(sequences), -1)

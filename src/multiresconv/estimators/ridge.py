@@ -89,7 +89,7 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
     """Classifies sequences by ridge regression on untrained multiresolution features.
 
     Each class is a target of -1 and 1. The penalty is chosen by leave-one-out errors. Memory grows with the square of
-    the number of training sequences or of features, the smaller of the two.
+    the number of training sequences or of features, the smaller of the two, and with their product.
 
     Args:
         n_filters, kernel_size, wavelets, n_thresholds, random_state: see `SequenceFeatures`.
@@ -128,8 +128,9 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
         """Return probabilities (n, n_classes): a softmax of the scores times `sharpness_`.
 
         The factor has the best likelihood on the leave-one-out scores of the training sequences, with smoothed labels
-        so that it stays finite if no sequence is misclassified. The penalty was chosen on the same scores, so the
-        probabilities are slightly too confident.
+        so that it stays finite if no sequence is misclassified. One factor serves all classes. With few training
+        sequences the probabilities are often too cautious. They hold for whole sequences: those of a stream's first
+        steps are not calibrated.
         """
         outputs = self._outputs(X)
         return softmax(self.sharpness_ * outputs, axis=1)
