@@ -45,8 +45,9 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings_of_the_process() -> dict[str, Any]:
-    # pytest names the test; PyTorch's compiler and Lightning set a variable each when they are first used
+    # pytest names the test; PyTorch's compiler, Lightning and scikit-learn set variables when they are first used
     ignored = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_NVML_BASED_CUDA_CHECK"}
+    ignored |= {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
     variables = {name: value for name, value in os.environ.items() if name not in ignored}
     return {
         "variables": variables,

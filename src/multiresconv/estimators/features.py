@@ -164,7 +164,7 @@ class FeatureStream:
     """The features of one sequence that arrives step by step; see `SequenceFeatures.stream`.
 
     After any steps or chunks it returns the same bits as `SequenceFeatures.transform` of the sequence so far. A step
-    costs the same at any length.
+    costs the same at any length; the memory is about n_filters numbers for each step that the filters reach back.
 
     Args:
         features: the fitted transformer; it may not be fitted again while the stream is used.
