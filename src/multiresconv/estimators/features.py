@@ -90,7 +90,10 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return the features, (n, F * J * 2 * 3 * T), and behind them the shares of missing values if fit saw any."""
+        """Return the features, (n, F * J * 2 * 3 * T), and behind them the shares of missing values if fit saw any.
+
+        A sequence of 500 steps has some 14,000 features with the default parameters, 55 KB.
+        """
         check_is_fitted(self)
         sequences = read_sequences(X, channels=self.n_channels_in_)
         features = shares(self._prepare(sequences), self.bank_).reshape(len(sequences), -1)
@@ -153,6 +156,7 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
 
@@ -160,7 +164,7 @@ class FeatureStream:
     """The features of one sequence that arrives step by step; see `SequenceFeatures.stream`.
 
     After any steps or chunks it returns the same bits as `SequenceFeatures.transform` of the sequence so far. A step
-    costs the same at any length.
+    costs the same at any length; the memory is about n_filters numbers for each step that the filters reach back.
 
     Args:
         features: the fitted transformer; it may not be fitted again while the stream is used.

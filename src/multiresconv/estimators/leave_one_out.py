@@ -15,14 +15,14 @@ class Ridge(NamedTuple):
     """A fitted ridge regression: `features @ coef + intercept`.
 
     Attributes:
-        coef: (p, k), in the dtype of the features.
+        coef: (p, k).
         intercept: (k,).
         alpha: the penalty that was chosen.
         left_out: (n, k) prediction of each training row by the regression on all other rows, with the same penalty and
             the same scaling of features.
     """
 
-    coef: NDArray[np.floating]
+    coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
     alpha: float
     left_out: NDArray[np.float64]
@@ -64,7 +64,7 @@ def fit_ridge(features: NDArray[np.floating], targets: NDArray[np.float64], alph
     assert best is not None  # there is at least one penalty
     alpha, left_out = best
     weights = z.T @ (u @ (projected / (values + alpha)[:, None])).astype(z.dtype)
-    coef = (scale[:, None] * weights).astype(z.dtype)
+    coef = scale[:, None] * weights
     return Ridge(coef, offset - mean @ coef, float(alpha), left_out)
 
 

@@ -53,7 +53,7 @@ class _SequenceRidge(BaseEstimator):
 
     def linear(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the linear model's outputs (n, k), or (k,), for features (n, p) or (p,)."""
-        return (features @ self.coef_).astype(np.float64) + self.intercept_
+        return features @ self.coef_ + self.intercept_
 
     def _fit_linear(self, X: Any, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fit features and linear model to targets (n, k); return the leave-one-out predictions (n, k)."""
@@ -67,7 +67,7 @@ class _SequenceRidge(BaseEstimator):
         features = self.features_.fit_transform(X)
         if len(features) != len(targets):
             raise ValueError(
-                f"X, y: inconsistent numbers of samples: {len(features)} sequences, {len(targets)} targets"
+                f"X, y: inconsistent numbers of samples, {len(features)} sequences and {len(targets)} targets"
             )
         ridge = fit_ridge(features, targets, list(alphas))
         self.coef_, self.intercept_, self.alpha_ = ridge.coef, ridge.intercept, ridge.alpha
@@ -89,7 +89,7 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
     """Classifies sequences by ridge regression on untrained multiresolution features.
 
     Each class is a target of -1 and 1. The penalty is chosen by leave-one-out errors. Memory grows with the square of
-    the number of training sequences or of features, the smaller of the two.
+    the number of training sequences or of features, the smaller of the two, and with their product.
 
     Args:
         n_filters, kernel_size, wavelets, n_thresholds, random_state: see `SequenceFeatures`.
@@ -109,7 +109,7 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y: expected at least 2 classes, got 1 class: {self.classes_[0]!r}")
+            raise ValueError(f"y: expected at least 2 classes, got only {len(self.classes_)} class")
         targets = np.where(index[:, None] == np.arange(len(self.classes_)), 1.0, -1.0)
         self.sharpness_ = _sharpness(self._fit_linear(X, targets), index)
         return self
@@ -121,16 +121,19 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class with the largest score of each sequence, (n,)."""
-        return self.classes_[self._outputs(X).argmax(1)]
+        outputs = self._outputs(X)  # raises if not fitted
+        return self.classes_[outputs.argmax(1)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities (n, n_classes): a softmax of the scores times `sharpness_`.
 
         The factor has the best likelihood on the leave-one-out scores of the training sequences, with smoothed labels
-        so that it stays finite if no sequence is misclassified. The penalty was chosen on the same scores, so the
-        probabilities are slightly too confident.
+        so that it stays finite if no sequence is misclassified. One factor serves all classes. With few training
+        sequences the probabilities are often too cautious. They hold for whole sequences: those of a stream's first
+        steps are not calibrated.
         """
-        return softmax(self.sharpness_ * self._outputs(X), axis=1)
+        outputs = self._outputs(X)
+        return softmax(self.sharpness_ * outputs, axis=1)
 
     def stream(self) -> "ClassifierStream":
         """Return an object that judges one sequence after every step or chunk."""

@@ -14,8 +14,6 @@ from multiresconv.ops.cpu.threads import parallel
 if TYPE_CHECKING:
     from multiresconv.ops.shares import Bank
 
-_ZERO = np.float32(0)
-
 
 def pool(sequences: Sequence[NDArray[np.float32]], bank: "Bank") -> NDArray[np.float32]:
     """Return the shares of sequences (C, L_i): (N, F, J, 2, 3, T)."""
@@ -24,7 +22,7 @@ def pool(sequences: Sequence[NDArray[np.float32]], bank: "Bank") -> NDArray[np.f
     x, starts = _joined(sequences)
     filters, depth, _, count = bank.thresholds.shape
     out = np.empty((len(sequences), filters, depth, 2, 3, count), np.float32)
-    args = [*_patterns(bank), x, starts, bank.mix, *_taps(bank), bank.thresholds, out]
+    args = [x, starts, bank.mix, *_taps(bank), bank.thresholds, out]
     # a comparison costs about a multiply-add, and there are three of them per threshold
     per_step = filters * depth * 2 * (bank.h0.shape[1] + 3 * count)
     parallel(kernels.pool, len(sequences) * filters, x.shape[1] * per_step, args)
@@ -38,7 +36,7 @@ def coefficients(sequences: Sequence[NDArray[np.float32]], bank: "Bank", f: int,
     x, starts = _joined(sequences)
     out = np.empty((depth, 2, x.shape[1]), np.float32)
     which = np.full(len(sequences), f)
-    kernels.coefficients(*_patterns(bank), x, starts, bank.mix, *_taps(bank), which, out, 0, len(sequences))
+    kernels.coefficients(x, starts, bank.mix, *_taps(bank), which, out, 0, len(sequences))
     return out
 
 
@@ -86,9 +84,3 @@ def _joined(sequences: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float3
 def _taps(bank: "Bank") -> list[NDArray[np.float32]]:
     """Return h0 and h1 with the newest tap first."""
     return [np.ascontiguousarray(h[:, ::-1]) for h in (bank.h0, bank.h1)]
-
-
-def _patterns(bank: "Bank") -> tuple[tuple, tuple]:
-    from multiresconv.ops.cpu.kernels import shares as kernels
-
-    return (_ZERO,) * min(bank.h0.shape[1], kernels.GROUP), (_ZERO,) * kernels.GROUP

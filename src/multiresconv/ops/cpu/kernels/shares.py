@@ -16,8 +16,10 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from multiresconv.ops.cpu.kernels.jit import exact, inline, kernel
 from multiresconv.ops.cpu.kernels.operator import take
 
-# Taps or thresholds per pass over a row.
-GROUP = 4
+# Patterns of the taps of the first pass over a row, and of the taps or thresholds of each later one. Every filter has
+# two taps, so that these serve all filters.
+_FIRST = (np.float32(0),) * 2
+_GROUP = (np.float32(0),) * 4
 # Steps that are counted in float32: all sums are whole numbers below 2^24, which it holds, in any order of adding.
 PIECE = 256
 # A rise counts as this many steps above, so that one sum holds both counts.
@@ -27,11 +29,10 @@ BLOCK = 64
 
 
 @kernel
-def pool(first, group, x, starts, mix, lo, hi, thresholds, out, start, stop):
+def pool(x, starts, mix, lo, hi, thresholds, out, start, stop):
     """Write the shares of the units start..stop; a unit is a filter on a sequence.
 
     Args:
-        first, group: tuples of zeros; their lengths are the taps of the first pass over a row and of each later one.
         x: (C, total of lengths); sequence i is x[:, starts[i] : starts[i + 1]].
         mix: (F, C).
         lo, hi: (F, K).
@@ -50,21 +51,21 @@ def pool(first, group, x, starts, mix, lo, hi, thresholds, out, start, stop):
         a, low, high = rows[0][:length], rows[1][:length], rows[2][:length]
         _mix_row(a, x[:, starts[i] : starts[i + 1]], mix[f])
         for j in range(depth):
-            _filter_pair(first, group, low, high, a, lo[f], hi[f], 1 << min(j, 40))
-            _count(group, low, thresholds[f, j, 0], ramp, out[i, f, j, 0])
-            _count(group, high, thresholds[f, j, 1], ramp, out[i, f, j, 1])
+            _filter_pair(low, high, a, lo[f], hi[f], 1 << min(j, 40))
+            _count(low, thresholds[f, j, 0], ramp, out[i, f, j, 0])
+            _count(high, thresholds[f, j, 1], ramp, out[i, f, j, 1])
             a, low = low, a
 
 
 @kernel
-def coefficients(first, group, x, starts, mix, lo, hi, filters, out, start, stop):
+def coefficients(x, starts, mix, lo, hi, filters, out, start, stop):
     """Write the coefficients of sequences start..stop to out (J, 2, total of lengths); filters[i] is used on i."""
     for i in range(start, stop):
         begin, end, f = starts[i], starts[i + 1], filters[i]
         a = np.empty(end - begin, x.dtype)
         _mix_row(a, x[:, begin:end], mix[f])
         for j in range(len(out)):
-            _filter_pair(first, group, out[j, 0, begin:end], out[j, 1, begin:end], a, lo[f], hi[f], 1 << min(j, 40))
+            _filter_pair(out[j, 0, begin:end], out[j, 1, begin:end], a, lo[f], hi[f], 1 << min(j, 40))
             a = out[j, 0, begin:end]
 
 
@@ -102,13 +103,13 @@ def _mix_row(out, x, weights):
 
 
 @exact
-def _filter_pair(first, group, low, high, a, lo, hi, dilation):
+def _filter_pair(low, high, a, lo, hi, dilation):
     """low[n] = sum_i lo[i] a[n - i*d] and high[n] = sum_i hi[i] a[n - i*d]."""
     length, d = uintp(len(a)), uintp(dilation)
-    some_lo, some_hi = take(first, lo, 0), take(first, hi, 0)
-    for s in range(len(first)):  # section s: the steps at which s+1 taps lie within the row
+    some_lo, some_hi = take(_FIRST, lo, 0), take(_FIRST, hi, 0)
+    for s in range(len(_FIRST)):  # section s: the steps at which s+1 taps lie within the row
         start = min(uintp(s) * d, length)
-        stop = length if s == len(first) - 1 else min(start + d, length)
+        stop = length if s == len(_FIRST) - 1 else min(start + d, length)
         for n in range(start, stop):
             p = some_lo[0] * a[n]
             q = some_hi[0] * a[n]
@@ -117,11 +118,11 @@ def _filter_pair(first, group, low, high, a, lo, hi, dilation):
                 q += some_hi[i] * a[n - uintp(i) * d]
             low[n] = p
             high[n] = q
-    grouped = len(first) + (len(lo) - len(first)) // len(group) * len(group)
-    for t in range(len(first), grouped, len(group)):
-        _add_taps(group, low, high, a, lo, hi, t, dilation)
+    grouped = len(_FIRST) + (len(lo) - len(_FIRST)) // len(_GROUP) * len(_GROUP)
+    for t in range(len(_FIRST), grouped, len(_GROUP)):
+        _add_taps(_GROUP, low, high, a, lo, hi, t, dilation)
     for t in range(grouped, len(lo)):
-        _add_taps(group[:1], low, high, a, lo, hi, t, dilation)
+        _add_taps(_GROUP[:1], low, high, a, lo, hi, t, dilation)
 
 
 @exact
@@ -144,13 +145,13 @@ def _add_taps(pattern, low, high, a, lo, hi, t, dilation):
 
 
 @inline
-def _count(group, row, thresholds, ramp, out):
+def _count(row, thresholds, ramp, out):
     """Write the shares of all thresholds to out (3, T)."""
-    grouped = len(thresholds) // len(group) * len(group)
-    for t in range(0, grouped, len(group)):
-        _count_some(group, row, thresholds, t, ramp, out)
+    grouped = len(thresholds) // len(_GROUP) * len(_GROUP)
+    for t in range(0, grouped, len(_GROUP)):
+        _count_some(_GROUP, row, thresholds, t, ramp, out)
     for t in range(grouped, len(thresholds)):
-        _count_some(group[:1], row, thresholds, t, ramp, out)
+        _count_some(_GROUP[:1], row, thresholds, t, ramp, out)
 
 
 @inline

@@ -1,0 +1,156 @@
+"""Accuracy and seconds of `SequenceRidgeClassifier` on data sets of your own, beside aeon's ROCKET family.
+
+    python benchmarks/bench_features.py FOLDER [--seeds 3] [--threads 1] [--ours-only] [--out benchmarks/results]
+
+FOLDER holds NAME_TRAIN.ts and NAME_TEST.ts of the UCR/UEA archives (aeon reads them), or NAME.npz with X_train,
+y_train, X_test, y_test; X is (n, channels, time) or (n, time), and the optional arrays lengths_train and lengths_test
+say how many steps of each padded sequence are valid. Where aeon can be imported, its classifiers run in the same
+process: ROCKET, MiniRocket and, with PyTorch, MultiRocket-Hydra, with their default parameters. They need equal lengths
+and get shorter sequences padded with zeros.
+
+Seconds are processor time of fit and of predict, summed over the data sets; the first fit and predict of a classifier
+on a data set, in which kernels may be compiled, are not counted. Accuracies are means over the seeds.
+"""
+
+import argparse
+import functools
+import json
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from multiresconv.bench.machine import describe_machine
+from multiresconv.estimators import SequenceRidgeClassifier
+
+
+class Split(NamedTuple):
+    """A data set: sequences (channels, time_i) and labels of training and test rows."""
+
+    x: list[Any]
+    y: Any
+    x_test: list[Any]
+    y_test: Any
+
+
+def from_npz(path: Path) -> Split:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    parts: list[Any] = []
+    for part in ("train", "test"):
+        x = arrays[f"X_{part}"]
+        x = x[:, None] if x.ndim == 2 else x
+        lengths = arrays.get(f"lengths_{part}", np.full(len(x), x.shape[2]))
+        parts += [[row[:, :length] for row, length in zip(x, lengths, strict=True)], arrays[f"y_{part}"]]
+    return Split(*parts)
+
+
+def from_ts(path: Path) -> Split:
+    from aeon.datasets import load_from_ts_file  # pyright: ignore[reportMissingImports]
+
+    parts: list[Any] = []
+    for part in ("TRAIN", "TEST"):
+        x, y = load_from_ts_file(str(path).replace("_TRAIN.ts", f"_{part}.ts"))
+        parts += [[np.asarray(row, np.float32) for row in x], np.asarray(y)]
+    return Split(*parts)
+
+
+def padded(split: Split) -> Split:
+    """Return the data set as arrays (n, channels, time), padded with zeros to the longest sequence."""
+    longest = max(row.shape[1] for row in (*split.x, *split.x_test))
+
+    def pad(x: list[Any]) -> Any:
+        return np.stack([np.pad(row, ((0, 0), (0, longest - row.shape[1]))) for row in x])
+
+    return Split(pad(split.x), split.y, pad(split.x_test), split.y_test)
+
+
+def made(classifier: Any, threads: int, seed: int) -> Any:
+    return classifier(random_state=seed, n_jobs=threads)
+
+
+def contenders(threads: int, ours_only: bool) -> dict[str, Callable[[int], Any]]:
+    """Return name -> function from a seed to a classifier."""
+    named: dict[str, Callable[[int], Any]] = {"ours": lambda seed: SequenceRidgeClassifier(random_state=seed)}
+    if ours_only:
+        return named
+    try:
+        from aeon.classification import convolution_based as theirs  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        print("aeon cannot be imported: ours alone")
+        return named
+    for name in ("RocketClassifier", "MiniRocketClassifier", "MultiRocketHydraClassifier"):
+        named[name] = functools.partial(made, getattr(theirs, name), threads)
+    return named
+
+
+def measure(make: Callable[[int], Any], split: Split, seeds: int) -> dict[str, float]:
+    """Return accuracy and processor seconds of fit and predict, means over the seeds."""
+    accuracies, fits, predicts = [], [], []
+    for seed in (0, *range(seeds)):  # the first run warms up
+        start = time.process_time()
+        classifier = make(seed).fit(split.x, split.y)
+        between = time.process_time()
+        found = classifier.predict(split.x_test)
+        fits.append(between - start)
+        predicts.append(time.process_time() - between)
+        accuracies.append(float(np.mean(found == split.y_test)))
+    numbers = {"accuracy": accuracies, "fit": fits, "predict": predicts}
+    return {name: float(np.mean(values[1:])) for name, values in numbers.items()}
+
+
+def markdown(report: dict[str, Any]) -> str:
+    names = list(report["results"])
+    sets = list(report["results"][names[0]])
+    lines = [f"{report['machine']}. Accuracy; the last lines are processor seconds of all sets.", ""]
+    lines += ["| | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
+    for one in sets:
+        lines.append(
+            f"| {one} | " + " | ".join(f"{report['results'][name][one]['accuracy']:.3f}" for name in names) + " |"
+        )
+    for what, reduce in (("accuracy", np.mean), ("fit", np.sum), ("predict", np.sum)):
+        cells = [float(reduce([report["results"][name][one][what] for one in sets])) for name in names]
+        title = "mean accuracy" if what == "accuracy" else f"seconds of {what}"
+        lines.append(
+            f"| {title} | "
+            + " | ".join(f"{cell:.4f}" if what == "accuracy" else f"{cell:.2f}" for cell in cells)
+            + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sets", nargs="*", help="names of data sets; default all")
+    parser.add_argument("--ours-only", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    warnings.filterwarnings("ignore", module="aeon|sklearn")
+    paths = {path.stem: (from_npz, path) for path in sorted(args.folder.glob("*.npz"))}
+    paths |= {path.stem[:-6]: (from_ts, path) for path in sorted(args.folder.rglob("*_TRAIN.ts"))}
+    chosen = {name: paths[name] for name in args.sets or paths}
+    if not chosen:
+        parser.error(f"{args.folder}: no NAME.npz and no NAME_TRAIN.ts")
+    results: dict[str, dict[str, Any]] = {}
+    for name, make in contenders(args.threads, args.ours_only).items():
+        for one, (read, path) in chosen.items():
+            split = read(path)
+            results.setdefault(name, {})[one] = measure(make, split if name == "ours" else padded(split), args.seeds)
+            print(name, one, results[name][one], flush=True)
+    report = {"machine": describe_machine(), "seeds": args.seeds, "threads": args.threads, "results": results}
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "features.json").write_text(json.dumps(report, indent=2) + "\n")
+    (args.out / "features.md").write_text(markdown(report))
+    print(markdown(report))
+
+
+if __name__ == "__main__":
+    main()
