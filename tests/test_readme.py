@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from paths import ROOT
@@ -16,6 +17,7 @@ from multiresconv.cli import main
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("explain", "files", "own-data", "performance", "reliability")
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
 
 NETWORK = "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2"
@@ -38,7 +40,9 @@ def test_the_commands_of_the_readme_run_in_their_order(
     for folder in ("results", "examples"):
         shutil.copytree(ROOT / folder, folder)
     write_data(Path("data/listops-quick"))  # train finds it there and does not generate the recipe's
-    verbs = {"train", "evaluate", "predict", "inspect", "explain", "sample", "data"}
+    assert "    python examples/make_recordings.py pumps " in README
+    run_path("examples/make_recordings.py")["write_recordings"](Path("pumps"))
+    verbs = {"train", "evaluate", "predict", "inspect", "explain", "report", "sample", "data"}
     assert {command[0] for command in COMMANDS} == verbs
     for command in COMMANDS:
         arguments, source = (command[:-2], command[-1]) if "<" in command else (command, None)
@@ -46,6 +50,15 @@ def test_the_commands_of_the_readme_run_in_their_order(
         with open(source or os.devnull, encoding="utf-8") as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             assert main([*arguments, *smaller]) == 0, f"{command}: {capsys.readouterr().err}"
+
+
+def test_the_python_of_the_page_on_own_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "own-data.md", "exec"), {})
+    assert (tmp_path / "my-ecg" / "config.json").is_file()
 
 
 def test_what_make_does_in_the_readme_is_there() -> None:
@@ -56,7 +69,7 @@ def test_what_make_does_in_the_readme_is_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "CONTRIBUTING.md", "docs/explain.md", "docs/performance.md", "docs/files.md", "docs/reliability.md"],
+    ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)],
 )
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
