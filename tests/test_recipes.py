@@ -8,6 +8,7 @@ import torch
 from tiny_images import write_cifar, write_mnist
 from tiny_ptbxl import make_ptbxl
 from tiny_run import metrics, write_data
+from tiny_table import write_recordings
 
 from multiresconv.cli import main
 from multiresconv.cli.parsers import build_parsers
@@ -24,15 +25,18 @@ DATA = {
     "cifar-density": write_cifar,
     "ptbxl": partial(make_ptbxl, n=20),
 }
+OWN = {"classify": "kind", "label": "tags", "regress": "speed,back", "forecast": None}  # task -> its targets
 # What takes minutes on a CPU even for two steps; the rest of the recipe stays.
 SMALLER = {("cifar-density", "paper"): ["--model.n_layers", "1", "--model.d_model", "16"]}
 
 
 def test_every_task_has_its_recipes() -> None:
     assert recipe_names("listops") == ["demo", "paper", "quick"]
-    assert set(TASKS) == set(DATA) == {task for task, _ in ALL}
-    for task in TASKS:
+    assert set(TASKS) == set(DATA) | set(OWN) == {task for task, _ in ALL}
+    for task in DATA:
         assert {"paper", "quick"} <= set(recipe_names(task))
+    for task in OWN:
+        assert recipe_names(task) == ["auto"]
 
 
 @pytest.mark.parametrize(("task", "name"), ALL)
@@ -40,7 +44,12 @@ def test_a_recipe_trains(task: str, name: str, tmp_path: Path) -> None:
     """With its own network and optimizer, for some steps on a few rows."""
     run = tmp_path / "run"
     small = ["--trainer.epochs", "1", "--trainer.batch_size", "12", "--trainer.log_every", "1", "--run", str(run)]
-    data = ["--data.folder", str(DATA[task](tmp_path / "data"))]
+    if task in OWN:
+        target = [] if OWN[task] is None else ["--data.target", OWN[task]]
+        data = ["--data.table", str(write_recordings(tmp_path / "data")), *target]
+        data += [] if target else ["--task.horizon", "4", "--data.val_share", "0.25", "--data.test_share", "0.25"]
+    else:
+        data = ["--data.folder", str(DATA[task](tmp_path / "data"))]
     assert main(["train", task, "--recipe", name, *small, *data, *SMALLER.get((task, name), ())]) == 0
     kinds = [line["kind"] for line in metrics(run)]
     assert kinds[:1] + kinds[-1:] == ["train", "val"]
@@ -48,10 +57,10 @@ def test_a_recipe_trains(task: str, name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_recipe_paper_is_used_where_none_is_named(task: str) -> None:
+def test_one_recipe_is_used_where_none_is_named(task: str) -> None:
     parser, _ = build_parsers()
     default = parser.parse_args(["train", task])["train"][task]
-    paper = parser.parse_args(["train", task, "--recipe", "paper"])["train"][task]
+    paper = parser.parse_args(["train", task, "--recipe", "auto" if task in OWN else "paper"])["train"][task]
     for group in (*option_groups(task), "optimizer", "trainer", "seed"):
         assert default[group] == paper[group]
 

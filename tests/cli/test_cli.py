@@ -139,7 +139,7 @@ def test_predict_reads_standard_input(
             ["explain", "RUN", "GOOD", "--label", "ten"],
             "label: expected one of 0, 1, 2, 3, 4, 5, 6, 7",
         ),
-        (["explain", "RUN", "BAD"], "unknown token 'x'"),
+        (["explain", "RUN", "BAD", "--row", "2"], "unknown token 'x'"),
         (["data", "listops", "--folder", "DATA", "--n_train", "0", "--overwrite"], "n_train"),
     ],
 )

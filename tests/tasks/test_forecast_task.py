@@ -75,7 +75,7 @@ def test_training_compares_forecasts_with_what_came_after_each_step(tmp_path: Pa
     torch.nn.init.zeros_(model.head.weight)
     torch.nn.init.zeros_(model.head.bias)  # repeats the last value
     batch = task.collate([rows[0], rows[3]])
-    steps = task._steps(batch.lengths)
+    steps = task.origins_of(batch.lengths)
     expected = []
     for row, chosen in zip((rows[0], rows[3]), steps.tolist(), strict=True):
         signal = np.concatenate([row.past, row.future])

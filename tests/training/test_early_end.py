@@ -37,7 +37,7 @@ def a_second_per_tick(monkeypatch: pytest.MonkeyPatch) -> None:
         self.state.seconds += 1.0
         return 1.0
 
-    monkeypatch.setattr(TrainingModule, "_tick", tick)
+    monkeypatch.setattr(TrainingModule, "tick", tick)
 
 
 def test_patience_ends_a_run_that_does_not_improve(task: ListOps) -> None:
@@ -58,7 +58,7 @@ def test_the_loss_decides_between_equal_scores(task: ListOps) -> None:
 
     def rank(score: float, loss: float) -> tuple[float, float]:
         best = Best(1, 1, score, {"loss": torch.tensor(loss)})
-        return module._rank(best.score, best.scores)
+        return module.rank(best.score, best.scores)
 
     assert rank(0.5, 1.0) > rank(0.5, 1.1) > rank(0.4, 0.1)
 

@@ -201,7 +201,7 @@ class Forecast:
         lengths = batch.lengths if int(batch.lengths.min()) < signals.shape[1] else None
         if not model.training:
             return forecast(model, signals, batch.future, lengths)
-        steps = self._steps(batch.lengths)
+        steps = self.origins_of(batch.lengths)
         known = torch.cat([signals, batch.future.new_full(batch.future.shape, torch.nan)], dim=1)
         ends = batch.lengths[:, None] + torch.arange(self.task.horizon, device=known.device)
         known[torch.arange(len(known), device=known.device)[:, None], ends] = batch.future
@@ -259,7 +259,7 @@ class Forecast:
             )
         return rows
 
-    def _steps(self, lengths: Tensor) -> Tensor:
+    def origins_of(self, lengths: Tensor) -> Tensor:
         """Return the steps (n, N) of the past to learn forecasts from: spread over the second half, with the last."""
         count = min(ORIGINS, max(int(lengths.min()) // 2, 1))
         share = torch.linspace(0.5, 1.0, count, device=lengths.device) if count > 1 else lengths.new_ones(1).float()

@@ -219,7 +219,7 @@ class TrainingModule(pl.LightningModule):
         state.loss_sum += self.loss_sum
         state.hits += self.hits
         state.rows += int(self.rows)
-        state.interval_seconds += self._tick()
+        state.interval_seconds += self.tick()
         accuracy = self.hits / self.rows if self.has_hits else None
         self.progress.step(int(self.rows), self.loss_sum / self.rows, accuracy)
         if state.step % self.options.log_every == 0:
@@ -274,7 +274,7 @@ class TrainingModule(pl.LightningModule):
     def on_validation_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         # with several processes, none may stop alone: the stop waits for the next training step
         if self.trainer.world_size == 1 and self.stop.wanted():
-            self._tick()
+            self.tick()
             self._save_last()
             raise Stopped(self.state.step, self.stop.exit_code)
 
@@ -286,11 +286,11 @@ class TrainingModule(pl.LightningModule):
                 f"the validation loss is not finite after step {state.step}; {self.recorder.best_name} and "
                 f"{self.recorder.last_name} are from before; try a smaller --optimizer.lr"
             )
-        self._tick()
+        self.tick()
         state.validated_epochs += 1
         state.awaits_validation = False
         state.last_score = score
-        is_best = state.best is None or self._rank(score, scores) > self._rank(state.best.score, state.best.scores)
+        is_best = state.best is None or self.rank(score, scores) > self.rank(state.best.score, state.best.scores)
         if is_best:
             state.best = Best(state.step, state.validated_epochs, score, scores)
         numbers = {name: value.item() for name, value in scores.items() if value.ndim == 0}
@@ -303,7 +303,7 @@ class TrainingModule(pl.LightningModule):
         if self.is_over:
             self.trainer.should_stop = True
 
-    def _rank(self, score: float, scores: dict[str, Tensor]) -> tuple[float, float]:
+    def rank(self, score: float, scores: dict[str, Tensor]) -> tuple[float, float]:
         """Return a pair that is larger for a better validation; the loss decides between equal scores."""
         return (score if self.task.maximize else -score, -float(scores["loss"]))
 
@@ -319,7 +319,7 @@ class TrainingModule(pl.LightningModule):
             self.recorder.save_last(self.network, self.trainer.optimizers[0], self.state)
         self.saved_at = time.monotonic()
 
-    def _tick(self) -> float:
+    def tick(self) -> float:
         """Add the seconds since the last call to the run's total; return them."""
         now = time.monotonic()
         passed, self.clock = now - self.clock, now
