@@ -60,7 +60,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         self,
         method: Method = "auto",
         *,
-        n_filters: int = 48,
+        n_filters: int = 96,
         d_model: int | None = None,
         n_layers: int | None = None,
         epochs: int | None = None,
@@ -168,7 +168,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _task(self, sequences: Sequences, index: NDArray[np.intp], seed: int) -> Classify:
         plan = self._plan()
-        task = Classify(TableData(), ClassifyOptions(self.class_weights), plan.model())
+        weights: Any = self.class_weights
+        task = Classify(TableData(), ClassifyOptions(weights), plan.model())
         targets = Targets("class", tuple(map(str, self.classes_.tolist())), index.astype(np.int64))
         channels = [f"channel {number + 1}" for number in range(len(sequences[0]))]
         task.recordings = recordings_in_memory(sequences, targets, channels, val_share=self.validation_share, seed=seed)
@@ -190,8 +191,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             "network": softmax(outputs_of(self.model_, held_out), axis=1),
         }
         probabilities["both"] = (probabilities["ridge"] + probabilities["network"]) / 2
-        self.scores_ = {name: float((p.argmax(1) == truth).mean()) for name, p in probabilities.items()}
-        return max(self.scores_, key=lambda name: self.scores_[name])
+        scores: dict[Method, float] = {name: float((p.argmax(1) == truth).mean()) for name, p in probabilities.items()}
+        self.scores_ = scores
+        return max(scores, key=lambda name: scores[name])
 
     def _all_classes(self, fitted: SequenceRidgeClassifier, sequences: Sequences) -> NDArray[np.float64]:
         """Return probabilities (n, n_classes), 0 for classes that have no training sequence."""

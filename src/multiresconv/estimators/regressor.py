@@ -45,7 +45,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         self,
         method: Method = "auto",
         *,
-        n_filters: int = 48,
+        n_filters: int = 96,
         d_model: int | None = None,
         n_layers: int | None = None,
         epochs: int | None = None,
@@ -76,7 +76,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(f"method: expected one of {', '.join(get_args(Method))}, got {self.method!r}")
         if y is None:
             raise ValueError("y: expected targets, got None; requires y to be passed, but the target y is None")
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        y = np.asarray(check_array(y, dtype="float64", ensure_2d=False, input_name="y"))
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         sequences = read_sequences(X)
@@ -169,8 +169,11 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         }
         predictions["both"] = (predictions["ridge"] + predictions["network"]) / 2
         truth = val.targets.values / std
-        self.scores_ = {name: float(mean_squared_error(truth, p / std)) for name, p in predictions.items()}
-        return min(self.scores_, key=lambda name: self.scores_[name])
+        scores: dict[Method, float] = {
+            name: float(mean_squared_error(truth, p / std)) for name, p in predictions.items()
+        }
+        self.scores_ = scores
+        return min(scores, key=lambda name: scores[name])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

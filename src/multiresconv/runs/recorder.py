@@ -64,7 +64,7 @@ class RunRecorder:
     def write_line(self, line: dict[str, Any]) -> None:
         self.directory.append_metrics(line)
         if self.logger is not None:
-            numbers = {f"{line['kind']}/{name}": x for name, x in line.items() if isinstance(x, int | float)}
+            numbers = {f"{line['kind']}/{name}": float(x) for name, x in line.items() if isinstance(x, int | float)}
             self.logger.log_metrics(numbers, line["step"])
 
     def save_last(self, network: nn.Module, optimizer: Optimizer, state: RunState) -> None:

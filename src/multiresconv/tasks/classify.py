@@ -27,7 +27,7 @@ class ClassifyOptions:
     class_weights: Literal["balanced"] | None = None
 
 
-class Classify(RecordingTask, Classification):
+class Classify(RecordingTask, Classification):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Classify your own recordings: a table of files or a file of sequences, with one class per row."""
 
     name = "classify"

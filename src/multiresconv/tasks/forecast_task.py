@@ -184,7 +184,8 @@ class Forecast:
 
     def build(self) -> MultiresForecaster:
         data, task, statistics = self.recordings, self.task, self.statistics
-        units = data.units if all(unit is not None for unit in data.units) else ()
+        known = tuple(unit for unit in data.units if unit is not None)
+        units = known if len(known) == len(data.units) else ()
         output = Output("forecast", data.channels, units, horizon=task.horizon, quantiles=task.quantiles)
         arguments = self.model.arguments_for(len(self.open("train")), task.past)
         del arguments["pooling"], arguments["bidirectional"]

@@ -24,6 +24,7 @@ from multiresconv.data.recordings import (
 from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import Input, SequenceModel
 from multiresconv.tasks.model_options import PooledModelOptions, standardise
+from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -180,6 +181,9 @@ class RecordingTask:
         unit = data.units[0] if len(set(data.units)) == 1 else None
         figure = draw_recordings(shown, data.channels, rate=data.rate, unit=unit, title=f"{title}: {where}")
         return {"examples": figure}
+
+    def run(self, model: Any, batch: RecordingBatch) -> Outcome:
+        raise NotImplementedError
 
     def told(self, outputs: Tensor, target: Any) -> str:
         """Say in a few words what the truth of a row is and what the model says."""

@@ -41,7 +41,7 @@ class Signals(NamedTuple):
     """The rows of a data set whose recordings were read, and their signals."""
 
     listing: Listing  # of these rows
-    values: np.memmap  # (total time, channels) float32, NaN where a value is missing
+    values: NDArray[np.float32]  # (total time, channels), memory-mapped if read from files; NaN is missing
     offsets: NDArray[np.int64]  # (rows + 1,) start of each row in `values`, then the total
     channels: tuple[str, ...]
     units: tuple[str | None, ...]

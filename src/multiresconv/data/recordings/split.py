@@ -31,7 +31,7 @@ class RecordingSplit(Dataset[tuple[NDArray[np.float32], Target]]):
 
     def __init__(
         self,
-        values: np.memmap,
+        values: NDArray[np.float32],
         starts: NDArray[np.int64],
         lengths: NDArray[np.int64],
         targets: Targets,
@@ -84,9 +84,13 @@ class RecordingSplit(Dataset[tuple[NDArray[np.float32], Target]]):
         return int(value) if self.targets.kind == "class" else np.array(value, np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the path of the values, not the values; each worker maps the file itself."""
+        """Pickle the path of mapped values, not the values; each worker maps the file itself."""
+        if not isinstance(self.values, np.memmap):
+            return dict(self.__dict__)
         return {**self.__dict__, "values": (self.values.filename, self.values.shape)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        path, shape = state["values"]
-        self.__dict__.update(state, values=np.memmap(path, "<f4", "r", shape=shape))
+        if isinstance(state["values"], tuple):
+            path, shape = state["values"]
+            state = {**state, "values": np.memmap(path, "<f4", "r", shape=shape)}
+        self.__dict__.update(state)
