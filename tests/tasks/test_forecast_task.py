@@ -65,6 +65,17 @@ def test_an_origin_sees_the_past_only_and_its_future_lies_in_its_split(tmp_path:
     assert min(seen.values()) > 0
 
 
+def test_series_of_another_table_are_scaled_by_the_mean_of_those_that_were_trained_on(tmp_path: Path) -> None:
+    options = ForecastOptions(horizon=4, context=16)
+    table = TableData(write_series(tmp_path / "own", (240, 200)))
+    task = Forecast(table, options, RecordingModelOptions(d_model=8, n_layers=1))
+    rows = task.open_file(write_series(tmp_path / "other", (90,)))
+    scales = task.scales[1]
+    assert rows[0].series == 2
+    assert not np.allclose(scales[0], scales.mean(0), rtol=1e-6)
+    np.testing.assert_array_equal(task.collate([rows[0]]).scale[0].numpy(), scales.mean(0))
+
+
 def test_training_compares_forecasts_with_what_came_after_each_step(tmp_path: Path) -> None:
     task = Forecast(
         TableData(write_series(tmp_path)),

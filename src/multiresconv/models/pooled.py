@@ -1,5 +1,6 @@
 """`PooledModel`: base of the models that give one vector of outputs for a sequence."""
 
+from abc import abstractmethod
 from operator import index
 from typing import Any
 
@@ -70,9 +71,9 @@ class PooledModel(SequenceModel):
         self._state_names = () if pooling == "last" else ("pooled",)
 
     @staticmethod
+    @abstractmethod
     def _usual_output(d_output: int) -> Output:
         """Describe outputs that were given no description."""
-        raise NotImplementedError
 
     @property
     def config(self) -> dict[str, Any]:

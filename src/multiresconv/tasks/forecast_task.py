@@ -27,7 +27,7 @@ from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import MultiresForecaster, Output
 from multiresconv.tasks.forecasting import change_scale, forecast, forecast_report, forecast_table, futures
 from multiresconv.tasks.naive_forecasts import seasonal_scale
-from multiresconv.tasks.recording_task import STEPS, RecordingModelOptions, recording_input
+from multiresconv.tasks.recording_task import STEPS, RecordingModelOptions, facts_of, recording_input
 from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -139,16 +139,9 @@ class Forecast:
         return {
             "epochs": min(max(STEPS // max(rows // batch_size, 1), 10), 100),
             "batch_size": batch_size,
-            "channels": list(data.channels),
-            "units": list(data.units),
-            "rate": data.rate,
-            "missing_values": self.statistics.has_missing,
+            **facts_of(data, self.statistics),
             "context": self.task.past,
-            "mean": self.statistics.mean.tolist(),
-            "std": self.statistics.std.tolist(),
             "recordings": list(data.recordings),
-            "skipped": [list(pair) for pair in data.skipped],
-            "remarks": [*data.remarks, *self.statistics.remarks],
         }
 
     def open(self, split: Split) -> ForecastSplit:
@@ -161,7 +154,8 @@ class Forecast:
             expected, given = ", ".join(self.recordings.channels), ", ".join(opened.channels)
             raise ValueError(f"file: {path}: expected the channels {expected}, got {given}")
         whole = opened.split("train")
-        return self._origins(whole, Spans(np.zeros_like(whole.lengths), whole.lengths), str(path))
+        spans = Spans(np.zeros_like(whole.lengths), whole.lengths)
+        return self._origins(whole, spans, str(path), first_series=len(self.scales[1]))  # none that was trained on
 
     def collate(self, items: Sequence[ForecastRow]) -> OriginBatch:
         lengths = [len(row.past) for row in items]
@@ -243,7 +237,7 @@ class Forecast:
     def _units(self) -> Sequence[str]:
         return [unit or "" for unit in self.recordings.units] if any(self.recordings.units) else ()
 
-    def _origins(self, whole: RecordingSplit, spans: Spans, name: str) -> ForecastSplit:
+    def _origins(self, whole: RecordingSplit, spans: Spans, name: str, first_series: int = 0) -> ForecastSplit:
         """Return the origins within the spans; training rows lie an eighth of a context apart.
 
         Raises:
@@ -251,7 +245,7 @@ class Forecast:
         """
         task = self.task
         hop = max(task.past // 8, 1) if name == "train" else task.hop or task.horizon
-        rows = ForecastSplit(whole, spans, context=task.past, horizon=task.horizon, hop=hop)
+        rows = ForecastSplit(whole, spans, context=task.past, horizon=task.horizon, hop=hop, first_series=first_series)
         if not len(rows):
             longest = int((spans.ends - spans.starts).max())
             raise ValueError(

@@ -1,5 +1,6 @@
 """What the tasks on users' own recordings share: data, batches, the size of the network and the length of training."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -116,17 +117,10 @@ class RecordingTask:
         return {
             "epochs": min(max(STEPS // max(rows // batch_size, 1), 10), 200),
             "batch_size": batch_size,
-            "channels": list(data.channels),
-            "units": list(data.units),
-            "rate": data.rate,
-            "missing_values": self.statistics.has_missing,
+            **facts_of(data, self.statistics),
             "lengths": {f"{quantile:g}": length for quantile, length in self.statistics.lengths.items()},
-            "mean": self.statistics.mean.tolist(),
-            "std": self.statistics.std.tolist(),
             "targets": list(data.targets.names),
             "splits": data.assignment(),
-            "skipped": [list(pair) for pair in data.skipped],
-            "remarks": [*data.remarks, *self.statistics.remarks],
         }
 
     def open(self, split: Split) -> RecordingSplit:
@@ -182,12 +176,13 @@ class RecordingTask:
         figure = draw_recordings(shown, data.channels, rate=data.rate, unit=unit, title=f"{title}: {where}")
         return {"examples": figure}
 
+    @abstractmethod
     def run(self, model: Any, batch: RecordingBatch) -> Outcome:
-        raise NotImplementedError
+        """Compute losses and outputs of a batch, as in `Task`."""
 
+    @abstractmethod
     def told(self, outputs: Tensor, target: Any) -> str:
         """Say in a few words what the truth of a row is and what the model says."""
-        raise NotImplementedError
 
     def network(self) -> dict[str, Any]:
         """Return the arguments that every model takes: its input and its network."""
@@ -247,3 +242,17 @@ def recording_input(data: RecordingSet, statistics: Statistics, *, masked: bool)
         usual=statistics.usual,
     )
     return {"d_input": len(data.channels), "input": description, "mask_missing": masked}
+
+
+def facts_of(data: RecordingSet, statistics: Statistics) -> dict[str, Any]:
+    """Return what run.json says about recordings and their training rows, whatever the task."""
+    return {
+        "channels": list(data.channels),
+        "units": list(data.units),
+        "rate": data.rate,
+        "missing_values": statistics.has_missing,
+        "mean": statistics.mean.tolist(),
+        "std": statistics.std.tolist(),
+        "skipped": [list(pair) for pair in data.skipped],
+        "remarks": [*data.remarks, *statistics.remarks],
+    }

@@ -15,7 +15,7 @@ class ForecastRow(NamedTuple):
 
     past: NDArray[np.float32]  # (time, channels) up to the origin
     future: NDArray[np.float32]  # (horizon, channels) after it
-    series: int  # index of the recording
+    series: int  # number of the recording
     origin: int  # last time step of the past
 
 
@@ -37,13 +37,23 @@ class ForecastSplit(Dataset[ForecastRow]):
         context: time steps of the past, fewer at the beginning of a recording.
         horizon: time steps of the future.
         hop: time steps between two origins.
+        first_series: number of the first recording in `ForecastRow.series`.
 
     Attributes:
         lengths: (rows,) time steps of the past of each row.
     """
 
-    def __init__(self, recordings: RecordingSplit, spans: Spans, *, context: int, horizon: int, hop: int) -> None:
-        self.recordings, self.spans, self.horizon = recordings, spans, horizon
+    def __init__(
+        self,
+        recordings: RecordingSplit,
+        spans: Spans,
+        *,
+        context: int,
+        horizon: int,
+        hop: int,
+        first_series: int = 0,
+    ) -> None:
+        self.recordings, self.spans, self.horizon, self.first_series = recordings, spans, horizon, first_series
         series, origins = [], []
         for index, (start, end) in enumerate(zip(spans.starts.tolist(), spans.ends.tolist(), strict=True)):
             last = end - horizon - 1  # the last time step whose future is whole
@@ -65,7 +75,7 @@ class ForecastSplit(Dataset[ForecastRow]):
         series, origin, length = int(self.series[index]), int(self.origins[index]), int(self.lengths[index])
         signal = self.recordings.signal(series)
         past, future = signal[origin + 1 - length : origin + 1], signal[origin + 1 : origin + 1 + self.horizon]
-        return ForecastRow(np.array(past), np.array(future), series, origin)
+        return ForecastRow(np.array(past), np.array(future), self.first_series + series, origin)
 
     def name(self, index: int) -> str:
         """Say which origin a row is."""
