@@ -24,11 +24,7 @@ CANNOT_APPLY = {
     "check_methods_subset_invariance": "float32 sums of a matrix product depend on the batch in their last digits",
 }
 CANNOT_LEARN = "one epoch of a tiny network, so that the checks are fast, does not reach the score that is asked for"
-UNTRAINED = {
-    "check_classifiers_classes": CANNOT_LEARN,
-    "check_regressors_int": CANNOT_LEARN,
-    "check_regressors_train": CANNOT_LEARN,
-}
+UNTRAINED = {"check_regressors_train": CANNOT_LEARN}
 
 Sequences = list[NDArray[np.float32]]
 
@@ -124,8 +120,7 @@ def test_missing_values_and_a_saved_folder(tmp_path: Path) -> None:
 def test_auto_chooses_by_the_validation_score(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = tones()
     assert SequenceClassifier(n_filters=8, random_state=0).fit(X, y).method_ == "ridge"
-    monkeypatch.setattr("multiresconv.estimators.classifier.FEW", 10)
-    monkeypatch.setattr("multiresconv.estimators.regressor.FEW", 10)
+    monkeypatch.setattr("multiresconv.estimators.combined.FEW", 10)
     classifier = SequenceClassifier(n_filters=8, **TINY).fit(X, y)
     assert classifier.scores_ is not None
     assert classifier.scores_.keys() == {"ridge", "network", "both"}

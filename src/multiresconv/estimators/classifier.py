@@ -1,32 +1,25 @@
-"""`SequenceClassifier`: untrained features with ridge regression, a trained network, or both."""
+"""`SequenceClassifier`: classes from untrained features with ridge regression, from a trained network, or from both."""
 
-from os import PathLike
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
-from multiresconv.data.recordings.arrays import recordings_in_memory
-from multiresconv.data.recordings.options import TableData
+from multiresconv.data.recordings import RecordingSplit, TableData
 from multiresconv.data.recordings.targets import Targets
+from multiresconv.estimators.combined import CombinedEstimator, Method
 from multiresconv.estimators.early import PredictionStream
-from multiresconv.estimators.network import Plan, outputs_of, train_network
+from multiresconv.estimators.network import Plan
 from multiresconv.estimators.ridge import SequenceRidgeClassifier
 from multiresconv.estimators.sequences import Sequences, read_sequences
-from multiresconv.models import save
 from multiresconv.tasks import Classify, ClassifyOptions
 
-Method = Literal["auto", "ridge", "network", "both"]
-FEW = 300  # sequences up to which "auto" does not train a network
 
-
-class SequenceClassifier(ClassifierMixin, BaseEstimator):
+class SequenceClassifier(ClassifierMixin, CombinedEstimator):
     """Classifies sequences of any lengths.
 
     Args:
@@ -55,6 +48,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         >>> classifier = SequenceClassifier(random_state=0).fit(X, y)  # X: (n, channels, time), (n, time), or a list
         >>> classifier.predict(X_new)
     """
+
+    _best = staticmethod(max)
 
     def __init__(
         self,
@@ -89,8 +84,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to sequences X, see `read_sequences`, and their classes y (n,)."""
-        if self.method not in get_args(Method):
-            raise ValueError(f"method: expected one of {', '.join(get_args(Method))}, got {self.method!r}")
+        self._check_method()
         if y is None:
             raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
         y = column_or_1d(y, warn=True)
@@ -101,24 +95,12 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected at least 2 classes, got 1 class: {self.classes_[0]!r}")
-        self.n_channels_in_ = len(sequences[0])
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        self.ridge_, self.model_, self.scores_ = None, None, None
-        self.method_ = self.method
-        if self.method == "auto":
-            self.method_ = "ridge" if len(y) <= FEW else self._choose(sequences, index, seed)
-        if self.method_ in ("ridge", "both"):
-            self.ridge_ = self._ridge(seed).fit(sequences, index)
-        if self.method_ in ("network", "both") and self.model_ is None:
-            self._fit_network(sequences, index, seed)
-        if self.method_ == "ridge":
-            self.model_ = None
+        self._fit(sequences, index.astype(np.int64))
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities (n, n_classes)."""
-        check_is_fitted(self)
-        return self._probabilities(read_sequences(X, channels=self.n_channels_in_))
+        return self._answers(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each sequence, (n,)."""
@@ -132,81 +114,29 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             threshold: decide on a class once its probability is at least this; None never decides.
             patience: number of calls in a row that must agree before a decision.
         """
-        check_is_fitted(self)
-        ridge = None if self.ridge_ is None else self.ridge_.stream()
-        network = None if self.model_ is None else self.model_.stream(1)
-
-        def probabilities(x: NDArray[np.float32]) -> NDArray[np.float64]:
-            found = [] if ridge is None else [ridge(x).probabilities]
-            if network is not None:
-                steps = torch.from_numpy(np.ascontiguousarray(x.T)).unsqueeze(0)
-                logits = network(steps)[0]
-                found.append(softmax((logits if x.ndim == 1 else logits[-1]).double().numpy()))
-            return np.mean(found, axis=0)
-
-        return PredictionStream(probabilities, self.classes_, threshold=threshold, patience=patience)
-
-    def save(self, folder: str | PathLike[str]) -> None:
-        """Save the network as a model folder, which `multiresconv.load` and `multiresconv predict` read.
-
-        Raises:
-            ValueError: there is no network, only ridge regression; pickle the estimator instead.
-        """
-        check_is_fitted(self)
-        if self.model_ is None:
-            raise ValueError(f"save: expected a network, method_ is {self.method_!r}; pickle the estimator instead")
-        save(self.model_, folder)
+        return PredictionStream(self._stream(), self.classes_, threshold=threshold, patience=patience)
 
     def _ridge(self, seed: int) -> SequenceRidgeClassifier:
         return SequenceRidgeClassifier(self.n_filters, random_state=seed)
 
-    def _probabilities(self, sequences: Sequences) -> NDArray[np.float64]:
-        found = [] if self.ridge_ is None else [self.ridge_.predict_proba(sequences)]
-        if self.model_ is not None:
-            found.append(softmax(outputs_of(self.model_, sequences), axis=1))
-        return np.mean(found, axis=0)
-
-    def _task(self, sequences: Sequences, index: NDArray[np.intp], seed: int) -> Classify:
-        plan = self._plan()
+    def _task(self, plan: Plan, y: NDArray[Any]) -> tuple[Classify, Targets]:
         weights: Any = self.class_weights
         task = Classify(TableData(), ClassifyOptions(weights), plan.model())
-        targets = Targets("class", tuple(map(str, self.classes_.tolist())), index.astype(np.int64))
-        channels = [f"channel {number + 1}" for number in range(len(sequences[0]))]
-        task.recordings = recordings_in_memory(sequences, targets, channels, val_share=self.validation_share, seed=seed)
-        return task
+        return task, Targets("class", tuple(map(str, self.classes_.tolist())), y)
 
-    def _fit_network(self, sequences: Sequences, index: NDArray[np.intp], seed: int) -> Classify:
-        task = self._task(sequences, index, seed)
-        self.model_ = train_network(task, self._plan(), seed=seed, verbose=self.verbose).model
-        return task
+    def _ridge_targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        return y
 
-    def _choose(self, sequences: Sequences, index: NDArray[np.intp], seed: int) -> Method:
-        """Fit both on the training sequences and return the method that is best on the validation sequences."""
-        task = self._fit_network(sequences, index, seed)
-        train, val = task.open("train"), task.open("val")
-        fitted = self._ridge(seed).fit([train.signal(row).T for row in range(len(train))], train.targets.values)
-        held_out, truth = [val.signal(row).T for row in range(len(val))], val.targets.values
-        probabilities: dict[Method, NDArray[np.float64]] = {
-            "ridge": self._all_classes(fitted, held_out),
-            "network": softmax(outputs_of(self.model_, held_out), axis=1),
-        }
-        probabilities["both"] = (probabilities["ridge"] + probabilities["network"]) / 2
-        scores: dict[Method, float] = {name: float((p.argmax(1) == truth).mean()) for name, p in probabilities.items()}
-        self.scores_ = scores
-        return max(scores, key=lambda name: scores[name])
-
-    def _all_classes(self, fitted: SequenceRidgeClassifier, sequences: Sequences) -> NDArray[np.float64]:
-        """Return probabilities (n, n_classes), 0 for classes that have no training sequence."""
-        probabilities = np.zeros((len(sequences), len(self.classes_)))
-        probabilities[:, fitted.classes_] = fitted.predict_proba(sequences)
+    def _ridge_answers(self, ridge: Any, sequences: Sequences) -> NDArray[np.float64]:
+        probabilities = np.zeros((len(sequences), len(self.classes_)))  # 0 for a class without a training sequence
+        probabilities[:, ridge.classes_] = ridge.predict_proba(sequences)
         return probabilities
 
-    def _plan(self) -> Plan:
-        names = ("d_model", "n_layers", "epochs", "batch_size", "lr", "patience", "time_limit")
-        return Plan(**{name: getattr(self, name) for name in names})
+    def _network_answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return softmax(outputs, axis=-1)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags
+    def _running_answer(self, said: Any) -> NDArray[np.float64]:
+        return said.probabilities
+
+    def _score(self, answers: NDArray[np.float64], rows: RecordingSplit, task: Any) -> float:
+        return float((answers.argmax(1) == rows.targets.values).mean())

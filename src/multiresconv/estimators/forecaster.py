@@ -86,13 +86,11 @@ class SequenceForecaster(BaseEstimator):
         self.series_ = _series(X)
         self.n_channels_in_ = len(self.series_[0])
         seed = int(check_random_state(self.random_state).randint(2**31))
-        names = ("d_model", "n_layers", "epochs", "batch_size", "lr", "patience", "time_limit")
-        plan = Plan(**{name: getattr(self, name) for name in names})
+        plan = Plan.of(self)
         options = ForecastOptions(self.horizon, self.context, tuple(self.quantiles))
         task = Forecast(TableData(val_share=self.validation_share, test_share=0.0), options, plan.model(norm="layer"))
         nothing = Targets("none", (), np.zeros((len(self.series_), 0), np.float32))
-        channels = [f"channel {number + 1}" for number in range(self.n_channels_in_)]
-        task.recordings = recordings_in_memory(self.series_, nothing, channels, val_share=0.0, seed=seed)
+        task.recordings = recordings_in_memory(self.series_, nothing, val_share=0.0, seed=seed)
         self.model_ = train_network(task, plan, seed=seed, verbose=self.verbose).model
         return self
 

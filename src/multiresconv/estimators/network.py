@@ -26,6 +26,11 @@ class Plan(NamedTuple):
     patience: int | None = 50
     time_limit: float | None = None  # seconds
 
+    @classmethod
+    def of(cls, estimator: Any) -> "Plan":
+        """Return the plan that the parameters of an estimator make."""
+        return cls(**{name: getattr(estimator, name) for name in cls._fields})
+
     def model(self, **options: Any) -> RecordingModelOptions:
         defaults: dict[str, Any] = {"kernel_size": 4, "dropout": 0.1, "norm": "batch"}
         return RecordingModelOptions(d_model=self.d_model, n_layers=self.n_layers, **{**defaults, **options})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from multiresconv.data.readers.recording import numbered
 from multiresconv.data.recordings.assign import assign
 from multiresconv.data.recordings.cache import Signals
 from multiresconv.data.recordings.open import RecordingSet
@@ -20,7 +21,6 @@ LEAST_ROWS = 10  # with fewer the validation is on the training rows
 def recordings_in_memory(
     sequences: Sequence[NDArray[np.float32]],
     targets: Targets,
-    channels: Sequence[str],
     *,
     val_share: float,
     seed: int,
@@ -32,8 +32,7 @@ def recordings_in_memory(
 
     Args:
         sequences: at least one; NaN where a value is missing.
-        targets: of the sequences.
-        channels: their names.
+        targets: of the sequences. Channels are named by their numbers.
         val_share: share of the rows to validate on.
         seed: of the draw.
     """
@@ -50,6 +49,7 @@ def recordings_in_memory(
         )
         splits = assigned_to.splits
         train, val = np.flatnonzero(splits == 0), np.flatnonzero(splits == 1)
+    channels = numbered(len(sequences[0]))
     order = np.concatenate([train, val])
     assigned: tuple[Split, ...] = ("train",) * len(train) + ("val",) * len(val)
     chosen = [sequences[row] for row in order]
@@ -59,7 +59,7 @@ def recordings_in_memory(
     names, units = tuple(f"sequence {row}" for row in order), (None,) * len(channels)
     return RecordingSet(
         data=TableData(),
-        channels=tuple(channels),
+        channels=channels,
         units=units,
         rate=None,
         targets=targets._replace(values=targets.values[order]),
@@ -68,7 +68,7 @@ def recordings_in_memory(
         assigned=assigned,
         skipped=(),
         remarks=(),
-        signals=Signals(Listing([], (), False), values, offsets, tuple(channels), units, None, (), 0),
+        signals=Signals(Listing([], (), False), values, offsets, channels, units, None, (), 0),
         windows=cut_windows(lengths, None, None),
     )
 
