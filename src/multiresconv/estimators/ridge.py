@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from multiresconv.estimators.features import SequenceFeatures
-from multiresconv.estimators.leave_one_out import fit_ridge
+from multiresconv.tasks.leave_one_out import fit_ridge
 
 ALPHAS = tuple(float(alpha) for alpha in np.logspace(-5, 2, 15))
 

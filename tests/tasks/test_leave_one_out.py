@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from multiresconv.estimators.leave_one_out import fit_ridge
+from multiresconv.tasks.leave_one_out import fit_ridge
 
 
 @pytest.mark.parametrize(("n", "p"), [(12, 40), (40, 12), (15, 15), (3, 1), (2, 5)])
