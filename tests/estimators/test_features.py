@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from multiresconv.estimators import SequenceFeatures
-from multiresconv.estimators.features import random_mixes, random_taps
+from multiresconv.models.draw_features import random_mixes, random_taps
 
 
 def ragged(
@@ -54,7 +54,7 @@ def test_shape_names_and_range(missing: bool) -> None:
     features = SequenceFeatures(5, n_thresholds=2, random_state=0)
     found = features.fit_transform(some)
     names = features.get_feature_names_out()
-    assert found.shape == (6, len(names)) == (6, 5 * features.bank_.thresholds.shape[1] * 12 + 2 * missing)
+    assert found.shape == (6, len(names)) == (6, 5 * features.module_.thresholds.shape[1] * 12 + 2 * missing)
     assert len(set(names)) == len(names)
     assert names[0] == "filter0_a1_above_0"
     assert names[-1] == ("missing1" if missing else names[-1])
@@ -87,15 +87,15 @@ def test_missing_values_before_the_first_good_one_are_the_mean_of_training() -> 
     late = x[:1].copy()
     late[0, :4] = np.nan
     filled = late.copy()
-    filled[0, :4] = features.mean_[0]
+    filled[0, :4] = features.module_.standardise.mean[0]
     np.testing.assert_array_equal(features.transform(late), features.transform(filled))
 
 
 def test_each_wavelet_is_used_once_for_one_channel_and_in_turn_for_more() -> None:
     x = np.random.default_rng(0).normal(size=(3, 2, 40))
     options = {"kernel_size": None, "wavelets": ["haar", "db2", "sym4"]}
-    assert len(SequenceFeatures(**options).fit(x[:, 0]).bank_.mix) == 3
-    h0 = SequenceFeatures(5, **options).fit(x).bank_.h0
+    assert len(SequenceFeatures(**options).fit(x[:, 0]).module_.mix) == 3
+    h0 = SequenceFeatures(5, **options).fit(x).module_.h0.numpy()
     assert h0.shape == (5, 8)
     np.testing.assert_array_equal(h0[0], h0[3])
     np.testing.assert_allclose(h0[0], [0] * 6 + [0.5**0.5] * 2, rtol=1e-6)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.base import is_regressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -20,6 +21,7 @@ CANNOT_APPLY = {
     "check_transformer_general": LENGTHS,
     "check_classifiers_train": LENGTHS,
 }
+ROUNDING = {"check_methods_subset_invariance": "float32 sums depend on the batch in their last digits"}
 
 
 @parametrize_with_checks(
@@ -28,7 +30,7 @@ CANNOT_APPLY = {
         SequenceRidgeClassifier(n_filters=8, n_thresholds=2, random_state=0),
         SequenceRidgeRegressor(n_filters=8, n_thresholds=2, random_state=0),
     ],
-    expected_failed_checks=lambda estimator: CANNOT_APPLY,
+    expected_failed_checks=lambda estimator: CANNOT_APPLY | (ROUNDING if is_regressor(estimator) else {}),
 )
 def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
@@ -60,8 +62,8 @@ def test_a_classifier_learns_and_its_stream_ends_with_its_prediction() -> None:
         stream = classifier.stream()
         for step in sequence.T:
             judgement = stream(step)
-        np.testing.assert_allclose(judgement.scores, score, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(judgement.probabilities, probability, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(judgement.scores, score, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(judgement.probabilities, probability, rtol=1e-5, atol=1e-5)
         assert judgement.label == classifier.classes_[score.argmax()]
 
 
@@ -88,7 +90,7 @@ def test_a_regressor_learns_and_streams(outputs: int) -> None:
     stream = regressor.stream()
     for start in range(0, 50, 7):
         last = stream(x[60, :, start : start + 7])
-    np.testing.assert_allclose(last, found[0], rtol=1e-9)
+    np.testing.assert_allclose(last, found[0], rtol=1e-5)
 
 
 def test_pickle_pipeline_and_grid_search() -> None:

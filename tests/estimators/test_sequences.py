@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from multiresconv.estimators.sequences import hold_missing, read_sequences
+from multiresconv.estimators.sequences import read_sequences
+from multiresconv.models.features import hold_missing
 
 X = np.arange(24, dtype=np.float64).reshape(2, 3, 4)
 

@@ -80,7 +80,7 @@ def test_padding_changes_nothing() -> None:
 def test_what_cannot_be_split_is_refused() -> None:
     options = {"d_model": 3, "n_layers": 1, "d_input": 2, "depth": 2}
     x = torch.randn(2, 8, 2)
-    with pytest.raises(ValueError, match=r"the last step gives the logits alone; .*integrated_gradients"):
+    with pytest.raises(ValueError, match=r"the last step gives the outputs alone; .*integrated_gradients"):
         MultiresClassifier(2, pooling="last", **options).contributions(x)
     model = MultiresClassifier(2, **options).eval()
     with pytest.raises(ValueError, match="chunk: expected at least 1, got 0"):

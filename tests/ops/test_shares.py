@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from profiles import examples
 
 from multiresconv.ops import coefficients
+from multiresconv.ops.cpu.shares import Counter
 from multiresconv.ops.shares import (
     Bank,
     causal_filter,
+    no_counts,
     quantile_thresholds,
-    share_counts,
     shares,
+    shares_of,
     shares_reference,
+    split_over_steps,
 )
 
 
@@ -85,13 +88,30 @@ def test_steps_chunks_and_whole_sequences_have_the_same_bits(generator: np.rando
     bank = random_bank(generator)
     some = sequences(generator, bank, 2)
     for x, found in zip(some, shares(some, bank), strict=True):
-        counts, start = share_counts(bank), 0
+        counter, counts, start = Counter(bank), no_counts(bank), 0
         while start < x.shape[1]:
             stop = start + int(generator.choice([1, 1, 7, 100]))
-            counts.advance(x[:, start:stop])
+            counter.advance(x[:, start:stop], start, counts)
             start = min(stop, x.shape[1])
-        assert counts.steps == x.shape[1]
-        np.testing.assert_array_equal(counts.shares(), found)
+        np.testing.assert_array_equal(shares_of(counts.totals, start), found)
+
+
+@examples(15)
+@given(seeds)
+def test_weighted_sums_are_split_over_the_steps(generator: np.random.Generator) -> None:
+    bank = random_bank(generator)
+    [x] = sequences(generator, bank, 1)
+    found = shares([x], bank)[0]
+    weights = generator.normal(size=(3, *found.shape))
+    split = split_over_steps(x, bank, weights)
+    assert split.shape == (x.shape[1], 3)
+    np.testing.assert_allclose(split.sum(0), weights.reshape(3, -1) @ found.ravel(), rtol=1e-4, atol=1e-3)
+    j, s, t = (int(generator.integers(n)) for n in bank.thresholds.shape[1:])  # one share alone: where it is above
+    above = np.zeros((1, *found.shape))
+    above[0, 0, j, s, 0, t] = x.shape[1]
+    seen = split_over_steps(x, bank, above)[:, 0]
+    assert set(np.round(seen, 6)) <= {0.0, 1.0}
+    np.testing.assert_allclose(seen.mean(), found[0, j, s, 0, t], rtol=1e-6)
 
 
 @examples(25)

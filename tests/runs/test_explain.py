@@ -1,6 +1,7 @@
 """Explanations of rows of files: what they add up to, their picture, and one line for whatever is wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from small_models import GREY, SIGNAL, classifier, digit, signal
 
 from multiresconv.inspection import explanation_pictures
 from multiresconv.inspection.explain import Stretch, evidence_weights, strongest_stretches
-from multiresconv.models import MultiresAR, Output
+from multiresconv.models import MultiresAR, MultiresRegressor, Output
 from multiresconv.runs.explain import explain_row
 from multiresconv.tasks.listops import LISTOPS_INPUT
 
@@ -30,7 +31,7 @@ def test_the_evidence_adds_up(kind: str, pooling: str, tmp_path: Path) -> None:
     found, probabilities, label = explain_row(model, path, tmp_path / "out.png")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert label == next(iter(probabilities)) == model.output.names[found.label]
-    evidence = float(found.logits @ evidence_weights(model.output, found.label))
+    evidence = float(found.outputs @ evidence_weights(model.output, found.label))
     tolerance = 0.02 * abs(evidence - found.elsewhere) if pooling == "last" else 1e-5
     assert found.evidence.sum() + found.elsewhere == pytest.approx(evidence, abs=tolerance + 1e-5)
     np.testing.assert_allclose(found.shares.sum(1), 1)
@@ -90,5 +91,19 @@ def test_what_is_wrong_is_said(options: dict[str, object], said: str, tmp_path: 
 
 
 def test_a_density_model_has_nothing_to_explain() -> None:
-    with pytest.raises(ValueError, match="a model of density gives no probabilities"):
+    with pytest.raises(ValueError, match="a model of density has no evidence"):
         explain_row(MultiresAR(4, 1, depth=2), Path("x.png"), Path("o.png"))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "last"])
+def test_the_evidence_for_a_value_is_in_its_unit(pooling: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"d_input": 3, "max_length": 200, "pooling": pooling}
+    model = MultiresRegressor(2, 6, 2, input=SIGNAL, output=Output("value", ("age", "dose")), **options).eval()
+    model.target_standardise.set(torch.tensor([60.0, 0.5]), torch.tensor([8.0, 0.1]))
+    np.save(tmp_path / "x.npy", signal())
+    for label in (None, "dose"):
+        found, answer, name = explain_row(model, tmp_path / "x.npy", tmp_path / "out.png", label=label)
+        assert name == (label or "age")
+        mean = 0.0 if pooling == "last" else float(model.target_standardise.mean[found.label])
+        explained = found.evidence.sum() + found.elsewhere
+        assert explained == pytest.approx(answer[name] - mean, rel=1e-2 if pooling == "last" else 1e-4, abs=1e-4)

@@ -16,7 +16,18 @@ from multiresconv.data.recordings import TableData
 from multiresconv.tasks import Classify, ClassifyOptions
 from multiresconv.tasks.recording_task import RecordingModelOptions
 
-SMALL = ["--model.d_model", "8", "--model.n_layers", "2", "--trainer.epochs", "2", "--trainer.accelerator", "cpu"]
+SMALL = [
+    "--model.method",
+    "network",
+    "--model.d_model",
+    "8",
+    "--model.n_layers",
+    "2",
+    "--trainer.epochs",
+    "2",
+    "--trainer.accelerator",
+    "cpu",
+]
 
 
 def train(task: str, table: Path, run: Path, target: str | None, *options: str) -> int:

@@ -31,6 +31,7 @@ def evaluate(
         task: FILE.py:CLASS of a task of your own; a run alone never makes this command run a file.
     """
     from multiresconv.devices import choose_device
+    from multiresconv.runs.evaluate import check_validation
     from multiresconv.runs.evaluate import evaluate as evaluate_run
 
     if split is not None and file is not None:
@@ -38,6 +39,8 @@ def evaluate(
     directory = RunDirectory(run)
     built, trainer = restore(directory, folder=folder, cache_folder=cache_folder)
     split = split or "test"
+    if split == "val" and file is None:
+        check_validation(directory)
     report = evaluate_run(
         built,
         directory,

@@ -23,7 +23,7 @@ def explain(
         model: a model folder, or a run directory to load its best model from.
         file: a file that predict reads; - reads text from standard input.
         row: number of the row in the file, from 1.
-        label: the label to explain; default the most probable.
+        label: the label or value to explain; default the most probable label, or the first value.
         channels: names of the channels to draw, separated by commas; default all, up to 16.
         missing: what to do with a missing value of a signal, refuse it or hold the last good one; default as the model
             says.
@@ -39,7 +39,7 @@ def explain(
 
     remarks = Remarks()
     trained = model_of(model, choose_device(device))
-    explanation, probabilities, explained = explain_row(
+    explanation, answer, explained = explain_row(
         trained,
         STANDARD_INPUT if str(file) == "-" else file,
         out,
@@ -49,14 +49,16 @@ def explain(
         missing=missing,
         tell=remarks.add,
     )
-    print("  ".join(f"{name} {probability:.3f}" for name, probability in probabilities.items()))
+    form = ".6g" if trained.output.kind == "value" else ".3f"
+    print("  ".join(f"{name} {value:{form}}" for name, value in answer.items()))
+    signed = "+.4g" if trained.output.kind == "value" else "+.3f"
     unit, step = ruler_of(trained.input)
     evidence = explanation.evidence
-    print(f"evidence for {explained}: {evidence.sum():+.3f} over {len(evidence) * step:g} {unit}")
+    print(f"evidence for {explained}: {evidence.sum():{signed}} over {len(evidence) * step:g} {unit}")
     if explanation.by_input:
-        print(f"besides, {explanation.elsewhere:+.3f} for the mean of the training data as input")
+        print(f"besides, {explanation.elsewhere:{signed}} for the mean of the training data as input")
     for start, stop, amount in strongest_stretches(evidence):
-        print(f"{start * step:g}\t{stop * step:g}\t{amount:+.3f}")
+        print(f"{start * step:g}\t{stop * step:g}\t{amount:{signed}}")
     print(out)
     if explanation.error > 0.02:
         remarks.add(f"the evidence adds up to within {explanation.error:.0%} only; the model is not smooth here")

@@ -14,8 +14,8 @@ from multiresconv.data.recordings.targets import Targets
 from multiresconv.estimators.combined import CombinedEstimator, Method
 from multiresconv.estimators.early import PredictionStream
 from multiresconv.estimators.network import Plan
-from multiresconv.estimators.ridge import SequenceRidgeClassifier
-from multiresconv.estimators.sequences import Sequences, read_sequences
+from multiresconv.estimators.outputs import names_of
+from multiresconv.estimators.sequences import read_sequences
 from multiresconv.tasks import Classify, ClassifyOptions
 
 
@@ -23,9 +23,9 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
     """Classifies sequences of any lengths.
 
     Args:
-        method: "ridge" fits ridge regression on untrained features, within seconds (`SequenceRidgeClassifier`);
-            "network" trains a `MultiresClassifier`; "both" averages their probabilities. "auto" is "ridge" for up to
-            300 sequences; for more it fits both and keeps what is most accurate on the validation sequences.
+        method: "ridge" fits ridge regression on untrained features, within seconds (`MultiresRidge`); "network" trains
+            a `MultiresClassifier`; "both" averages their probabilities. "auto" is "ridge" for up to 300 sequences; for
+            more it fits both and keeps what is most accurate on the validation sequences.
         n_filters: of the features; see `SequenceFeatures`.
         d_model, n_layers, epochs, batch_size: of the network and its training; None follows from the amount of data.
         lr: peak learning rate.
@@ -40,7 +40,7 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
     Attributes:
         classes_: the classes, sorted.
         method_: what was chosen, "ridge", "network" or "both".
-        ridge_: the fitted `SequenceRidgeClassifier`, or None.
+        ridge_: the fitted `MultiresRidge`, or None.
         model_: the trained `MultiresClassifier`, or None.
         scores_: for "auto" with more than 300 sequences, accuracy of each method on the validation sequences.
 
@@ -50,6 +50,7 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
     """
 
     _best = staticmethod(max)
+    _kind = "class"
 
     def __init__(
         self,
@@ -116,27 +117,16 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
         """
         return PredictionStream(self._stream(), self.classes_, threshold=threshold, patience=patience)
 
-    def _ridge(self, seed: int) -> SequenceRidgeClassifier:
-        return SequenceRidgeClassifier(self.n_filters, random_state=seed)
-
     def _task(self, plan: Plan, y: NDArray[Any]) -> tuple[Classify, Targets]:
         weights: Any = self.class_weights
         task = Classify(TableData(), ClassifyOptions(weights), plan.model())
-        return task, Targets("class", tuple(map(str, self.classes_.tolist())), y)
+        return task, Targets("class", names_of(self.classes_), y)
 
-    def _ridge_targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        return y
-
-    def _ridge_answers(self, ridge: Any, sequences: Sequences) -> NDArray[np.float64]:
-        probabilities = np.zeros((len(sequences), len(self.classes_)))  # 0 for a class without a training sequence
-        probabilities[:, ridge.classes_] = ridge.predict_proba(sequences)
-        return probabilities
-
-    def _network_answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _answers_of(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         return softmax(outputs, axis=-1)
 
-    def _running_answer(self, said: Any) -> NDArray[np.float64]:
-        return said.probabilities
+    def _name_outputs(self, names: tuple[str, ...]) -> None:
+        self.classes_ = np.array(names)
 
     def _score(self, answers: NDArray[np.float64], rows: RecordingSplit, task: Any) -> float:
         return float((answers.argmax(1) == rows.targets.values).mean())

@@ -40,7 +40,7 @@ class PredictionStream:
 
     def __init__(
         self,
-        probabilities: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+        probabilities: Callable[[ArrayLike], NDArray[np.float64]],
         classes: NDArray[Any],
         *,
         threshold: float | None,
@@ -58,11 +58,8 @@ class PredictionStream:
 
     def __call__(self, x: ArrayLike) -> Prediction:
         """Take a step (channels,) or a chunk (channels, t), in raw units, NaN where a value is missing."""
-        x = np.asarray(x, np.float32)
-        if x.ndim not in (1, 2) or 0 in x.shape:
-            raise ValueError(f"x: expected a step (channels,) or a chunk (channels, t), got shape {x.shape}")
         probabilities = self._probabilities(x)
-        self._steps += 1 if x.ndim == 1 else x.shape[1]
+        self._steps += np.shape(x)[1] if np.ndim(x) == 2 else 1
         best = int(probabilities.argmax())
         certain = self._threshold is not None and probabilities[best] >= self._threshold
         self._in_a_row = (self._in_a_row + 1 if best == self._last else 1) if certain else 0

@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from multiresconv.estimators.sequences import Sequences, hold_missing, read_sequences
-from multiresconv.ops import default_depth, wavelet_taps
-from multiresconv.ops.shares import STATISTICS, quantile_thresholds, share_counts, shares
-
-# Sequences, drawn for each filter, whose coefficients give the thresholds.
-_SAMPLED = 2
-# Largest number of channels that a random filter mixes.
-_MOST_MIXED = 9
+from multiresconv.estimators.sequences import read_chunk, read_sequences
+from multiresconv.models import MultiresFeatures
+from multiresconv.models.draw_features import draw_features
 
 
 class SequenceFeatures(TransformerMixin, BaseEstimator):
@@ -44,10 +40,8 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         random_state: seed or `RandomState` of filters, mixes and the sequences that give the thresholds.
 
     Attributes:
-        bank_: filters and thresholds, see `multiresconv.ops.shares.Bank`.
-        mean_, std_: (channels,) of the training sequences.
+        module_: the `MultiresFeatures`, with filters, thresholds, mean and standard deviation.
         n_channels_in_: number of channels.
-        missing_in_fit_: True if a training sequence had missing values.
     """
 
     def __init__(
@@ -69,24 +63,15 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         """Draw filters and take statistics and thresholds from training sequences; see `read_sequences` for X."""
         self._check_parameters()
         sequences = read_sequences(X)
-        generator = np.random.default_rng(check_random_state(self.random_state).randint(2**31, size=4))
-        values = np.concatenate(sequences, axis=1, dtype=np.float64)
-        missing = np.isnan(values)
-        self.n_channels_in_ = len(values)
-        self.missing_in_fit_ = bool(missing.any())
-        count = np.maximum((~missing).sum(1), 1)
-        mean = np.where(missing, 0, values).sum(1) / count
-        spread = np.where(missing, 0, values - mean[:, None])
-        std = np.sqrt((spread**2).sum(1) / count)
-        self.mean_ = mean.astype(np.float32)
-        self.std_ = np.where(std > 0, std, 1).astype(np.float32)
-        h0, h1 = self._taps(generator)
-        mix = random_mixes(len(h0), self.n_channels_in_, generator)
-        longest = max(x.shape[1] for x in sequences)
-        depth = default_depth(-(-longest // 2), h0.shape[1])
-        self.bank_ = quantile_thresholds(
-            self._prepare(sequences), mix, h0, h1, depth, self.n_thresholds, n_samples=_SAMPLED, generator=generator
+        self.module_ = draw_features(
+            sequences,
+            self.n_filters,
+            kernel_size=self.kernel_size,
+            wavelets=self.wavelets,
+            n_thresholds=self.n_thresholds,
+            generator=generator_of(self.random_state),
         )
+        self.n_channels_in_ = self.module_.n_inputs
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -95,47 +80,17 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         A sequence of 500 steps has some 14,000 features with the default parameters, 55 KB.
         """
         check_is_fitted(self)
-        sequences = read_sequences(X, channels=self.n_channels_in_)
-        features = shares(self._prepare(sequences), self.bank_).reshape(len(sequences), -1)
-        if not self.missing_in_fit_:
-            return features
-        return np.hstack([features, np.array([share_missing(np.isnan(x).sum(1), x.shape[1]) for x in sequences])])
+        return self.module_.of_sequences(read_sequences(X, channels=self.n_channels_in_))
 
     def stream(self) -> "FeatureStream":
         """Return an object that gives the features of one sequence after every step or chunk."""
         check_is_fitted(self)
-        return FeatureStream(self)
-
-    def standardise(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return x (C, T) minus the training mean, divided by the training standard deviation."""
-        return (x - self.mean_[:, None]) / self.std_[:, None]
+        return FeatureStream(self.module_)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return names such as "filter3_b2_rises_5": filter, series (a or b with its scale), statistic, threshold."""
         check_is_fitted(self)
-        filters, depth, _, count = self.bank_.thresholds.shape
-        names = [
-            f"filter{f}_{series}{j}_{statistic}_{t}"
-            for f in range(filters)
-            for j in range(1, depth + 1)
-            for series in "ab"
-            for statistic in STATISTICS
-            for t in range(count)
-        ]
-        if self.missing_in_fit_:
-            names += [f"missing{c}" for c in range(self.n_channels_in_)]
-        return np.array(names, dtype=object)
-
-    def _prepare(self, sequences: Sequences) -> Sequences:
-        zero = np.zeros(self.n_channels_in_, np.float32)
-        return [hold_missing(self.standardise(x), zero) for x in sequences]
-
-    def _taps(self, generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self.wavelets is None:
-            assert self.kernel_size is not None  # see _check_parameters
-            return random_taps(self.n_filters, self.kernel_size, generator)
-        count = self.n_filters if self.n_channels_in_ > 1 else min(self.n_filters, len(self.wavelets))
-        return wavelet_bank(self.wavelets, count)
+        return np.array(self.module_.feature_names, dtype=object)
 
     def _check_parameters(self) -> None:
         for name, least in (("n_filters", 1), ("n_thresholds", 1)):
@@ -167,14 +122,12 @@ class FeatureStream:
     costs the same at any length; the memory is about n_filters numbers for each step that the filters reach back.
 
     Args:
-        features: the fitted transformer; it may not be fitted again while the stream is used.
+        module: the fitted features.
     """
 
-    def __init__(self, features: SequenceFeatures) -> None:
-        self._features = features
-        self._counts = share_counts(features.bank_)
-        self._last = np.zeros(features.n_channels_in_, np.float32)
-        self._missing = np.zeros(features.n_channels_in_, np.int64)
+    def __init__(self, module: MultiresFeatures) -> None:
+        self._module = module
+        self._state = module.init_state(1)
 
     def __call__(self, x: ArrayLike) -> NDArray[np.float32]:
         """Take one step (channels,), for one channel also a number, or a chunk (channels, t); return the features.
@@ -187,11 +140,8 @@ class FeatureStream:
 
     def advance(self, x: ArrayLike) -> None:
         """Take a step or a chunk without computing the features."""
-        chunk = self._chunk(x)
-        filled = hold_missing(self._features.standardise(chunk), self._last)
-        self._counts.advance(filled)
-        self._last = filled[:, -1].copy()
-        self._missing += np.isnan(chunk).sum(1)
+        chunk = read_chunk(x, self._module.n_inputs)
+        self._module.advance_in_place(torch.from_numpy(chunk.T)[None], self._state)
 
     def features(self) -> NDArray[np.float32]:
         """Return the features of the steps so far, as a row of `transform`.
@@ -199,60 +149,11 @@ class FeatureStream:
         Raises:
             ValueError: there was no step yet.
         """
-        if not self._counts.steps:
+        if not self._state["position"][0]:
             raise ValueError("features: expected at least one step before, got none")
-        row = self._counts.shares().ravel()
-        if not self._features.missing_in_fit_:
-            return row
-        return np.concatenate([row, share_missing(self._missing, self._counts.steps)])
-
-    def _chunk(self, x: ArrayLike) -> NDArray[np.float32]:
-        channels = self._features.n_channels_in_
-        chunk = np.asarray(x, np.float32)
-        if chunk.ndim == 0 and channels == 1:
-            chunk = chunk[None]
-        if chunk.ndim == 1:
-            chunk = chunk[:, None]
-        if chunk.ndim != 2 or len(chunk) != channels or not chunk.shape[1]:
-            raise ValueError(
-                f"x: expected a step ({channels},) or a chunk ({channels}, steps >= 1), got shape {np.shape(x)}"
-            )
-        if np.isinf(chunk).any():
-            raise ValueError("x: expected finite values or NaN, got an infinite one")
-        return chunk
+        return self._module.features_after(self._state)[0].numpy()
 
 
-def share_missing(count: NDArray[np.int64], length: int) -> NDArray[np.float32]:
-    return (count / length).astype(np.float32)
-
-
-def random_taps(
-    n_filters: int, kernel_size: int, generator: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return h0 and h1 (F, K) with normal taps of norm 1; the taps of h1 sum to zero, so that it ignores the level."""
-    low, high = generator.normal(size=(2, n_filters, kernel_size))
-    high -= high.mean(1, keepdims=True)
-    low, high = (h / np.linalg.norm(h, axis=1, keepdims=True) for h in (low, high))
-    return low.astype(np.float32), high.astype(np.float32)
-
-
-def wavelet_bank(names: Sequence[str], n_filters: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return h0 and h1 (F, K) of the wavelets in turn; shorter ones have zeros as their oldest taps."""
-    pairs = [tuple(h.numpy().astype(np.float32) for h in wavelet_taps(name)) for name in names]
-    longest = max(len(pair[0]) for pair in pairs)
-    padded = [[np.pad(h, (longest - len(h), 0)) for h in pair] for pair in pairs]
-    low, high = (np.stack([padded[f % len(names)][part] for f in range(n_filters)]) for part in (0, 1))
-    return low, high
-
-
-def random_mixes(n_filters: int, channels: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Return weights (F, C) of norm 1: normal for a random subset of the channels, rather a small one; else 0."""
-    mixes = np.zeros((n_filters, channels), np.float32)
-    if channels == 1:
-        mixes[:] = 1
-        return mixes
-    for mix in mixes:
-        size = int(2 ** generator.uniform(0, np.log2(min(channels, _MOST_MIXED) + 1)))
-        weights = generator.normal(size=size)
-        mix[generator.choice(channels, size, replace=False)] = weights / np.linalg.norm(weights)
-    return mixes
+def generator_of(random_state: Any) -> np.random.Generator:
+    """Return the generator that draws the filters for a `random_state`."""
+    return np.random.default_rng(check_random_state(random_state).randint(2**31, size=4))

@@ -5,7 +5,6 @@ from os import PathLike
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -14,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from multiresconv.data.recordings.arrays import recordings_in_memory
 from multiresconv.data.recordings.options import TableData
 from multiresconv.data.recordings.targets import Targets
-from multiresconv.estimators.network import Plan, outputs_of, train_network
+from multiresconv.estimators.network import Plan, train_network
+from multiresconv.estimators.outputs import outputs_of, running
 from multiresconv.estimators.sequences import Sequences, read_sequences
 from multiresconv.models import save
 from multiresconv.tasks import Forecast, ForecastOptions
@@ -114,14 +114,8 @@ class SequenceForecaster(BaseEstimator):
         It returns the quantiles (channels, horizon, quantiles) after it.
         """
         check_is_fitted(self)
-        stream = self.model_.stream(1)
-
-        def forecast(x: ArrayLike) -> NDArray[np.float64]:
-            x = np.asarray(x, np.float32)
-            outputs = stream(torch.from_numpy(np.ascontiguousarray(x.T)).unsqueeze(0))[0]
-            return (outputs if x.ndim == 1 else outputs[-1]).double().numpy().swapaxes(0, 1)
-
-        return forecast
+        answer = running(self.model_)
+        return lambda x: answer(x).swapaxes(0, 1)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Save the network as a model folder, which `multiresconv.load` reads."""

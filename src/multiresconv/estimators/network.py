@@ -1,18 +1,11 @@
-"""Train a network on sequences that are in memory, and compute its outputs."""
+"""Train a network on sequences that are in memory."""
 
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from multiresconv.data.batches import LengthBuckets, padded_length
-from multiresconv.estimators.sequences import Sequences
 from multiresconv.tasks.recording_task import RecordingModelOptions
-
-TOGETHER = 1 << 18  # time steps that are computed together, padding included
-BATCH = 64  # sequences that are computed together
 
 
 class Plan(NamedTuple):
@@ -78,20 +71,3 @@ def train_network(task: Any, plan: Plan, *, seed: int, verbose: bool) -> Trained
     best = recorder.best.state.best
     assert best is not None
     return Trained(model.eval().requires_grad_(False), best.score, best.epoch)
-
-
-@torch.inference_mode()
-def outputs_of(model: Any, sequences: Sequences) -> NDArray[np.float64]:
-    """Return the outputs (n, ...) of a model for sequences (channels, time_i)."""
-    lengths = np.array([x.shape[1] for x in sequences])
-    size = int(np.clip(TOGETHER // padded_length(int(lengths.max())), 1, BATCH))
-    found: list[Any] = [None] * len(sequences)
-    for rows in LengthBuckets(lengths, size, shuffle=False):
-        longest = int(lengths[rows].max())
-        x = torch.zeros(len(rows), longest, len(sequences[0]))
-        for place, row in enumerate(rows):
-            x[place, : lengths[row]] = torch.from_numpy(np.ascontiguousarray(sequences[row].T))
-        ragged = bool((lengths[rows] < longest).any())
-        for row, output in zip(rows, model(x, torch.from_numpy(lengths[rows]) if ragged else None), strict=True):
-            found[row] = output.double().numpy()
-    return np.stack(found)

@@ -14,8 +14,8 @@ from multiresconv.data.recordings import RecordingSplit, TableData
 from multiresconv.data.recordings.targets import Targets
 from multiresconv.estimators.combined import CombinedEstimator, Method
 from multiresconv.estimators.network import Plan
-from multiresconv.estimators.ridge import SequenceRidgeRegressor
-from multiresconv.estimators.sequences import Sequences, read_sequences
+from multiresconv.estimators.sequences import read_sequences
+from multiresconv.models.description import numbered
 from multiresconv.tasks import Regress
 
 
@@ -23,21 +23,22 @@ class SequenceRegressor(RegressorMixin, CombinedEstimator):
     """Predicts one or several numbers from sequences of any lengths.
 
     Args:
-        method: "ridge" fits ridge regression on untrained features, within seconds (`SequenceRidgeRegressor`);
-            "network" trains a `MultiresRegressor`; "both" averages their predictions. "auto" is "ridge" for up to 300
-            sequences; for more it fits both and keeps what has the smallest squared error on the validation sequences,
-            each target in its standard deviations.
+        method: "ridge" fits ridge regression on untrained features, within seconds (`MultiresRidge`); "network" trains
+            a `MultiresRegressor`; "both" averages their predictions. "auto" is "ridge" for up to 300 sequences; for
+            more it fits both and keeps what has the smallest squared error on the validation sequences, each target in
+            its standard deviations.
         n_filters, d_model, n_layers, epochs, batch_size, lr, patience, validation_share, time_limit, random_state,
             verbose: see `SequenceClassifier`.
 
     Attributes:
         method_: what was chosen, "ridge", "network" or "both".
-        ridge_: the fitted `SequenceRidgeRegressor`, or None.
+        ridge_: the fitted `MultiresRidge`, or None.
         model_: the trained `MultiresRegressor`, or None.
         scores_: for "auto" with more than 300 sequences, squared error of each method on the validation sequences.
     """
 
     _best = staticmethod(min)
+    _kind = "value"
 
     def __init__(
         self,
@@ -96,29 +97,19 @@ class SequenceRegressor(RegressorMixin, CombinedEstimator):
         It returns the prediction for the sequence so far, a number or (n_targets,).
         """
         answer = self._stream()
-        return lambda x: self._shaped(answer(np.asarray(x, np.float32)))
+        return lambda x: self._shaped(answer(x))
 
     def _shaped(self, answers: NDArray[np.float64]) -> Any:
         return answers[..., 0] if self._one_target else answers
 
-    def _ridge(self, seed: int) -> SequenceRidgeRegressor:
-        return SequenceRidgeRegressor(self.n_filters, random_state=seed)
-
     def _task(self, plan: Plan, y: NDArray[Any]) -> tuple[Regress, Targets]:
-        names = tuple(f"value {n + 1}" for n in range(y.shape[1]))
-        return Regress(TableData(), plan.model()), Targets("value", names, y.astype(np.float32))
+        return Regress(TableData(), plan.model()), Targets("value", numbered("value", y.shape[1]), y.astype(np.float32))
 
-    def _ridge_targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        return self._shaped(y)
-
-    def _ridge_answers(self, ridge: Any, sequences: Sequences) -> NDArray[np.float64]:
-        return ridge.predict(sequences).reshape(len(sequences), -1)
-
-    def _network_answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _answers_of(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         return outputs
 
-    def _running_answer(self, said: Any) -> NDArray[np.float64]:
-        return np.atleast_1d(said)
+    def _name_outputs(self, names: tuple[str, ...]) -> None:
+        self._one_target = len(names) == 1
 
     def _score(self, answers: NDArray[np.float64], rows: RecordingSplit, task: Any) -> float:
         std = task.scale[1]

@@ -1,20 +1,22 @@
 """`SequenceRidgeClassifier` and `SequenceRidgeRegressor`: `SequenceFeatures` and ridge regression, also as a stream."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from multiresconv.estimators.features import SequenceFeatures
-from multiresconv.tasks.leave_one_out import fit_ridge
-
-ALPHAS = tuple(float(alpha) for alpha in np.logspace(-5, 2, 15))
+from multiresconv.estimators.outputs import names_of, outputs_of, running
+from multiresconv.estimators.sequences import read_sequences
+from multiresconv.models import Output, save
+from multiresconv.models.description import numbered
+from multiresconv.tasks.ridge import ALPHAS, fit_ridge_model
 
 
 class Judgement(NamedTuple):
@@ -51,32 +53,33 @@ class _SequenceRidge(BaseEstimator):
         self.alphas = alphas
         self.random_state = random_state
 
-    def linear(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the linear model's outputs (n, k), or (k,), for features (n, p) or (p,)."""
-        return features @ self.coef_ + self.intercept_
-
-    def _fit_linear(self, X: Any, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Fit features and linear model to targets (n, k); return the leave-one-out predictions (n, k)."""
+    def _fit_model(self, X: Any, targets: NDArray[Any], output: Output) -> None:
+        """Fit features and linear model to targets, see `fit_ridge_model`."""
         alphas = np.asarray(self.alphas, np.float64)
         if alphas.ndim != 1 or not alphas.size or not (alphas > 0).all():
             raise ValueError(f"alphas: expected a list of penalties above 0, got {self.alphas!r}")
+        sequences = read_sequences(X)
+        if len(sequences) != len(targets):
+            raise ValueError(
+                f"X, y: inconsistent numbers of samples, {len(sequences)} sequences and {len(targets)} targets"
+            )
         self.features_ = SequenceFeatures(
             self.n_filters, kernel_size=self.kernel_size, wavelets=self.wavelets, n_thresholds=self.n_thresholds,
             random_state=self.random_state,
-        )  # fmt: skip
-        features = self.features_.fit_transform(X)
-        if len(features) != len(targets):
-            raise ValueError(
-                f"X, y: inconsistent numbers of samples, {len(features)} sequences and {len(targets)} targets"
-            )
-        ridge = fit_ridge(features, targets, list(alphas))
-        self.coef_, self.intercept_, self.alpha_ = ridge.coef, ridge.intercept, ridge.alpha
+        ).fit(sequences)  # fmt: skip
+        fitted = fit_ridge_model(self.features_.module_, sequences, targets, output, alphas=list(alphas))
+        self.model_, self.alpha_, self.sharpness_ = fitted.model, fitted.alpha, fitted.sharpness
         self.n_channels_in_ = self.features_.n_channels_in_
-        return ridge.left_out
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
+        """Return logits or values (n, k)."""
         check_is_fitted(self)
-        return self.linear(self.features_.transform(X))
+        return outputs_of(self.model_, read_sequences(X, channels=self.n_channels_in_))
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Save the model as a model folder, which `multiresconv.load` and `multiresconv predict` read."""
+        check_is_fitted(self)
+        save(self.model_, folder)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -98,25 +101,26 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
     Attributes:
         classes_: the classes, sorted.
         features_: the fitted `SequenceFeatures`.
-        coef_, intercept_: (p, n_classes) and (n_classes,).
+        model_: the fitted `MultiresRidge`.
         alpha_: the penalty that was chosen.
         sharpness_: factor of the scores in the softmax of `predict_proba`.
     """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to sequences X, see `read_sequences`, and their classes y (n,)."""
-        y = _target(y)
+        if y is None:
+            raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
+        y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected at least 2 classes, got only {len(self.classes_)} class")
-        targets = np.where(index[:, None] == np.arange(len(self.classes_)), 1.0, -1.0)
-        self.sharpness_ = _sharpness(self._fit_linear(X, targets), index)
+        self._fit_model(X, index, Output("class", names_of(self.classes_)))
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return scores (n, n_classes); for two classes (n,), half the difference, above 0 for the second class."""
-        scores = self._outputs(X)
+        scores = self._outputs(X) / self.sharpness_
         return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -125,15 +129,8 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
         return self.classes_[outputs.argmax(1)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities (n, n_classes): a softmax of the scores times `sharpness_`.
-
-        The factor has the best likelihood on the leave-one-out scores of the training sequences, with smoothed labels
-        so that it stays finite if no sequence is misclassified. One factor serves all classes. With few training
-        sequences the probabilities are often too cautious. They hold for whole sequences: those of a stream's first
-        steps are not calibrated.
-        """
-        outputs = self._outputs(X)
-        return softmax(self.sharpness_ * outputs, axis=1)
+        """Return probabilities (n, n_classes): a softmax of the scores times `sharpness_`; see `fit_ridge_model`."""
+        return softmax(self._outputs(X), axis=1)
 
     def stream(self) -> "ClassifierStream":
         """Return an object that judges one sequence after every step or chunk."""
@@ -150,7 +147,7 @@ class SequenceRidgeRegressor(RegressorMixin, _SequenceRidge):
 
     Attributes:
         features_: the fitted `SequenceFeatures`.
-        coef_, intercept_: (p, n_outputs) and (n_outputs,).
+        model_: the fitted `MultiresRidge`.
         alpha_: the penalty that was chosen.
     """
 
@@ -163,7 +160,8 @@ class SequenceRidgeRegressor(RegressorMixin, _SequenceRidge):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._one_output = y.ndim == 1
-        self._fit_linear(X, y.reshape(len(y), -1))
+        values = y.reshape(len(y), -1)
+        self._fit_model(X, values, Output("value", numbered("value", values.shape[1])))
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -194,13 +192,13 @@ class ClassifierStream:
 
     def __init__(self, classifier: SequenceRidgeClassifier) -> None:
         self._classifier = classifier
-        self._features = classifier.features_.stream()
+        self._answer = running(classifier.model_)
 
     def __call__(self, x: ArrayLike) -> Judgement:
         """Take a step (channels,) or a chunk (channels, t) and judge the sequence so far."""
-        scores = self._classifier.linear(self._features(x))
-        probabilities = softmax(self._classifier.sharpness_ * scores)
-        return Judgement(self._classifier.classes_[scores.argmax()], scores, probabilities)
+        logits = self._answer(x)
+        label = self._classifier.classes_[logits.argmax()]
+        return Judgement(label, logits / self._classifier.sharpness_, softmax(logits))
 
 
 class RegressorStream:
@@ -212,27 +210,8 @@ class RegressorStream:
 
     def __init__(self, regressor: SequenceRidgeRegressor) -> None:
         self._regressor = regressor
-        self._features = regressor.features_.stream()
+        self._answer = running(regressor.model_)
 
     def __call__(self, x: ArrayLike) -> Any:
         """Take a step (channels,) or a chunk (channels, t); return the prediction, a number or (n_outputs,)."""
-        return self._regressor.shaped(self._regressor.linear(self._features(x)))
-
-
-def _target(y: Any) -> NDArray[Any]:
-    if y is None:
-        raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
-    return column_or_1d(y, warn=True)
-
-
-def _sharpness(scores: NDArray[np.float64], index: NDArray[np.intp]) -> float:
-    """Return the factor of scores (n, k) whose softmax has the best likelihood for the classes (n,)."""
-    n, count = scores.shape
-    slip = 1 / (n + 2)
-    targets = np.where(index[:, None] == np.arange(count), 1 - slip, slip / (count - 1))
-
-    def loss(log_factor: float) -> float:
-        return -float((targets * log_softmax(np.exp(log_factor) * scores, axis=1)).sum())
-
-    best: Any = minimize_scalar(loss, bounds=(-4, 5), method="bounded")
-    return float(np.exp(best.x))
+        return self._regressor.shaped(self._answer(x))

@@ -1,4 +1,4 @@
-"""`read_sequences`: what users pass as `X`, as a list of arrays (channels, time), and the filling of missing values."""
+"""`read_sequences` and `read_chunk`: what users pass to `fit`, `predict` and streams, as arrays (channels, time)."""
 
 from typing import Any
 
@@ -36,19 +36,24 @@ def read_sequences(X: Any, *, channels: int | None = None) -> Sequences:
     return sequences
 
 
-def hold_missing(x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return x (C, T) with each missing value replaced by the last good value of its channel.
+def read_chunk(x: Any, channels: int) -> NDArray[np.float32]:
+    """Return a step (channels,), for one channel also a number, or a chunk (channels, t), as float32 (channels, t).
 
-    Args:
-        x: the values; NaN is missing.
-        last: (C,) what to take before the first good value.
+    Raises:
+        ValueError: another shape, no step, or an infinite value.
     """
-    missing = np.isnan(x)
-    if not missing.any():
-        return x
-    padded = np.concatenate([last[:, None], x], axis=1)
-    source = np.where(missing, 0, np.arange(1, padded.shape[1]))
-    return np.take_along_axis(padded, np.maximum.accumulate(source, axis=1), axis=1)
+    chunk = np.asarray(x, np.float32)
+    if chunk.ndim == 0 and channels == 1:
+        chunk = chunk[None]
+    if chunk.ndim == 1:
+        chunk = chunk[:, None]
+    if chunk.ndim != 2 or len(chunk) != channels or not chunk.shape[1]:
+        raise ValueError(
+            f"x: expected a step ({channels},) or a chunk ({channels}, steps >= 1), got shape {np.shape(x)}"
+        )
+    if np.isinf(chunk).any():
+        raise ValueError("x: expected finite values or NaN, got an infinite one")
+    return chunk
 
 
 def _is_ragged(X: Any) -> bool:

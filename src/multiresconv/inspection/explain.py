@@ -10,7 +10,9 @@ from torch import Tensor
 from multiresconv.inspection.attribution import integrated_gradients
 from multiresconv.inspection.measures import term_spans, terms
 from multiresconv.inspection.scales import ScaleMeter
-from multiresconv.models import MultiresClassifier, Output
+from multiresconv.models import MultiresRidge, Output
+from multiresconv.models.pooled import PooledModel
+from multiresconv.ops import receptive_field
 
 MOST_STEPS = 1 << 16  # of a sequence for integrated gradients, which keep what every block computed
 
@@ -18,22 +20,24 @@ Values = NDArray[Any]
 
 
 class Explanation(NamedTuple):
-    """Why a classifier gave a label to one sequence of L steps.
+    """Why a model gave a label or a value to one sequence of L steps.
 
     Attributes:
-        logits: (C,) on the CPU, in float64.
-        label: number of the explained label.
+        outputs: (C,) logits or values, on the CPU, in float64.
+        label: number of the explained label or value.
         evidence: (L,) evidence of each step for the label, see `evidence_weights`; negative is against it.
         by_channel: (L, d_input) the same, split over the channels; None for tokens and without `by_input`.
         by_input: True if the evidence is that of the input values, False if it is that of the features.
         elsewhere: evidence that no step has: that of the training mean as input. 0 unless the pooling is "last".
         error: |sum of evidence + elsewhere - evidence of the logits|, relative to the latter without elsewhere.
-        shares: (n_layers, J + 2) share of each term in the energy of each layer, see `ScaleMeter`.
-        terms: names of the terms, "x", "b_1", ..., "b_J", "a_J".
-        spans: number of steps that each term can depend on.
+        shares: (n_layers, J + 2) share of each term in the energy of each layer, see `ScaleMeter`. Of a `MultiresRidge`
+            (2, J) share of each coefficient series, b_1, ..., b_J and a_1, ..., a_J, in its `scale_evidence`.
+        rows: names of the rows of `shares`: numbers of layers, or "b" and "a".
+        terms: names of the columns: "x", "b_1", ..., "b_J", "a_J", or numbers of scales.
+        spans: number of steps that each column can depend on.
     """
 
-    logits: Tensor
+    outputs: Tensor
     label: int
     evidence: Values
     by_channel: Values | None
@@ -41,6 +45,7 @@ class Explanation(NamedTuple):
     elsewhere: float
     error: float
     shares: Values
+    rows: tuple[str, ...]
     terms: tuple[str, ...]
     spans: tuple[int, ...]
 
@@ -53,22 +58,26 @@ class Stretch(NamedTuple):
     evidence: float
 
 
-def explain(model: MultiresClassifier, x: Tensor, *, label: int | None = None, chunk: int | None = None) -> Explanation:
+def explain(
+    model: PooledModel | MultiresRidge, x: Tensor, *, label: int | None = None, chunk: int | None = None
+) -> Explanation:
     """Explain the prediction for one sequence.
 
-    With the poolings "mean" and "max" the evidence is split over the features of the steps, which is exact. With "last"
-    it is split over the input by integrated gradients.
+    With the poolings "mean" and "max" the evidence is split over the features of the steps, in a `MultiresRidge` over
+    the steps that its features count; both are exact. With "last" it is split over the input by integrated gradients.
 
     Args:
-        model: a classifier in eval mode, for classes or labels.
+        model: a classifier or regressor in eval mode.
         x: (L, d_input) or tokens (L,), in the unit of the model's input.
-        label: number of the label to explain; default the most probable.
+        label: number of the label or value to explain; default the most probable label, or the first value.
         chunk: number of steps to compute at once, for a long sequence and a causal model; default all.
 
     Raises:
-        ValueError: the model gives no probabilities; or the pooling is "last" and the sequence has over `MOST_STEPS`.
+        ValueError: the pooling is "last" and the sequence has over `MOST_STEPS`.
     """
     x = x.unsqueeze(0).to(model.head.weight.device)
+    if isinstance(model, MultiresRidge):
+        return _explain_ridge(model, x, label)
     by_steps = model.pooling != "last"
     if not by_steps and x.shape[1] > MOST_STEPS:
         raise ValueError(
@@ -76,13 +85,17 @@ def explain(model: MultiresClassifier, x: Tensor, *, label: int | None = None, c
             "is explained by integrated gradients, which need all of it in memory; cut the sequence"
         )
     with ScaleMeter(model) as meter, torch.inference_mode():
-        parts = model.contributions(x, chunk=chunk)[0] if by_steps else model(x)  # (L, C), or the logits as (1, C)
-        logits = parts.sum(0, dtype=torch.float64)
-    label = int(model.output.probabilities(logits).argmax()) if label is None else label
+        # (L, C), or the outputs as (1, C)
+        parts = model.contributions(x, chunk=chunk)[0] if by_steps else model(x)
+        outputs = parts.sum(0, dtype=torch.float64)
+        if by_steps:
+            outputs = in_units(model, outputs)
+    label = _most_probable(model.output, outputs) if label is None else label
     weights = evidence_weights(model.output, label).to(x.device)
+    spread = _spread(model, label)
     by_channel, elsewhere, error = None, 0.0, 0.0
     if by_steps:
-        evidence = (parts @ weights.to(parts.dtype)).double().cpu().numpy()
+        evidence = spread * (parts @ weights.to(parts.dtype)).double().cpu().numpy()
     else:
         found = integrated_gradients(model, x, target=weights)
         by_channel = found.values[0].double().cpu().numpy()
@@ -90,7 +103,7 @@ def explain(model: MultiresClassifier, x: Tensor, *, label: int | None = None, c
         error = float(found.error / (found.output - found.at_baseline).abs().clamp_min(1e-6))
     layer = meter.layers[0]
     return Explanation(
-        logits.cpu(),
+        outputs.cpu(),
         label,
         evidence,
         None if model.takes_tokens else by_channel,
@@ -98,9 +111,48 @@ def explain(model: MultiresClassifier, x: Tensor, *, label: int | None = None, c
         elsewhere,
         error,
         meter.shares()[0].cpu().numpy(),
+        tuple(str(number) for number in range(1, len(meter.layers) + 1)),
         terms(layer),
         term_spans(layer),
     )
+
+
+def _explain_ridge(model: MultiresRidge, x: Tensor, label: int | None) -> Explanation:
+    parts = model.contributions(x)[0]
+    outputs = in_units(model, parts.sum(0))
+    label = _most_probable(model.output, outputs) if label is None else label
+    weights = evidence_weights(model.output, label).to(x.device)
+    by_scale = model.scale_evidence(x, weights)
+    depth, taps = by_scale.shape[2], model.net.config["kernel_size"]
+    return Explanation(
+        outputs.cpu(),
+        label,
+        _spread(model, label) * (parts @ weights).cpu().numpy(),
+        None,
+        False,
+        0.0,
+        0.0,
+        (by_scale[0] / by_scale.sum().clamp_min(1e-30)).cpu().numpy(),
+        ("b", "a"),
+        tuple(str(scale) for scale in range(1, depth + 1)),
+        tuple(receptive_field(scale, taps) for scale in range(1, depth + 1)),
+    )
+
+
+def in_units(model: Any, outputs: Tensor) -> Tensor:
+    """Return outputs of the head in the units of the model's outputs: logits as they are, values with their scale."""
+    if model.output.kind != "value":
+        return outputs
+    scale = model.target_standardise
+    return outputs * scale.std.double() + scale.mean.double()
+
+
+def _spread(model: Any, label: int) -> float:
+    return float(model.target_standardise.std[label]) if model.output.kind == "value" else 1.0
+
+
+def _most_probable(output: Output, outputs: Tensor) -> int:
+    return 0 if output.kind == "value" else int(output.probabilities(outputs).argmax())
 
 
 def evidence_weights(output: Output, label: int) -> Tensor:
@@ -108,6 +160,7 @@ def evidence_weights(output: Output, label: int) -> Tensor:
 
     Labels: the logit of the label, which is its log odds. Classes: the logit of the class minus the mean logit of the
     other classes; for two classes this is the log odds. A number added to all logits changes no probability, nor this.
+    Values: the value, whose evidence adds up to its difference from the mean of the training targets.
     """
     count = len(output.names)
     weights = torch.zeros(count, dtype=torch.float64)

@@ -237,9 +237,13 @@ def _draw_scales(axes: Axes, explanation: Explanation, ruler: Ruler) -> None:
     draw_shares(axes, table, columns, table.max())
     axes.tick_params(axis="x", labelsize="small", labelrotation=90 if many else 0)
     spanned = "time" if ruler.unit == "s" else "part"
-    axes.set_xlabel(f"term, from fine to coarse; below it, the {spanned} that it spans, in {ruler.unit}")
-    axes.set_ylabel("layer")
-    axes.set_title("share of each scale in the energy of the layer's output, in %", fontsize="medium")
+    layers = explanation.rows[0].isdigit()
+    what, rows = ("term", "layer") if layers else ("scale", "coefficients")
+    axes.set_xlabel(f"{what}, from fine to coarse; below it, the {spanned} that it spans, in {ruler.unit}")
+    axes.set_yticks(range(len(table)), [row if layers else symbol(f"{row}_j") for row in explanation.rows])
+    axes.set_ylabel(rows)
+    whole = "energy of the layer's output" if layers else "evidence for and against, signs left out"
+    axes.set_title(f"share of each scale in the {whole}, in %", fontsize="medium")
 
 
 def _time_label(ruler: Ruler) -> str:

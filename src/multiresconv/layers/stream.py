@@ -89,6 +89,10 @@ class Streamable(nn.Module):
         y, state = self(x.unsqueeze(1), state=state)
         return y.squeeze(1), state
 
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take a chunk (B, L, ...) as `forward` does, but the state that is given may be changed and returned."""
+        return self(x, state=state)
+
     def stream(self, batch_size: int | None = None, *, state: State | None = None) -> "Stream":
         """Make a `Stream` of `batch_size` new sequences, by default 1, or one that continues from `state`."""
         return Stream(self, batch_size, state)
@@ -171,11 +175,11 @@ class Stream:
         """Advance by calling the module instead of the kernel."""
         step = x.ndim == (1 if self._module.takes_tokens else 2)  # tokens have no axis of channels
         if rows is None:
-            y, self._state = self._module(x.unsqueeze(1) if step else x, state=self._state)
+            y, self._state = self._module.advance(x.unsqueeze(1) if step else x, self._state)
         else:
             chosen = self._rows(rows).to(self._state["position"].device)
             before = {name: tensor[chosen] for name, tensor in self._state.items()}
-            y, after = self._module(x.unsqueeze(1) if step else x, state=before)
+            y, after = self._module.advance(x.unsqueeze(1) if step else x, before)
             for name, tensor in after.items():
                 self._state[name][chosen] = tensor
         return y.squeeze(1) if step else y

@@ -4,12 +4,14 @@ from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.config import NetConfig
 from multiresconv.models.description import Input, Missing, Output
+from multiresconv.models.features import MultiresFeatures
 from multiresconv.models.files import load, load_model, save
 from multiresconv.models.forecaster import MultiresForecaster
 from multiresconv.models.init_from import init_from
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.published import load_published
 from multiresconv.models.regressor import MultiresRegressor
+from multiresconv.models.ridge import MultiresRidge
 from multiresconv.models.sampling import sample
 from multiresconv.models.sequence_model import SequenceModel
 
@@ -18,9 +20,11 @@ __all__ = [
     "Missing",
     "MultiresAR",
     "MultiresClassifier",
+    "MultiresFeatures",
     "MultiresForecaster",
     "MultiresNet",
     "MultiresRegressor",
+    "MultiresRidge",
     "NetConfig",
     "Output",
     "SequenceModel",

@@ -22,6 +22,8 @@ LIMITS = {
     "horizon": 65_536,
     "n_channels": 1_024,
     "n_mixtures": 1_024,
+    "n_filters": 65_536,
+    "n_thresholds": 1_024,
 }
 
 

@@ -30,13 +30,22 @@ from multiresconv.models.difference import difference
 from multiresconv.models.forecaster import MultiresForecaster
 from multiresconv.models.net import MultiresNet
 from multiresconv.models.regressor import MultiresRegressor
+from multiresconv.models.ridge import MultiresRidge
 from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.models.state import check_state, check_values
 from multiresconv.ops import Backend
 
 FORMAT = 2
 Saved = SequenceModel | MultiresNet | MultiresLayer
-_KINDS = (MultiresClassifier, MultiresRegressor, MultiresForecaster, MultiresAR, MultiresNet, MultiresLayer)
+_KINDS = (
+    MultiresClassifier,
+    MultiresRegressor,
+    MultiresRidge,
+    MultiresForecaster,
+    MultiresAR,
+    MultiresNet,
+    MultiresLayer,
+)
 CLASSES: dict[str, type[Saved]] = {kind.__name__: kind for kind in _KINDS}
 _WITHOUT_DESCRIPTIONS = [name for name, kind in CLASSES.items() if not issubclass(kind, SequenceModel)]
 _ENTRY = "multiresconv"

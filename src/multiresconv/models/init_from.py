@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 
 from multiresconv.models.files import load_model
+from multiresconv.models.ridge import MultiresRidge
 from multiresconv.models.sequence_model import SequenceModel
 
 
@@ -36,6 +37,8 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
             message says which.
     """
     source = load_model(folder)
+    if isinstance(source, MultiresRidge):
+        raise ValueError(f"init: {folder}: expected a trained network, got a MultiresRidge, whose filters never learn")
     described = model.input.kind, model.input.size
     if (source.input.kind, source.input.size) != described:
         raise ValueError(

@@ -15,13 +15,13 @@ from multiresconv.ops.streaming import check_state_names
 
 
 class SequenceModel(Streamable):
-    """A `MultiresNet` and a linear map from its features to outputs.
+    """A `MultiresNet`, or `MultiresFeatures`, and a linear map from its features to outputs.
 
     A subclass overrides `_whole` to compute outputs of whole sequences and `_chunk` to compute outputs of a chunk of a
     stream. If its head needs state, it names that in `_state_names` and initialises it in `_start`.
 
     Attributes:
-        net: the `MultiresNet`.
+        net: the `MultiresNet`; in `MultiresRidge`, the `MultiresFeatures`.
         head: linear map d_model -> n_outputs.
         input: description of the input.
         output: description of the output.
@@ -102,6 +102,14 @@ class SequenceModel(Streamable):
         features, after = self.net(x, state=net_state)
         y, part = self._chunk(x, features, state)
         return y, {**after, **part}
+
+    def after(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Compute the outputs (B, ...) after the last step of a chunk only, and the state then.
+
+        As in `advance`, the state that is given may be changed and returned.
+        """
+        y, state = self(x, state=state)
+        return y[:, -1], state
 
     # To override in subclasses
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multiresconv.ops.cpu.shares import Counts, coefficients, pool
+from multiresconv.ops.cpu.shares import coefficients, pool
 
 # Names of the statistics, in the order of the axis of `shares`.
 STATISTICS = ("above", "rises", "late")
@@ -117,10 +117,69 @@ def quantile_thresholds(
     return bank
 
 
-def share_counts(bank: Bank) -> Counts:
-    """Return the counts of a sequence without steps yet; `advance(x)` counts further steps, `shares()` divides."""
+class Counts(NamedTuple):
+    """What a stream keeps of one sequence: the past of its coefficients, and its counts.
+
+    Attributes:
+        lines: ((K-1) * (2^J - 1), F) float32, the delay lines of the scales.
+        before: (J, 2, F) float32, the coefficients of the step before.
+        totals: (J, 2, 3, T, F) float64, whole numbers: steps above, rises, sum of the numbers of the steps above.
+    """
+
+    lines: NDArray[np.float32]
+    before: NDArray[np.float32]
+    totals: NDArray[np.float64]
+
+
+def no_counts(bank: Bank) -> Counts:
+    """Return the counts of a sequence without steps yet."""
     check_bank(bank)
-    return Counts(bank)
+    filters, depth, _, count = bank.thresholds.shape
+    slots = (bank.h0.shape[1] - 1) * (2**depth - 1)
+    return Counts(
+        np.zeros((slots, filters), np.float32),
+        np.full((depth, 2, filters), -np.inf, np.float32),
+        np.zeros((depth, 2, 3, count, filters)),
+    )
+
+
+def shares_of(totals: NDArray[np.float64], steps: int) -> NDArray[np.float32]:
+    """Return the shares (F, J, 2, 3, T) that the totals of `Counts` are after `steps` steps, the bits of `shares`."""
+    n = float(steps)
+    return np.ascontiguousarray(
+        np.moveaxis(totals / np.array([n, n, 0.5 * n * (n + 1)])[:, None, None], -1, 0), np.float32
+    )
+
+
+def split_over_steps(x: NDArray[np.float32], bank: Bank, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Split weighted sums of the shares of one sequence over its steps, which is exact, since shares are sums.
+
+    A step k of n counts 1/n in the share above a threshold and (k+1) / (n (n+1) / 2) in the late share if it is above
+    it, and 1/n in the share of rises if it has risen above it.
+
+    Args:
+        x: (C, n) float32.
+        bank: the filters and thresholds.
+        weights: (k, F, J, 2, 3, T) of k sums.
+
+    Returns:
+        (n, k): the sum over the steps is weights . shares of x, up to rounding.
+    """
+    check_bank(bank)
+    _check_sequences([x], bank)
+    length, (filters, depth, _, _) = x.shape[1], bank.thresholds.shape
+    out = np.zeros((length, len(weights)))
+    late = np.arange(1, length + 1) / (0.5 * length * (length + 1))
+    for f in range(filters):
+        series = coefficients([x], bank, f, depth)
+        for j, s in np.ndindex(depth, 2):
+            above = series[j, s] > bank.thresholds[f, j, s, :, None]  # (T, n)
+            rises = above.copy()
+            rises[:, 1:] &= ~above[:, :-1]
+            of_above, of_rises, of_late = np.moveaxis(weights[:, f, j, s], 0, 2)  # each (T, k)
+            out += above.T @ (of_above / length) + rises.T @ (of_rises / length)
+            out += late[:, None] * (above.T @ of_late)
+    return out
 
 
 def check_bank(bank: Bank) -> None:

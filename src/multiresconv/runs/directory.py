@@ -137,12 +137,16 @@ class RunDirectory:
         """Read the complete lines of metrics.jsonl; see `read_lines`. Without the file there are none."""
         return read_lines(self.metrics, monitor) if self.metrics.is_file() else []
 
-    def cut_metrics(self, step: int, validated_epochs: int) -> None:
-        """Delete the lines after the checkpoint at this position; the resumed run writes them again."""
+    def cut_metrics(self, step: int, validated_epochs: int, *, fitted: bool) -> None:
+        """Delete the lines after the checkpoint at this position; the resumed run writes them again.
+
+        The line of epoch 0, of a model that was fitted at once, is kept if `fitted`.
+        """
         known = [
             line
             for line in self.read_metrics()
-            if (line["epoch"] <= validated_epochs if line["kind"] == "val" else line["step"] <= step)
+            if (fitted or line["epoch"] > 0)
+            and (line["epoch"] <= validated_epochs if line["kind"] == "val" else line["step"] <= step)
         ]
         text = "".join(json.dumps(line) + "\n" for line in known)
         write_text(self.metrics, text)

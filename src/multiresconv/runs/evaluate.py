@@ -55,6 +55,16 @@ def evaluate(
     return report
 
 
+def check_validation(directory: RunDirectory) -> None:
+    """Raise ValueError if the run's best model has learned the validation rows, so that they cannot score it."""
+    best = [line for line in directory.read_metrics() if line.get("best")][-1:]
+    if best and best[0]["epoch"] == 0:
+        raise ValueError(
+            f"{directory.path}: ridge regression was fitted to the validation rows too, after it had been scored on "
+            f"them: {directory.metrics} has that score; evaluate the test rows"
+        )
+
+
 def best_model(task: Task, directory: RunDirectory, device: torch.device) -> SequenceModel:
     """Load the best model of a run, in eval mode; if its folder was deleted, restore the folder from best.ckpt.
 

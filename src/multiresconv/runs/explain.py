@@ -10,16 +10,17 @@ from multiresconv.data.readers.remarks import Tell, tell_nobody
 from multiresconv.fields import shown
 from multiresconv.inspection.explain import Explanation, explain
 from multiresconv.inspection.explanation_pictures import draw_explanation
-from multiresconv.models import Missing, MultiresClassifier, SequenceModel
+from multiresconv.models import Missing, MultiresRidge, SequenceModel
+from multiresconv.models.pooled import PooledModel
 from multiresconv.runs.inputs import read_rows
 from multiresconv.runs.predict import CHUNK, LONG, answer, can_stream
 
 
 class Explained(NamedTuple):
-    """An explained prediction: its probabilities, the most probable first, and the name of the explained label."""
+    """An explained prediction: its answer, see `predict.answer`, and the name of the explained label or value."""
 
     explanation: Explanation
-    probabilities: dict[str, float]
+    answer: dict[str, float]
     label: str
 
 
@@ -40,11 +41,11 @@ def explain_row(
     A causal model that pools the mean or the maximum computes a row of more than `long` steps in chunks.
 
     Args:
-        model: a classifier in eval mode.
+        model: a classifier or regressor in eval mode.
         path: the file; see `read_rows`.
         out: path of the picture, a .png.
         row: number of the row in the file, from 1.
-        label: name of the label to explain; default the most probable.
+        label: name of the label or value to explain; default the most probable label, or the first value.
         channels: names of the channels of a signal to draw; default all, up to a limit.
         missing: treatment of missing samples of a signal; default as the model's input says.
         tell: takes remarks on the file.
@@ -52,11 +53,12 @@ def explain_row(
 
     Raises:
         OSError: the file cannot be read, or the picture not written.
-        ValueError: the model gives no probabilities, an option does not fit, or the content does not fit the model.
+        ValueError: the model forecasts or gives densities, an option does not fit, or the content does not fit the model.
     """
     input, names = model.input, model.output.names
-    if not isinstance(model, MultiresClassifier):
-        raise ValueError(f"model: a model of {model.output.kind} gives no probabilities, so there is none to explain")
+    if not isinstance(model, PooledModel | MultiresRidge):
+        kind = model.output.kind
+        raise ValueError(f"model: expected one of classes, labels or values, a model of {kind} has no evidence")
     if out.suffix != ".png":
         raise ValueError(f"out: expected the path of a .png file, got {out}")
     if label is not None and label not in names:
@@ -67,12 +69,13 @@ def explain_row(
     number = None if label is None else names.index(label)
     explanation = explain(model, x, label=number, chunk=None if chunk is None else min(chunk, long))
     where = f"{path}, row {row}"
-    probabilities = answer(model, explanation.logits, where)
+    said = answer(model, explanation.outputs, where)
     label = names[explanation.label]
     total = explanation.evidence.sum()
-    title = f"{where}: {label}, probability {probabilities[label]:.3f}, evidence {total:+.2f}"
+    what = f"{said[label]:.4g}" if model.output.kind == "value" else f"probability {said[label]:.3f}"
+    title = f"{where}: {label}, {what}, evidence {total:+.3g}"
     draw_explanation(out, explanation, x.numpy(), input, title, numbers)
-    return Explained(explanation, probabilities, label)
+    return Explained(explanation, said, label)
 
 
 def _channel_numbers(model: SequenceModel, channels: tuple[str, ...]) -> list[int]:

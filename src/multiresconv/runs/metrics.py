@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from multiresconv.fields import AMOUNT, FLAG, NUMBER, POSITION, TEXT, check_fields, shown
+from multiresconv.fields import AMOUNT, COUNT, FLAG, NUMBER, POSITION, TEXT, check_fields, shown
 from multiresconv.runs.documents import parse_json, read_text
 
 _POSITION = {"kind": TEXT, "step": POSITION, "epoch": POSITION}
 _FIELDS = {
     "train": {**_POSITION, "loss": NUMBER, "lr": AMOUNT, "samples_per_second": AMOUNT, "seconds": AMOUNT},
-    "val": {**_POSITION, "loss": NUMBER, "best": FLAG, "seconds": AMOUNT},
+    "val": {"kind": TEXT, "step": COUNT, "epoch": COUNT, "loss": NUMBER, "best": FLAG, "seconds": AMOUNT},
 }
 
 
@@ -24,7 +24,7 @@ def read_lines(path: Path, monitor: str | None = None) -> list[dict[str, Any]]:
         ValueError: a line is damaged or in the wrong place; the message names file and line.
     """
     lines: list[dict[str, Any]] = []
-    last_step = {"train": 0, "val": 0}
+    last_step = {"train": 0, "val": -1}  # a validation at step 0 is of a model that was fitted at once
     for number, text in enumerate(read_text(path).split("\n")[:-1], start=1):
         where = f"{path}, line {number}"
         line = parse_json(text, where)

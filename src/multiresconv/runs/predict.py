@@ -82,7 +82,7 @@ def answer(model: SequenceModel, output: Tensor, where: str) -> dict[str, Any]:
 
 
 def can_stream(model: SequenceModel) -> bool:
-    return not model.net.config["bidirectional"]
+    return not model.net.config.get("bidirectional")
 
 
 def _outputs(
@@ -128,6 +128,6 @@ def _of_chunks(model: SequenceModel, blocks: Iterable[Tensor], most: int) -> Ten
     state, last = model.init_state(1), torch.empty(0)
     for block in blocks:
         for chunk in block.split(most):
-            outputs, state = model(chunk.unsqueeze(0).to(model.head.weight.device), state=state)
-            last = outputs[0, -1]
+            outputs, state = model.after(chunk.unsqueeze(0).to(model.head.weight.device), state)
+            last = outputs[0]
     return last

@@ -53,10 +53,12 @@ class RunRecorder:
         return str(self.directory.model)
 
     def start(self, state: RunState) -> None:
+        if self.started:  # a model was fitted at once before
+            return
         if self.create is not None:
             self.create()
         else:
-            self.directory.cut_metrics(state.step, state.validated_epochs)
+            self.directory.cut_metrics(state.step, state.validated_epochs, fitted=state.best is not None)
         self.started, self.best = True, state.best
         if self.make_logger is not None:
             self.logger = self.make_logger(save_dir=str(self.directory.path), name="logs")
@@ -75,6 +77,12 @@ class RunRecorder:
             save(network, self.directory.model)
         save_checkpoint(self.directory.best, network, optimizer, state)
         self.best = state.best
+
+    def save_fitted(self, model: Any, best: Best) -> None:
+        """Store a model that was fitted at once, before the training, as the best so far."""
+        with errors_name(self.directory.model):
+            save(model, self.directory.model)
+        self.best = best
 
     def close(self) -> None:
         """Write what the logger still holds."""

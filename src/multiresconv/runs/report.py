@@ -157,7 +157,7 @@ def _use(directory: RunDirectory) -> str:
     quoted = shlex.quote(str(folder))
     files = "FILE..." if model.input.kind != "signal" else f"FILE...   # {_expected(model.input)}"
     lines = [f"multiresconv predict {quoted} {files}"]
-    if not model.net.config["bidirectional"]:
+    if not model.net.config.get("bidirectional"):
         lines.append(f"multiresconv predict {quoted} --stream < SAMPLES   # a line per time step")
     lines += [
         "",

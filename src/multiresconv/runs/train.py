@@ -1,6 +1,8 @@
 """Train a model and write checkpoints, metrics and pictures into a run directory."""
 
+import math
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
@@ -14,9 +16,10 @@ from multiresconv.models import load
 from multiresconv.runs.about import about, other_threads
 from multiresconv.runs.checkpoints import load_checkpoint
 from multiresconv.runs.directory import RunDirectory
+from multiresconv.runs.evaluate import score
 from multiresconv.runs.pictures import draw_curves
 from multiresconv.runs.recorder import RunRecorder
-from multiresconv.tasks import Task
+from multiresconv.tasks import FitsAtOnce, Task
 from multiresconv.training.checkpoint import Checkpoint, check_weights
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
@@ -71,6 +74,14 @@ def train(
 
         recorder = RunRecorder(directory, None if resume else create, trainer.logger)
         try:
+            methods = task.methods if isinstance(task, FitsAtOnce) else ("network",)
+            if resume and "network" not in methods and (finished := last_best(task, directory)) is not None:
+                return RunState(best=finished)
+            fitted = None
+            if "ridge" in methods and resumed is None and is_first:
+                fitted = fit_at_once(task, recorder, trainer, seed)
+            if "network" not in methods:
+                return RunState(best=fitted)
             return fit(
                 task,
                 optimizer,
@@ -80,11 +91,38 @@ def train(
                 max_time=max_time,
                 resumed=resumed,
                 time_limit=time_limit,
+                fitted=fitted,
             )
         finally:
             recorder.close()
             if recorder.started:
                 draw(task, directory, recorder.best, trainer.accelerator)
+
+
+def fit_at_once(task: Any, recorder: RunRecorder, trainer: TrainerOptions, seed: int) -> Best:
+    """Fit a model to the training rows at once and validate it; store one that is fitted to the validation rows too.
+
+    Args:
+        task: a `Task` that `FitsAtOnce`.
+        recorder, trainer, seed: of the run.
+    """
+    if "network" in task.methods:
+        check_model(task, recorder.directory, None)  # before the fit: an option that is wrong shows at once
+    start = time.monotonic()
+    recorder.start(RunState())
+    model = task.fit_at_once(("train",), seed)
+    scores = score(task, model, task.open("val"), trainer.eval_batch_size, torch.device("cpu"))
+    if not math.isfinite(scores[task.monitor]):
+        raise ValueError(f"val: {task.monitor} has no value on the validation rows; draw others by --data.split_seed")
+    model = task.fit_at_once(("train", "val"), seed)
+    best = Best(0, 0, float(scores[task.monitor]), scores)
+    recorder.save_fitted(model, best)
+    numbers = {name: value.item() for name, value in scores.items() if value.ndim == 0}
+    seconds = round(time.monotonic() - start, 3)
+    recorder.write_line({"kind": "val", "step": 0, "epoch": 0, **numbers, "best": True, "seconds": seconds})
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in numbers.items() if isinstance(value, float))
+    print(f"ridge regression on untrained features: validation {shown}", file=sys.stderr)
+    return best
 
 
 def load_last(directory: RunDirectory) -> Checkpoint | None:
@@ -96,13 +134,21 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
     best = directory.best
     way_out = f"copy {best} over it to go on from there" if best.is_file() else "start another run"
     if not directory.last.is_file():
-        if not directory.read_metrics():
+        if not any(line["step"] for line in directory.read_metrics()):
             return None
         raise FileNotFoundError(f"{directory.last}: missing, though {directory.metrics} has lines; {way_out}")
     try:
         return load_checkpoint(directory.last)
     except ValueError as error:
         raise ValueError(f"{error}; {way_out}") from error
+
+
+def last_best(task: Task, directory: RunDirectory) -> Best | None:
+    """Return the best validation that a run has recorded, without its tensors, or None if its model is not complete."""
+    if not (directory.model / "config.json").is_file():
+        return None
+    best = [line for line in directory.read_metrics(task.monitor) if line.get("best")][-1:]
+    return Best(best[0]["step"], best[0]["epoch"], best[0][task.monitor], {}) if best else None
 
 
 def check_model(task: Task, directory: RunDirectory, resumed: Checkpoint | None) -> None:
@@ -133,9 +179,11 @@ def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: st
         draw_curves(directory.path / "curves.png", directory.read_metrics(task.monitor), task.monitor)
         if best is not None:
             title = f"{task.name}, validation, epoch {best.epoch}"
-            model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))
-            scored, shown = task.figures(best.scores, title), task.examples(model, task.open("val"), title)
-            for name, figure in {**scored, **shown}.items():
+            figures = dict(task.figures(best.scores, title))
+            if best.epoch:  # a model that was fitted at once has learned the validation rows too
+                model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))
+                figures |= task.examples(model, task.open("val"), title)
+            for name, figure in figures.items():
                 save_figure(figure, directory.path / f"{name}.png")
     except Exception as error:  # any type: a wrong shape fails in many ways
         print(f"{directory.path}: no pictures: {error}", file=sys.stderr)

@@ -12,12 +12,13 @@ from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOpti
 from multiresconv.tasks.regress import Regress
 from multiresconv.tasks.scifar import scifar
 from multiresconv.tasks.smnist import psmnist, smnist
-from multiresconv.tasks.task import Outcome, Task
+from multiresconv.tasks.task import FitsAtOnce, Outcome, Task
 
 __all__ = [
     "CifarDensity",
     "Classify",
     "ClassifyOptions",
+    "FitsAtOnce",
     "Forecast",
     "ForecastOptions",
     "ImageClassification",

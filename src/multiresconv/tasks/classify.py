@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multiresconv.data.recordings import TableData
@@ -46,6 +47,9 @@ class Classify(RecordingTask, Classification):  # pyright: ignore[reportIncompat
         present = counts > 0
         weights = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)
         return torch.from_numpy(weights.astype(np.float32))
+
+    def row_weights(self, targets: NDArray[Any]) -> NDArray[np.float64] | None:
+        return None if self.weights is None else self.weights.double().numpy()[targets]
 
     def build(self) -> MultiresClassifier:
         model = MultiresClassifier(len(self.classes), output=Output("class", self.classes), **self.network())

@@ -27,7 +27,7 @@ from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import MultiresForecaster, Output
 from multiresconv.tasks.forecasting import change_scale, forecast, forecast_report, forecast_table, futures
 from multiresconv.tasks.naive_forecasts import seasonal_scale
-from multiresconv.tasks.recording_task import STEPS, RecordingModelOptions, facts_of, recording_input
+from multiresconv.tasks.recording_task import STEPS, SizedModelOptions, facts_of, recording_input
 from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Forecast:
     monitor = "loss"
     maximize = False
 
-    def __init__(self, data: TableData, task: ForecastOptions, model: RecordingModelOptions) -> None:
+    def __init__(self, data: TableData, task: ForecastOptions, model: SizedModelOptions) -> None:
         if data.window is not None or data.split is not None or data.group is not None:
             raise ValueError("data: expected no window, split or group: a forecast splits each recording in time")
         if model.bidirectional:

@@ -2,10 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -23,15 +23,20 @@ from multiresconv.data.recordings import (
     statistics_of,
 )
 from multiresconv.data.splits import Split, fingerprint
-from multiresconv.models import Input, SequenceModel
+from multiresconv.models import Input, MultiresRidge, Output, SequenceModel
+from multiresconv.models.description import OutputKind
+from multiresconv.models.draw_features import draw_features
 from multiresconv.tasks.model_options import PooledModelOptions, standardise
-from multiresconv.tasks.task import Outcome
+from multiresconv.tasks.task import Method, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STEPS = 2_000  # of a training whose length is left to the task
 FEW_ROWS = 2_000  # up to this number of training rows the network is small
+ENOUGH_ROWS = 300  # up to this number of rows no network is trained: it rarely beats ridge regression
+MOST_ROWS, MOST_STEPS = 3_000, 50_000_000  # up to which ridge regression takes minutes at most
+FEATURES: dict[str, Any] = {"n_filters": 96, "kernel_size": 6, "wavelets": None, "n_thresholds": 4}
 SCANNED = 500  # rows among which the examples are chosen
 
 
@@ -49,7 +54,7 @@ class RecordingBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RecordingModelOptions(PooledModelOptions):
+class SizedModelOptions(PooledModelOptions):
     """Options of the network; what is null follows from the data.
 
     Args:
@@ -61,7 +66,8 @@ class RecordingModelOptions(PooledModelOptions):
     n_layers: int | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __post_init__(self) -> None:
-        PooledModelOptions(**{**vars(self), **self._sizes(FEW_ROWS)})  # checks what is given
+        own = {field.name: getattr(self, field.name) for field in fields(PooledModelOptions)}
+        PooledModelOptions(**{**own, **self._sizes(FEW_ROWS)})  # checks what is given
 
     def arguments_for(self, rows: int, longest: int) -> dict[str, Any]:
         """Return the arguments of the model's constructor for training rows of at most `longest` steps."""
@@ -78,10 +84,33 @@ class RecordingModelOptions(PooledModelOptions):
         }
 
 
-class RecordingTask:
-    """The part of `Task` shared by the tasks on users' own recordings.
+@dataclass(frozen=True)
+class RecordingModelOptions(SizedModelOptions):
+    """Options of the method and of the network; what is null follows from the data.
 
-    A subclass names the kind of its targets and builds its model with the arguments of `network`.
+    Args:
+        method: ridge fits a linear model to untrained features, within seconds. network trains a network. auto does the
+            first for up to 300 rows, both for up to 3,000, of which it keeps what is best on the validation rows, and
+            trains a network for more.
+    """
+
+    method: Literal["auto", "ridge", "network"] = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method == "ridge" and self.init is not None:
+            raise ValueError(
+                f"model.init: expected null with the method ridge, which trains no network, got {self.init}"
+            )
+
+    def arguments(self) -> dict[str, Any]:
+        return {name: value for name, value in super().arguments().items() if name != "method"}
+
+
+class RecordingTask:
+    """The part of `Task` and `FitsAtOnce` shared by the tasks on users' own recordings.
+
+    A subclass names the kind of its targets and builds its network with the arguments of `network`.
     """
 
     name: str
@@ -104,6 +133,36 @@ class RecordingTask:
         """Names of the classes, labels or values."""
         return self.recordings.targets.names
 
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods of which the best is kept, "ridge", "network" or both."""
+        given, rows = self.model.method, len(self.open("train")) + len(self.open("val"))
+        if given != "auto":
+            return (given,)
+        own = not type(self).build.__module__.startswith("multiresconv.")  # a network that the user wrote
+        steps = sum(int(self.open(split).lengths.sum()) for split in ("train", "val"))
+        if self.model.init is not None or own or rows > MOST_ROWS or steps > MOST_STEPS:
+            return ("network",)
+        return ("ridge",) if rows <= ENOUGH_ROWS else ("ridge", "network")
+
+    def fit_at_once(self, splits: Sequence[Split], seed: int) -> MultiresRidge:
+        """Fit a `MultiresRidge` to the rows of some splits; equal arguments give the same model."""
+        from multiresconv.tasks.ridge import fit_ridge_model  # here, because SciPy takes a second to import
+
+        parts = [self.open(split) for split in splits]
+        sequences = [np.ascontiguousarray(rows.signal(row).T) for rows in parts for row in range(len(rows))]
+        targets = np.concatenate([rows.targets.values for rows in parts])
+        features = draw_features(sequences, generator=np.random.default_rng(seed), **FEATURES)
+        return fit_ridge_model(
+            features,
+            sequences,
+            targets,
+            Output(cast(OutputKind, self.targets), self.classes),
+            weights=self.row_weights(targets),
+            input=recording_input(self.recordings, self.statistics, masked=features.mask_missing)["input"],
+            groups=[group for rows in parts for group in rows.groups],
+        ).model
+
     def prepare(self, *, may_generate: bool = True) -> None:
         _ = self.recordings
 
@@ -117,6 +176,7 @@ class RecordingTask:
         return {
             "epochs": min(max(STEPS // max(rows // batch_size, 1), 10), 200),
             "batch_size": batch_size,
+            "methods": list(self.methods),
             **facts_of(data, self.statistics),
             "lengths": {f"{quantile:g}": length for quantile, length in self.statistics.lengths.items()},
             "targets": list(data.targets.names),
@@ -177,12 +237,20 @@ class RecordingTask:
         return {"examples": figure}
 
     @abstractmethod
+    def build(self) -> SequenceModel:
+        """Return an untrained network, as in `Task`."""
+
+    @abstractmethod
     def run(self, model: Any, batch: RecordingBatch) -> Outcome:
         """Compute losses and outputs of a batch, as in `Task`."""
 
     @abstractmethod
     def told(self, outputs: Tensor, target: Any) -> str:
         """Say in a few words what the truth of a row is and what the model says."""
+
+    def row_weights(self, targets: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the weight (n,) of rows with these targets in a fit at once, or None if all count the same."""
+        return None
 
     def network(self) -> dict[str, Any]:
         """Return the arguments that every model takes: its input and its network."""

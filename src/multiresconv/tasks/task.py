@@ -1,8 +1,8 @@
 """The interface of a task that training and evaluation use; `ListOps` is an example."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -11,6 +11,9 @@ from multiresconv.data.splits import Split
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torchmetrics import Metric
+
+
+Method = Literal["ridge", "network"]
 
 
 class Outcome(NamedTuple):
@@ -101,4 +104,18 @@ class Task(Protocol):
 
     def examples(self, model: Any, rows: Any, title: str) -> dict[str, "Figure"]:
         """Draw what a model in eval mode does with some of the rows; return file name without suffix -> figure."""
+        ...
+
+
+@runtime_checkable
+class FitsAtOnce(Protocol):
+    """What a task has besides if it can fit a model to its rows at once, without training."""
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods of which the best on "val" is kept: "ridge", "network" or both."""
+        ...
+
+    def fit_at_once(self, splits: Sequence[Split], seed: int) -> Any:
+        """Return a model in eval mode, fitted to the rows of some splits by "ridge"."""
         ...

@@ -17,7 +17,7 @@ from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.processes import is_first_process, processes
 from multiresconv.training.progress import Progress
 from multiresconv.training.recorder import Recorder
-from multiresconv.training.state import RunState
+from multiresconv.training.state import Best, RunState
 from multiresconv.training.stopping import StopRequest
 
 
@@ -32,8 +32,11 @@ def fit(
     resumed: Checkpoint | None = None,
     time_limit: timedelta | None = None,
     show_progress: bool = True,
+    fitted: Best | None = None,
 ) -> RunState:
     """Train until the last epoch, from the beginning or from the checkpoint `resumed`.
+
+    `fitted` is the validation of a model that was fitted at once; only a better network replaces it.
 
     The run ends earlier if its patience is over, or after `time_limit` of training and validation: then the learning
     rate decays to 0 within that time, and the last steps are validated.
@@ -58,6 +61,7 @@ def fit(
         progress=Progress(enabled=show_progress and is_first_process()),
         resumed=resumed,
         time_limit=time_limit,
+        fitted=fitted,
     )
     try:
         with quiet():

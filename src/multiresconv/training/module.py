@@ -51,6 +51,7 @@ class TrainingModule(pl.LightningModule):
         progress: Progress,
         resumed: Checkpoint | None = None,
         time_limit: timedelta | None = None,
+        fitted: Best | None = None,
     ) -> None:
         super().__init__()
         self.time_limit = math.inf if time_limit is None else time_limit.total_seconds()
@@ -67,7 +68,7 @@ class TrainingModule(pl.LightningModule):
             if progress.enabled:
                 print(f"{task.model.init}: {said}", file=sys.stderr)
         self.scores = task.scores()
-        self.state = RunState()
+        self.state = RunState(best=fitted)
         if resumed is not None:
             dtype = torch.float64 if options.precision == "64-true" else torch.float32
             load_weights(self.network, resumed, recorder.last_name, dtype)
@@ -147,6 +148,9 @@ class TrainingModule(pl.LightningModule):
             dist.all_reduce(steps, dist.ReduceOp.MAX)
             if steps.sum() != 0:
                 raise ValueError(f"resume: expected {self.recorder.last_name} to be the same file for every process")
+            best = [self.state.best]  # only the first process has fitted a model at once
+            dist.broadcast_object_list(best)
+            self.state.best = best[0]
         if self.trainer.is_global_zero:
             self.recorder.start(self.state)
 

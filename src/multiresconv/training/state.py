@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
-from multiresconv.fields import AMOUNT, COUNT, FLAG, MAPPING, NUMBER, POSITION, Kind, check_fields, or_none
+from multiresconv.fields import AMOUNT, COUNT, FLAG, MAPPING, NUMBER, Kind, check_fields, or_none
 
 
 @dataclass
 class Best:
-    """The best validation so far."""
+    """The best validation so far; step and epoch are 0 for a model that was fitted at once, before the training."""
 
     step: int
     epoch: int
@@ -63,7 +63,8 @@ class RunState:
     def _check(self) -> None:
         """Raise ValueError if fields contradict each other."""
         validated = self.validated_epochs > 0
-        if (self.best is not None, self.last_score is not None) != (validated, validated):
+        fitted = self.best is not None and self.best.epoch == 0
+        if (self.best is not None, self.last_score is not None) != (validated or fitted, validated):
             raise ValueError(
                 f"state: expected {'a' if validated else 'no'} best and last score after {self.validated_epochs} "
                 "validations"
@@ -75,7 +76,7 @@ class RunState:
 
 
 _TENSOR = Kind("a tensor", lambda value: isinstance(value, Tensor))
-_BEST = {"step": POSITION, "epoch": POSITION, "score": NUMBER, "scores": MAPPING}
+_BEST = {"step": COUNT, "epoch": COUNT, "score": NUMBER, "scores": MAPPING}
 _STATE = {
     "step": COUNT,
     "validated_epochs": COUNT,

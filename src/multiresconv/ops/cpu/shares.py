@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from multiresconv.ops.cpu.threads import parallel
 
 if TYPE_CHECKING:
-    from multiresconv.ops.shares import Bank
+    from multiresconv.ops.shares import Bank, Counts
 
 
 def pool(sequences: Sequence[NDArray[np.float32]], bank: "Bank") -> NDArray[np.float32]:
@@ -40,40 +40,24 @@ def coefficients(sequences: Sequence[NDArray[np.float32]], bank: "Bank", f: int,
     return out
 
 
-class Counts:
-    """The counts of one sequence so far, and the past of its coefficients.
+class Counter:
+    """Counts sequences that arrive step by step, in arrays that the caller keeps.
 
     Args:
         bank: the filters and thresholds.
-
-    Attributes:
-        steps: number of steps so far.
     """
 
     def __init__(self, bank: "Bank") -> None:
-        filters, depth, _, count = bank.thresholds.shape
-        taps = bank.h0.shape[1]
-        self.steps = 0
         self._parameters = [bank.mix.T.copy(), *(h.T.copy() for h in _taps(bank))]
         self._parameters.append(np.moveaxis(bank.thresholds, 0, -1).copy())
-        self._lines = np.zeros(((taps - 1) * (2**depth - 1), filters), np.float32)
-        self._before = np.full((depth, 2, filters), -np.inf, np.float32)
-        self._counts = np.zeros((depth, 2, 3, count, filters))
 
-    def advance(self, x: NDArray[np.float32]) -> None:
-        """Count the next steps x (C, n)."""
+    def advance(self, x: NDArray[np.float32], steps: int, counts: "Counts") -> None:
+        """Count the next steps x (C, n) of a sequence that has had `steps`; changes `counts` in place."""
         from multiresconv.ops.cpu.kernels import shares as kernels
 
-        args = [x.T.copy(), self.steps, self._lines, self._before, self._counts, *self._parameters]
-        work = x.shape[1] * self._counts[:, :, 0].size * (3 + self._parameters[1].shape[0])
-        parallel(kernels.advance, -(-self._lines.shape[1] // kernels.BLOCK), work, args)
-        self.steps += x.shape[1]
-
-    def shares(self) -> NDArray[np.float32]:
-        """Return the shares of all steps so far, (F, J, 2, 3, T)."""
-        n = float(self.steps)
-        totals = np.array([n, n, 0.5 * n * (n + 1)])[:, None, None]
-        return np.ascontiguousarray(np.moveaxis(self._counts / totals, -1, 0), np.float32)
+        args = [x.T.copy(), steps, *counts, *self._parameters]
+        work = x.shape[1] * counts.totals[:, :, 0].size * (3 + self._parameters[1].shape[0])
+        parallel(kernels.advance, -(-counts.lines.shape[1] // kernels.BLOCK), work, args)
 
 
 def _joined(sequences: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
