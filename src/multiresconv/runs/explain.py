@@ -58,6 +58,7 @@ def explain_row(
     input, names = model.input, model.output.names
     if not isinstance(model, PooledModel | MultiresRidge):
         kind = model.output.kind
+        kind = model.output.kind
         raise ValueError(f"model: expected one of classes, labels or values, a model of {kind} has no evidence")
     if out.suffix != ".png":
         raise ValueError(f"out: expected the path of a .png file, got {out}")
