@@ -1,8 +1,12 @@
 """`Label`: any number of labels per recording, for users' own recordings."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from multiresconv.data.recordings import TableData
@@ -17,6 +21,18 @@ if TYPE_CHECKING:
     from multiresconv.tasks.multilabel_scores import MultilabelScores
 
 
+@dataclass(frozen=True)
+class LabelOptions:
+    """How labels count.
+
+    Args:
+        class_weights: balanced weights, for each label, the rows that have it as much as the rows that have it not,
+            however rare it is; null weights every row equally.
+    """
+
+    class_weights: Literal["balanced"] | None = None
+
+
 class Label(RecordingTask):
     """Label your own recordings: a table of files or a file of sequences, with any number of labels per row."""
 
@@ -25,8 +41,22 @@ class Label(RecordingTask):
     monitor = "macro_auroc"
     maximize = True
 
-    def __init__(self, data: TableData, model: RecordingModelOptions) -> None:
+    def __init__(self, data: TableData, task: LabelOptions, model: RecordingModelOptions) -> None:
         super().__init__(data, model)
+        self.task = task
+
+    @cached_property
+    def weights(self) -> Tensor | None:
+        """(2, C) weight in the loss of a row without and with each label, 1 on average over the training rows.
+
+        A label that all of them have, or none, has the weights 1.
+        """
+        if self.task.class_weights is None:
+            return None
+        labels = self.open("train").targets.values
+        counts = np.stack([(labels == 0).sum(0), (labels == 1).sum(0)])
+        weights = np.where((counts > 0).all(0), len(labels) / (2 * np.maximum(counts, 1)), 1.0)
+        return torch.from_numpy(weights.astype(np.float32))
 
     def prepare(self, *, may_generate: bool = True) -> None:
         super().prepare()
@@ -42,7 +72,7 @@ class Label(RecordingTask):
         return model
 
     def run(self, model: nn.Module, batch: RecordingBatch) -> Outcome:
-        return multilabel(self.forward(model, batch), batch.labels)
+        return multilabel(self.forward(model, batch), batch.labels, self.weights)
 
     def scores(self) -> "MultilabelScores":
         from multiresconv.tasks.multilabel_scores import MultilabelScores  # torchmetrics takes seconds to import
