@@ -13,6 +13,7 @@ from torch import Tensor
 
 from multiresconv import MultiresForecaster, load, save
 from multiresconv.models import Input, Output, init_from
+from multiresconv.tasks.naive_forecasts import seasonal_naive
 
 law = examples(15)
 QUANTILES = [(), (0.5,), (0.1, 0.5, 0.9), (0.05, 0.25), (0.2, 0.4, 0.6, 0.8)]
@@ -42,11 +43,20 @@ def sample(model: MultiresForecaster, batch: int, length: int) -> Tensor:
     plans,
     st.integers(1, 15),
     st.integers(1, 5),
+    st.integers(1, 7),
 )
 def test_whole_is_every_step_is_chunks_is_steps_is_stream(
-    quantiles: Any, masks: bool, dtype: torch.dtype, backend: str, plan: list[int], length: int, horizon: int
+    quantiles: Any,
+    masks: bool,
+    dtype: torch.dtype,
+    backend: str,
+    plan: list[int],
+    length: int,
+    horizon: int,
+    season: int,
 ) -> None:
-    model = forecaster(quantiles=quantiles, mask_missing=masks, dtype=dtype, backend=backend, horizon=horizon)
+    options: dict[str, Any] = {"quantiles": quantiles, "mask_missing": masks, "dtype": dtype, "backend": backend}
+    model = forecaster(horizon=horizon, season=season, **options)
     x = sample(model, 2, length)
     with torch.no_grad():
         wanted = torch.stack([model(x[:, : n + 1]) for n in range(length)], dim=1)
@@ -64,9 +74,9 @@ def test_whole_is_every_step_is_chunks_is_steps_is_stream(
 
 
 @law
-@given(st.booleans(), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.data())
-def test_padding_and_the_future_are_not_seen(masks: bool, lengths: list[int], data: st.DataObject) -> None:
-    model = forecaster(mask_missing=masks)
+@given(st.booleans(), st.integers(1, 5), st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_padding_and_the_future_are_not_seen(masks: bool, season: int, lengths: list[int]) -> None:
+    model = forecaster(mask_missing=masks, season=season)
     x = sample(model, len(lengths), max(lengths))
     with torch.no_grad():
         wanted, every = model(x, lengths), model.every_step(x)
@@ -101,9 +111,9 @@ def test_quantiles_never_cross(quantiles: Any, seed: int, dtype: torch.dtype) ->
 
 
 @law
-@given(st.floats(0.1, 10), st.floats(-100, 100))
-def test_forecasts_have_the_units_of_the_signal_and_follow_its_level(factor: float, offset: float) -> None:
-    model = forecaster()
+@given(st.floats(0.1, 10), st.floats(-100, 100), st.integers(1, 5))
+def test_forecasts_have_the_units_of_the_signal_and_follow_its_level(factor: float, offset: float, season: int) -> None:
+    model = forecaster(season=season)
     x, scale = sample(model, 2, 9), model.target_standardise.std
     assert model.net.standardise is not None
     mean, std = model.net.standardise.mean.clone(), model.net.standardise.std.clone()
@@ -132,8 +142,24 @@ def test_an_untrained_head_of_zeros_repeats_the_last_value_that_is_there() -> No
     assert_close(model.every_step(x), wanted[None, :, None, :, None].expand(1, 5, 4, 2, 1))
 
 
+@law
+@given(st.booleans(), st.integers(1, 6), st.integers(1, 9))
+def test_an_untrained_head_of_zeros_repeats_the_last_season(masks: bool, season: int, horizon: int) -> None:
+    model = forecaster(mask_missing=masks, season=season, horizon=horizon, quantiles=())
+    torch.nn.init.zeros_(model.head.weight)
+    torch.nn.init.zeros_(model.head.bias)
+    x = sample(model, 2, 12)
+    x[:, 0] = 1.0  # there
+    every = model.every_step(x)
+    for step in range(season - 1, 12):
+        assert_close(every[:, step, :, :, 0], seasonal_naive(x[:, : step + 1, :2], horizon, season))
+    assert model.net.standardise is not None
+    unknown = model.net.standardise.mean[:2].expand(2, min(season - 1, horizon), 2)
+    assert_close(every[:, 0, : season - 1, :, 0], unknown)  # before the first step
+
+
 def test_steps_are_chosen() -> None:
-    model = forecaster()
+    model = forecaster(season=3)
     x = sample(model, 2, 9)
     every = model.every_step(x)
     assert_close(model.every_step(x, steps=[8, 0, 3]), every[:, [8, 0, 3]])
@@ -147,7 +173,7 @@ def test_steps_are_chosen() -> None:
 
 def test_a_folder_gives_the_model_back(tmp_path: Path) -> None:
     input = Input("signal", tuple("abcdef"), unit="kW")
-    model = forecaster(input=input, quantiles=(0.25, 0.5), mask_missing=True)
+    model = forecaster(input=input, quantiles=(0.25, 0.5), mask_missing=True, season=3)
     x = sample(model, 3, 9)
     save(model, tmp_path)
     again = load(tmp_path)
@@ -159,15 +185,16 @@ def test_a_folder_gives_the_model_back(tmp_path: Path) -> None:
 def test_a_head_of_another_meaning_is_not_taken(tmp_path: Path) -> None:
     save(forecaster(horizon=4, quantiles=(0.1, 0.5, 0.9)), tmp_path)
     assert not any("head" in name for name in init_from(forecaster(seed=1), tmp_path).left)
-    left = init_from(forecaster(horizon=6, quantiles=(0.1, 0.9)), tmp_path).left
-    assert {"head.weight", "head.bias"} <= set(left)  # of the same shape
+    for options in ({"horizon": 6, "quantiles": (0.1, 0.9)}, {"season": 2}):
+        left = init_from(forecaster(**options), tmp_path).left
+        assert {"head.weight", "head.bias"} <= set(left)  # of the same shape
 
 
 def test_a_stream_refuses_what_does_not_fit() -> None:
     model = forecaster(mask_missing=True)
     x, state = sample(model, 2, 5), model.init_state(2)
-    with pytest.raises(ValueError, match=r"state: last: expected shape \(2, 2\)"):
-        model(x, state={**state, "last": state["last"][:, :1]})
+    with pytest.raises(ValueError, match=r"state: last: expected shape \(2, 1, 2\)"):
+        model(x, state={**state, "last": state["last"][..., :1]})
     stream = model.stream(2)
     model.target_standardise.std.data = torch.ones(2, dtype=DOUBLE)
     with pytest.raises(RuntimeError, match="stream: the module has changed"):
@@ -179,6 +206,8 @@ def test_a_stream_refuses_what_does_not_fit() -> None:
     [
         ({"horizon": 0}, "horizon: expected at least 1, got 0"),
         ({"horizon": 2**20}, "horizon: expected at most 65,536, got 1,048,576"),
+        ({"season": 0}, "season: expected at least 1, got 0"),
+        ({"season": 2**20}, "season: expected at most 65,536, got 1,048,576"),
         ({"n_channels": 7}, "n_channels: expected 1 to 6, got 7"),
         ({"quantiles": (0.5, 0.1)}, "output: quantiles: expected increasing numbers between 0 and 1"),
         ({"quantiles": (0.0, 0.5)}, "output: quantiles: expected increasing numbers between 0 and 1"),

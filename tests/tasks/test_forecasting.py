@@ -18,7 +18,7 @@ from multiresconv import MultiresForecaster
 from multiresconv.tasks.forecast_measures import measures, pinball
 from multiresconv.tasks.forecast_pictures import Fan, draw_error_by_step, draw_fans
 from multiresconv.tasks.forecast_scores import ForecastBatch, ForecastScores
-from multiresconv.tasks.forecasting import change_scale, forecast, forecast_report, forecast_table, futures
+from multiresconv.tasks.forecasting import forecast, forecast_report, forecast_table, futures, naive_scale
 from multiresconv.tasks.naive_forecasts import drift, seasonal_naive, seasonal_scale
 from multiresconv.tasks.task import Outcome
 
@@ -162,15 +162,18 @@ def test_the_loss_is_in_standard_deviations_of_what_is_there(quantiles: Any) -> 
         forecast(model, x, future)
 
 
-def test_the_scale_of_changes_is_their_root_mean_square() -> None:
+@pytest.mark.parametrize("season", [1, 3, H, 9])
+def test_the_scale_is_the_error_of_the_seasonal_naive_forecast(season: int) -> None:
     values = torch.randn(2, 30, 3)
     values[..., 2] = 7
-    values[1, 5:8, 0] = torch.nan
-    changes = futures(values, range(30), H) - values[:, :, None]
-    wanted = changes.square().nanmean((0, 1, 2)).sqrt()
+    values[1, 15:20, 0] = torch.nan
+    repeated = seasonal_naive(torch.arange(season, dtype=torch.float32)[:, None], H, season)[:, 0].long().tolist()
+    lags = [season + step - place for step, place in enumerate(repeated)]
+    squares = [(values[:, lag:] - values[:, :-lag]).square() for lag in lags]
+    wanted = torch.cat(squares, dim=1).nanmean((0, 1)).sqrt()
     wanted[2] = 1
-    torch.testing.assert_close(change_scale(values, H).float(), wanted)
-    torch.testing.assert_close(change_scale(values, 99).isfinite(), torch.tensor([True] * 3))
+    torch.testing.assert_close(naive_scale(values, H, season).float(), wanted)
+    assert naive_scale(values, 99, season).isfinite().all()
 
 
 def test_futures_are_what_comes_after() -> None:

@@ -13,7 +13,7 @@ from tiny_table import CHANNELS, RATE, write_recordings
 from multiresconv import load
 from multiresconv.cli import main
 from multiresconv.data.recordings import TableData
-from multiresconv.tasks import Classify, ClassifyOptions
+from multiresconv.tasks import Classify, ClassifyOptions, Label, LabelOptions, RecordingBatch
 from multiresconv.tasks.recording_task import RecordingModelOptions
 
 SMALL = [
@@ -144,3 +144,24 @@ def test_rare_classes_weigh_as_much_as_others(table: Path) -> None:
     of_class = [float(weights[labels[labels == c]].sum()) for c in range(2)]
     assert of_class[0] == pytest.approx(of_class[1])
     assert float(weights[labels].mean()) == pytest.approx(1.0)
+
+
+def test_rows_with_a_rare_label_weigh_as_much_as_those_without(table: Path) -> None:
+    task = Label(TableData(table, target="tags"), LabelOptions("balanced"), RecordingModelOptions())
+    labels = torch.from_numpy(task.open("train").targets.values)
+    weights = task.weights
+    assert weights is not None
+    of_rows = weights[0].where(labels == 0, weights[1])
+    torch.testing.assert_close((of_rows * labels).sum(0), (of_rows * (1 - labels)).sum(0))
+    torch.testing.assert_close(of_rows.mean(0), torch.ones(2))
+    rows = RecordingBatch(torch.zeros(len(labels), 3, 2), torch.full((len(labels),), 3), labels)
+    plain = Label(TableData(table, target="tags"), LabelOptions(), RecordingModelOptions())
+    logits = torch.randn(1, 2, generator=torch.Generator().manual_seed(0)).expand(len(labels), 2)
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    class Constant(torch.nn.Module):
+        def forward(self, signals: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+            return logits
+
+    torch.testing.assert_close(task.run(Constant(), rows).losses, (losses * of_rows).mean(1))
+    torch.testing.assert_close(plain.run(Constant(), rows).losses, losses.mean(1))

@@ -51,16 +51,12 @@ def test_patience_ends_a_run_that_does_not_improve(task: ListOps) -> None:
     assert again.step == 3 * STEPS_PER_EPOCH  # a run that is over stays as it is
 
 
-def test_the_loss_decides_between_equal_scores(task: ListOps) -> None:
-    module = TrainingModule.__new__(TrainingModule)
-    torch.nn.Module.__init__(module)
-    module.task = task
-
-    def rank(score: float, loss: float) -> tuple[float, float]:
-        best = Best(1, 1, score, {"loss": torch.tensor(loss)})
-        return module.rank(best.score, best.scores)
+def test_the_loss_decides_between_equal_scores() -> None:
+    def rank(score: float, loss: float, maximize: bool = True) -> tuple[float, float]:
+        return Best(1, 1, score, {"loss": torch.tensor(loss)}).rank(maximize=maximize)
 
     assert rank(0.5, 1.0) > rank(0.5, 1.1) > rank(0.4, 0.1)
+    assert rank(0.4, 1.0, maximize=False) > rank(0.4, 1.1, maximize=False) > rank(0.5, 0.1, maximize=False)
 
 
 @pytest.mark.usefixtures("a_second_per_tick")

@@ -20,6 +20,7 @@ LIMITS = {
     "n_tokens": 2**20,
     "d_output": 2**20,
     "horizon": 65_536,
+    "season": 65_536,
     "n_channels": 1_024,
     "n_mixtures": 1_024,
     "n_filters": 65_536,

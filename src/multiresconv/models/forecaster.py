@@ -25,19 +25,23 @@ class MultiresForecaster(SequenceModel):
     Whole sequences give the forecast from the last valid step. With a state, and by `every_step`, each step gives a
     forecast, since the net is causal. All steps of the horizon are forecast at once.
 
-    A forecast is the last value of the channel plus `target_standardise.std` times the linear map's output, so it has
-    the signal's own units and follows shifts of level. Set that scale, for example to the typical change within the
-    horizon, by `model.target_standardise.set(0.0, std)`; a mean other than 0 is added to all forecasts.
+    A forecast is the seasonal naive forecast plus `target_standardise.std` times the linear map's output, so it has the
+    signal's own units and follows shifts of level. The seasonal naive forecast of a step is the value a whole number of
+    seasons before it, the latest that is known; with a season of 1 it is the last value. Set the scale, for example to
+    the typical error of the naive forecast, by `model.target_standardise.set(0.0, std)`; a mean other than 0 is added
+    to all forecasts.
 
     The Q outputs per value are the quantiles. The one nearest to 0.5 is the map's output itself. The others lie above
     and below it at distances that are cumulative sums of softplus, so quantiles never cross. Without quantiles Q is 1,
     a point forecast.
 
-    Missing values: with `mask_missing` the input may be NaN. The last value is then the last one that is there, and
-    before the first one the mean of `net.standardise`. In a stream `state["last"]` (B, C) keeps the last values.
+    Missing values: with `mask_missing` the input may be NaN. In the naive forecast the value before takes the place of
+    a missing one, and the mean of `net.standardise` that of values before the first one. In a stream `state["last"]`
+    (B, season, C) keeps the values of the last season.
 
     Args:
         horizon: number of steps to forecast.
+        season: steps after which the signal repeats itself; 1 if it does not.
         d_model: width of the blocks.
         n_layers: number of blocks.
         d_input: channels of the input.
@@ -62,6 +66,7 @@ class MultiresForecaster(SequenceModel):
         n_layers: int,
         *,
         d_input: int,
+        season: int = 1,
         n_channels: int | None = None,
         quantiles: Sequence[float] = (0.1, 0.5, 0.9),
         input: Input | None = None,
@@ -71,16 +76,17 @@ class MultiresForecaster(SequenceModel):
         dtype: torch.dtype | None = None,
         **options: Any,
     ) -> None:
-        horizon, d_input = index(horizon), index(d_input)
-        if horizon < 1:
-            raise ValueError(f"horizon: expected at least 1, got {horizon}")
+        horizon, season, d_input = index(horizon), index(season), index(d_input)
+        for name, size in {"horizon": horizon, "season": season}.items():
+            if size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
         n_channels = d_input if n_channels is None else index(n_channels)
         if not 1 <= n_channels <= d_input:
             raise ValueError(f"n_channels: expected 1 to {d_input}, got {n_channels}")
         if options.get("bidirectional"):
             raise ValueError("bidirectional: expected False; a forecaster may not look at what it forecasts")
         probabilities = tuple(float(q) for q in quantiles)
-        check_sizes(horizon=horizon, d_output=horizon * n_channels * max(len(probabilities), 1))
+        check_sizes(horizon=horizon, season=season, d_output=horizon * n_channels * max(len(probabilities), 1))
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         net = MultiresNet(d_model, n_layers, d_input=d_input, backend=backend, **where, **options)
         input = input or Input("signal", numbered("channel", d_input))
@@ -96,16 +102,16 @@ class MultiresForecaster(SequenceModel):
             )
         super().__init__(net, horizon * n_channels * max(len(probabilities), 1), input, output, **where)
         self.target_standardise = Standardise(n_channels, **where)
-        self.horizon, self.n_channels, self.quantiles = horizon, n_channels, probabilities
+        self.horizon, self.season, self.n_channels, self.quantiles = horizon, season, n_channels, probabilities
         self.mask_missing = bool(self.net.config["mask_missing"])
-        self._state_names = ("last",) if self.mask_missing else ()
+        self._state_names = ("last",) if self.mask_missing or season > 1 else ()
 
     @property
     def config(self) -> dict[str, Any]:
         net = self.net.config
         for name in ("n_tokens", "projection", "bidirectional"):
             del net[name]
-        own = {"horizon": self.horizon, "n_channels": self.n_channels}
+        own = {"horizon": self.horizon, "season": self.season, "n_channels": self.n_channels}
         return {**own, "quantiles": list(self.quantiles), **net}
 
     def every_step(
@@ -127,14 +133,14 @@ class MultiresForecaster(SequenceModel):
             ValueError: input, lengths or steps have the wrong shape.
         """
         self._check(x, time=("length >= 1",))
-        features, last = self.net(x, lengths), self._last_values(x, None)
+        features, recent = self.net(x, lengths), self._recent(x, None)
         if steps is not None:
             chosen = torch.as_tensor(steps, device=features.device)
             if chosen.ndim not in (1, 2) or (chosen.ndim == 2 and chosen.shape[0] != x.shape[0]):
                 raise ValueError(f"steps: expected shape (N,) or ({len(x)}, N), got {tuple(chosen.shape)}")
             rows = torch.arange(x.shape[0], device=features.device)[:, None]
-            features, last = features[rows, chosen], last[rows, chosen]
-        return self._forecast(self.head(features), last)
+            features, recent = features[rows, chosen], recent[rows, chosen]
+        return self._forecast(self.head(features), recent)
 
     def stream_parts(self) -> StreamParts | str:
         parts = super().stream_parts()
@@ -146,54 +152,60 @@ class MultiresForecaster(SequenceModel):
         return parts._replace(finish=self._finish, watched=(scale.mean, scale.std))
 
     def _start(self, batch_size: int) -> State:
-        return {"last": self._mean().repeat(batch_size, 1)} if self.mask_missing else {}
+        return {"last": self._mean().repeat(batch_size, self.season, 1)} if self._state_names else {}
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        features, last = self.net(x, lengths), self._last_values(x, None)
-        lengths = None if lengths is None else check_lengths(lengths, features)
-        return self._forecast(self.head(pool(features, lengths, "last")), pool(last, lengths, "last"))
+        features, recent = self.net(x, lengths), self._recent(x, None)
+        if lengths is None:
+            return self._forecast(self.head(features[:, -1]), recent[:, -1])
+        lengths = check_lengths(lengths, features)
+        rows = torch.arange(len(features), device=features.device)
+        return self._forecast(self.head(pool(features, lengths, "last")), recent[rows, lengths - 1])
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
-        if self.mask_missing:
-            mean, shape = self._mean(), (state["lines"].shape[0], self.n_channels)
+        if self._state_names:
+            mean, shape = self._mean(), (state["lines"].shape[0], self.season, self.n_channels)
             check_state_tensor("last", state["last"], shape, mean.dtype, mean.device)
-        last = self._last_values(x, state.get("last"))
-        return self._forecast(self.head(features), last), {"last": last[:, -1].clone()} if self.mask_missing else {}
+        recent = self._recent(x, state.get("last"))
+        after = {"last": recent[:, -1].mT.clone()} if self._state_names else {}
+        return self._forecast(self.head(features), recent), after
 
     @torch.no_grad()
     def _finish(self, y: Tensor, x: Tensor, state: State, rows: Tensor) -> Tensor:
         """Turn outputs of the linear map (n, P) or (n, L, P) into forecasts; see `StreamParts`."""
-        last = self._last_values(
-            x.unsqueeze(1) if x.ndim == 2 else x, state["last"][rows] if self.mask_missing else None
-        )
-        if self.mask_missing:
-            state["last"][rows] = last[:, -1]
-        return self._forecast(y, last.squeeze(1) if x.ndim == 2 else last)
+        recent = self._recent(x.unsqueeze(1) if x.ndim == 2 else x, state["last"][rows] if self._state_names else None)
+        if self._state_names:
+            state["last"][rows] = recent[:, -1].mT
+        return self._forecast(y, recent.squeeze(1) if x.ndim == 2 else recent)
 
     def _mean(self) -> Tensor:
-        """Return the values (C,) that stand for the last ones before the first value that is there."""
+        """Return the values (C,) that stand for those before the first value that is there."""
         assert self.net.standardise is not None
         return self.net.standardise.mean[: self.n_channels]
 
-    def _last_values(self, x: Tensor, before: Tensor | None) -> Tensor:
-        """Return the last values (B, L, C) of the forecast channels at each step of x, those that are there.
+    def _recent(self, x: Tensor, last: Tensor | None) -> Tensor:
+        """Return the values (B, L, C, season) of the forecast channels in the season up to each step of x.
 
-        `before` (B, C) are the last values before x; None at the start of the sequences.
+        `last` (B, season, C) are those before x; None at the start of the sequences. A value that is not there is
+        replaced by the one before.
         """
         mean = self._mean()
         values = x[..., : self.n_channels].to(mean.dtype)
-        if not self.mask_missing:
-            return values
-        there = ~values.isnan()
-        steps = torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
-        latest = there.mul(steps).cummax(1).values  # 0 before the first value that is there
-        first = (mean.expand(x.shape[0], -1) if before is None else before).unsqueeze(1)
-        return torch.cat([first, values], dim=1).gather(1, latest)
+        if last is None:
+            last = mean.expand(len(x), self.season, -1)
+        if self.mask_missing:
+            there = ~values.isnan()
+            steps = torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
+            latest = there.mul(steps).cummax(1).values  # 0 before the first value that is there
+            values = torch.cat([last[:, -1:], values], dim=1).gather(1, latest)
+        return torch.cat([last, values], dim=1).unfold(1, self.season, 1)[:, 1:]
 
-    def _forecast(self, y: Tensor, last: Tensor) -> Tensor:
-        """Turn outputs of the linear map (..., P) and last values (..., C) into forecasts (..., horizon, C, Q)."""
+    def _forecast(self, y: Tensor, recent: Tensor) -> Tensor:
+        """Turn outputs of the linear map (..., P) and recent values (..., C, season) into (..., horizon, C, Q)."""
         y = _ordered(y.unflatten(-1, (self.horizon, self.n_channels, -1)), self.quantiles)
-        return self.target_standardise.undo(y.mT).add(last[..., None, None, :]).mT
+        ahead = torch.arange(self.horizon, device=y.device) % self.season
+        naive = recent.index_select(-1, ahead).mT  # (..., horizon, C)
+        return self.target_standardise.undo(y.mT).add(naive.unsqueeze(-2)).mT
 
 
 def _ordered(y: Tensor, quantiles: tuple[float, ...]) -> Tensor:

@@ -50,6 +50,7 @@ def init_from(model: SequenceModel, folder: str | os.PathLike[str]) -> Initialis
         raise ValueError(f"init: {folder}: expected a model whose input is {expected}, got {given}")
     theirs, ours = source.state_dict(), model.state_dict()
     same_head = source.output == model.output and source.head.weight.shape == model.head.weight.shape
+    same_head &= source.config.get("season") == model.config.get("season")  # of forecasters: what they start from
     left = [name for name in ours if _of_data(name) or (name.startswith("head.") and not same_head)]
     wanted = [name for name in ours if name not in left]
     for name in wanted:

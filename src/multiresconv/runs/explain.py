@@ -53,11 +53,10 @@ def explain_row(
 
     Raises:
         OSError: the file cannot be read, or the picture not written.
-        ValueError: the model forecasts or gives densities, an option does not fit, or the content does not fit the model.
+        ValueError: the model forecasts or gives densities, or an option or the content does not fit the model.
     """
     input, names = model.input, model.output.names
     if not isinstance(model, PooledModel | MultiresRidge):
-        kind = model.output.kind
         kind = model.output.kind
         raise ValueError(f"model: expected one of classes, labels or values, a model of {kind} has no evidence")
     if out.suffix != ".png":

@@ -4,7 +4,7 @@ from multiresconv.tasks.cifar_density import CifarDensity, MixtureOptions
 from multiresconv.tasks.classify import Classify, ClassifyOptions
 from multiresconv.tasks.forecast_task import Forecast, ForecastOptions
 from multiresconv.tasks.image_classification import ImageClassification
-from multiresconv.tasks.label import Label
+from multiresconv.tasks.label import Label, LabelOptions
 from multiresconv.tasks.listops import ListOps, ListOpsData
 from multiresconv.tasks.model_options import ModelOptions, PooledModelOptions
 from multiresconv.tasks.ptbxl import PtbXl, PtbXlData, PtbXlLabels
@@ -23,6 +23,7 @@ __all__ = [
     "ForecastOptions",
     "ImageClassification",
     "Label",
+    "LabelOptions",
     "ListOps",
     "ListOpsData",
     "MixtureOptions",

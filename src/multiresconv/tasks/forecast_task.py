@@ -25,7 +25,7 @@ from multiresconv.data.recordings import (
 )
 from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import MultiresForecaster, Output
-from multiresconv.tasks.forecasting import change_scale, forecast, forecast_report, forecast_table, futures
+from multiresconv.tasks.forecasting import forecast, forecast_report, forecast_table, futures, naive_scale
 from multiresconv.tasks.naive_forecasts import seasonal_scale
 from multiresconv.tasks.recording_task import STEPS, SizedModelOptions, facts_of, recording_input
 from multiresconv.tasks.task import Outcome
@@ -47,8 +47,8 @@ class ForecastOptions:
         horizon: number of time steps to forecast.
         context: time steps of the past that a forecast is trained on; null means eight horizons, at least 64.
         quantiles: increasing probabilities between 0 and 1, or none for a point forecast.
-        season: time steps after which the signal repeats itself, for the naive forecasts that the scores stand beside;
-            1 means that they repeat the last value.
+        season: time steps after which the signal repeats itself. The network forecasts how the next season differs from
+            the last one, and the scores stand beside those of repeating the last one; 1 means the last value.
         hop: time steps between two origins of the backtest; null means the horizon.
     """
 
@@ -105,11 +105,11 @@ class Forecast:
 
     @cached_property
     def scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of the training part: typical change within the horizon (C,), and `seasonal_scale` (recordings, C)."""
+        """Of the training part: `naive_scale` (C,) over all recordings, and `seasonal_scale` (recordings, C)."""
         part = self.part("train")
         signals = [torch.from_numpy(np.array(part.signal(row))) for row in range(len(part))]
-        changes = torch.stack([change_scale(signal, self.task.horizon) for signal in signals])
-        return changes.square().mean(0).sqrt().numpy(), np.stack(
+        errors = torch.stack([naive_scale(signal, self.task.horizon, self.task.season) for signal in signals])
+        return errors.square().mean(0).sqrt().numpy(), np.stack(
             [seasonal_scale(signal, self.task.season).numpy() for signal in signals]
         )
 
@@ -184,8 +184,12 @@ class Forecast:
         arguments = self.model.arguments_for(len(self.open("train")), task.past)
         del arguments["pooling"], arguments["bidirectional"]
         arguments |= recording_input(data, statistics, masked=self.model.mask_missing)
-        model = MultiresForecaster(task.horizon, quantiles=task.quantiles, output=output, **arguments)
+        model = MultiresForecaster(
+            task.horizon, season=task.season, quantiles=task.quantiles, output=output, **arguments
+        )
         if not model.head.weight.is_meta:
+            torch.nn.init.zeros_(model.head.weight)  # training starts from the naive forecast
+            torch.nn.init.zeros_(model.head.bias)
             assert model.net.standardise is not None
             model.net.standardise.set(torch.from_numpy(statistics.mean), torch.from_numpy(statistics.std))
             model.target_standardise.set(0.0, torch.from_numpy(self.scales[0]))

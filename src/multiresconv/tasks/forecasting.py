@@ -79,23 +79,25 @@ def futures(values: Tensor, steps: Sequence[int] | Tensor, horizon: int) -> Tens
     return longer[torch.arange(len(values), device=values.device)[:, None, None], after]
 
 
-def change_scale(values: Tensor, horizon: int) -> Tensor:
-    """Return the typical change of each channel within the horizon: values (..., T, C) -> (C,).
+def naive_scale(values: Tensor, horizon: int, season: int = 1) -> Tensor:
+    """Return the typical error of the seasonal naive forecast of each channel: values (..., T, C) -> (C,).
 
-    It is the root mean square of value minus last value over all origins and steps of the horizon. As the standard
-    deviation of `target_standardise` it gives the linear map of a forecaster targets of about 1. Pairs with a missing
-    value do not count. A channel that never changes has the scale 1.
+    It is the root mean square over all origins and steps of the horizon. As the standard deviation of
+    `target_standardise` it gives the linear map of a forecaster targets of about 1. Pairs with a missing value do not
+    count. A channel without an error has the scale 1.
 
     Args:
         values: the training part.
         horizon: number of steps that are forecast.
+        season: of the naive forecast, which repeats the last season; 1 repeats the last value.
     """
     values = values.double()
     squares, counts = values.new_zeros(values.shape[-1]), values.new_zeros(values.shape[-1])
-    for step in range(1, min(horizon, values.shape[-2] - 1) + 1):
-        change = (values[..., step:, :] - values[..., :-step, :]).flatten(0, -2)
-        squares += change.square().nansum(0)
-        counts += change.isfinite().sum(0)
+    for step in range(min(horizon, values.shape[-2])):
+        back = (step // season + 1) * season  # steps from the value that is repeated to the one that is forecast
+        error = (values[..., back:, :] - values[..., : max(values.shape[-2] - back, 0), :]).flatten(0, -2)
+        squares += error.square().nansum(0)
+        counts += error.isfinite().sum(0)
     scale = (squares / counts.clamp(min=1)).sqrt()
     return scale.where(scale > 0, 1)
 

@@ -1,20 +1,36 @@
 """`Label`: any number of labels per recording, for users' own recordings."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from multiresconv.data.recordings import TableData
 from multiresconv.models import MultiresClassifier, Output
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
 from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOptions, RecordingTask
-from multiresconv.tasks.task import Outcome
+from multiresconv.tasks.task import Method, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multiresconv.tasks.multilabel_scores import MultilabelScores
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How labels count.
+
+    Args:
+        class_weights: balanced weights, for each label, the rows that have it as much as the rows that have it not,
+            however rare it is; null weights every row equally.
+    """
+
+    class_weights: Literal["balanced"] | None = None
 
 
 class Label(RecordingTask):
@@ -25,8 +41,33 @@ class Label(RecordingTask):
     monitor = "macro_auroc"
     maximize = True
 
-    def __init__(self, data: TableData, model: RecordingModelOptions) -> None:
+    def __init__(self, data: TableData, task: LabelOptions, model: RecordingModelOptions) -> None:
         super().__init__(data, model)
+        self.task = task
+
+    @cached_property
+    def weights(self) -> Tensor | None:
+        """(2, C) weight in the loss of a row without and with each label, 1 on average over the training rows.
+
+        A label that all of them have, or none, has the weights 1.
+        """
+        if self.task.class_weights is None:
+            return None
+        labels = self.open("train").targets.values
+        counts = np.stack([(labels == 0).sum(0), (labels == 1).sum(0)])
+        weights = np.where((counts > 0).all(0), len(labels) / (2 * np.maximum(counts, 1)), 1.0)
+        return torch.from_numpy(weights.astype(np.float32))
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """As in `RecordingTask`, but with class weights a network alone: a row counts differently for each label."""
+        if self.task.class_weights is None:
+            return super().methods
+        if self.model.method == "ridge":
+            raise ValueError(
+                "task.class_weights: expected null with the method ridge, whose rows count for all labels alike"
+            )
+        return ("network",)
 
     def prepare(self, *, may_generate: bool = True) -> None:
         super().prepare()
@@ -42,7 +83,7 @@ class Label(RecordingTask):
         return model
 
     def run(self, model: nn.Module, batch: RecordingBatch) -> Outcome:
-        return multilabel(self.forward(model, batch), batch.labels)
+        return multilabel(self.forward(model, batch), batch.labels, self.weights)
 
     def scores(self) -> "MultilabelScores":
         from multiresconv.tasks.multilabel_scores import MultilabelScores  # torchmetrics takes seconds to import

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,14 +16,22 @@ from multiresconv.tasks.task import Outcome
 _BY_CLASS = ("auroc", "average_precision", "f1")
 
 
-def multilabel(logits: Tensor, labels: Tensor) -> Outcome:
+def multilabel(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Outcome:
     """Compute the binary cross entropy of logits (n, C) with labels (n, C), 0 or 1, averaged over the C labels.
 
     It is always computed in float32. The outcome has no hits, since a row is usually only partly right.
+
+    Args:
+        logits: of the labels.
+        labels: of the rows.
+        weights: (2, C) weight of a row without and with each label; None weights all rows equally.
     """
-    logits = logits.float()
-    losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(1)
-    return Outcome(losses, None, logits)
+    logits, labels = logits.float(), labels.float()
+    losses = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    if weights is not None:
+        without, with_label = weights.to(losses)
+        losses = losses * torch.lerp(without, with_label, labels)
+    return Outcome(losses.mean(1), None, logits)
 
 
 def multilabel_report(

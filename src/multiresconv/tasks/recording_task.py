@@ -133,7 +133,7 @@ class RecordingTask:
         """Names of the classes, labels or values."""
         return self.recordings.targets.names
 
-    @cached_property
+    @property
     def methods(self) -> tuple[Method, ...]:
         """The methods of which the best is kept, "ridge", "network" or both."""
         given, rows = self.model.method, len(self.open("train")) + len(self.open("val"))

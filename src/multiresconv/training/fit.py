@@ -85,7 +85,7 @@ def run_lightning(module: TrainingModule, options: TrainerOptions) -> None:
             devices=devices,
             num_nodes=num_nodes,
             precision=options.precision,
-            max_epochs=0 if module.is_over else module.epochs - state.trained_epochs,
+            max_epochs=0 if module.early_end.is_reached(state) else module.epochs - state.trained_epochs,
             # if the run was stopped before a validation, Lightning's sanity check runs it before the first step
             num_sanity_val_steps=-1 if state.awaits_validation else 0,
             reload_dataloaders_every_n_epochs=1,

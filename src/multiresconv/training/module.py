@@ -19,6 +19,7 @@ from multiresconv.data import LengthBuckets, TokenBuckets
 from multiresconv.models import init_from
 from multiresconv.tasks import Outcome, Task
 from multiresconv.training.checkpoint import Checkpoint, check_optimizer, load_optimizer, load_weights
+from multiresconv.training.early_end import EarlyEnd
 from multiresconv.training.finite import NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.progress import Progress
@@ -54,13 +55,11 @@ class TrainingModule(pl.LightningModule):
         fitted: Best | None = None,
     ) -> None:
         super().__init__()
-        self.time_limit = math.inf if time_limit is None else time_limit.total_seconds()
+        self.early_end = EarlyEnd(time_limit, options.patience)
         self.task, self.optimizer_options, self.options, self.seed = task, optimizer, options, seed
         self.recorder, self.stop, self.progress, self.resumed = recorder, stop, progress, resumed
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed: expected 0 to 2^63 - 1, got {seed}")
-        if self.time_limit <= 0:
-            raise ValueError("time_limit: expected more than 0 seconds")
         torch.manual_seed(seed)
         self.network = task.build()
         if resumed is None and task.model.init is not None:
@@ -74,7 +73,7 @@ class TrainingModule(pl.LightningModule):
             load_weights(self.network, resumed, recorder.last_name, dtype)
             check_optimizer(self._optimizer(), resumed, recorder.last_name)  # now: before anything is written
             self.state = resumed.state
-        self.seconds = self.state.seconds  # of the first process up to this step, so that all agree on the time
+        self.early_end.seconds = self.state.seconds
 
     # Data
 
@@ -93,7 +92,7 @@ class TrainingModule(pl.LightningModule):
     def _check_position(self) -> None:
         """Raise ValueError if the position of a resumed run does not fit the number of batches."""
         state, last = self.state, self.recorder.last_name
-        ended_within = self.time_is_over and state.trained_epochs == state.step // self.steps_per_epoch + 1
+        ended_within = self.early_end.time_is_over and state.trained_epochs == state.step // self.steps_per_epoch + 1
         whole = state.trained_epochs == state.step // self.steps_per_epoch
         if state.step > self.total_steps or not (whole or ended_within):
             raise ValueError(
@@ -180,25 +179,13 @@ class TrainingModule(pl.LightningModule):
             peak=o.lr,
             warmup_steps=warmup_steps,
             total_steps=self.total_steps,
-            time_used=self.seconds / self.time_limit,
+            time_used=self.early_end.time_used,
         )
 
     @property
     def epochs(self) -> int:
         assert self.options.epochs is not None  # `TrainerOptions.settled` checks it
         return self.options.epochs
-
-    @property
-    def time_is_over(self) -> bool:
-        return self.seconds >= self.time_limit
-
-    @property
-    def is_over(self) -> bool:
-        """True if the run has ended early: its time is over, or its patience."""
-        best, patience = self.state.best, self.options.patience
-        if patience is None or best is None:
-            return self.time_is_over
-        return self.time_is_over or self.state.validated_epochs - best.epoch >= patience
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         outcome = self.task.run(self.network, batch)
@@ -210,7 +197,7 @@ class TrainingModule(pl.LightningModule):
         sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in mine])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(sums)  # so that all processes see the same loss and stop at the same step
-        self.loss_sum, self.hits, self.rows, self.stopping, self.seconds = sums.tolist()
+        self.loss_sum, self.hits, self.rows, self.stopping, self.early_end.seconds = sums.tolist()
         if not math.isfinite(self.loss_sum):
             raise NonFiniteError(self._describe_non_finite(outcome, batch_idx))
         # DDP averages the gradients of the processes; with this factor the average is that of the mean over all rows
@@ -234,7 +221,7 @@ class TrainingModule(pl.LightningModule):
             self._save_last()
         if self.stopping:
             raise Stopped(self.state.step, self.stop.exit_code)
-        if self.time_is_over:
+        if self.early_end.time_is_over:
             state.awaits_validation = True
             self.trainer.should_stop = True  # Lightning validates now, also within an epoch, and ends
 
@@ -294,9 +281,10 @@ class TrainingModule(pl.LightningModule):
         state.validated_epochs += 1
         state.awaits_validation = False
         state.last_score = score
-        is_best = state.best is None or self.rank(score, scores) > self.rank(state.best.score, state.best.scores)
+        found, maximize = Best(state.step, state.validated_epochs, score, scores), self.task.maximize
+        is_best = state.best is None or found.rank(maximize=maximize) > state.best.rank(maximize=maximize)
         if is_best:
-            state.best = Best(state.step, state.validated_epochs, score, scores)
+            state.best = found
         numbers = {name: value.item() for name, value in scores.items() if value.ndim == 0}
         position = {"kind": "val", "step": state.step, "epoch": state.validated_epochs}
         self._write_line({**position, **numbers, "best": is_best, "seconds": round(state.seconds, 3)})
@@ -304,12 +292,8 @@ class TrainingModule(pl.LightningModule):
         if is_best and self.trainer.is_global_zero:
             self.recorder.save_best(self.network, self.trainer.optimizers[0], state)
         self._save_last()
-        if self.is_over:
+        if self.early_end.is_reached(state):
             self.trainer.should_stop = True
-
-    def rank(self, score: float, scores: dict[str, Tensor]) -> tuple[float, float]:
-        """Return a pair that is larger for a better validation; the loss decides between equal scores."""
-        return (score if self.task.maximize else -score, -float(scores["loss"]))
 
     # Records and time
 

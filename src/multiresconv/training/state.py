@@ -10,12 +10,16 @@ from multiresconv.fields import AMOUNT, COUNT, FLAG, MAPPING, NUMBER, Kind, chec
 
 @dataclass
 class Best:
-    """The best validation so far; step and epoch are 0 for a model that was fitted at once, before the training."""
+    """A validation: the best one so far; step and epoch are 0 for a model that was fitted at once, before training."""
 
     step: int
     epoch: int
     score: float
     scores: dict[str, Tensor]  # the result of `compute()` of the task's scores, on the CPU
+
+    def rank(self, *, maximize: bool) -> tuple[float, float]:
+        """Return a pair that is larger for a better validation; the loss decides between equal scores."""
+        return (self.score if maximize else -self.score, -float(self.scores["loss"]))
 
 
 @dataclass

@@ -11,6 +11,7 @@ from multiresconv.data.recordings.cache import Signals
 from multiresconv.data.recordings.open import RecordingSet
 from multiresconv.data.recordings.options import TableData
 from multiresconv.data.recordings.rows import Listing
+from multiresconv.data.recordings.strata import strata
 from multiresconv.data.recordings.targets import Targets
 from multiresconv.data.recordings.windows import cut_windows
 from multiresconv.data.splits import Split
@@ -45,7 +46,7 @@ def recordings_in_memory(
         alone, nothing_given = [str(row) for row in rows], [""] * len(rows)
         names = targets.names if targets.kind == "class" else ()
         assigned_to = assign(
-            alone, nothing_given, _labels(targets), names, val_share=val_share, test_share=0.0, seed=seed
+            alone, nothing_given, strata(targets), names, val_share=val_share, test_share=0.0, seed=seed
         )
         splits = assigned_to.splits
         train, val = np.flatnonzero(splits == 0), np.flatnonzero(splits == 1)
@@ -71,9 +72,3 @@ def recordings_in_memory(
         signals=Signals(Listing([], (), False), values, offsets, channels, units, None, (), 0),
         windows=cut_windows(lengths, None, None),
     )
-
-
-def _labels(targets: Targets) -> NDArray[np.float32]:
-    if targets.kind == "class":
-        return np.eye(len(targets.names), dtype=np.float32)[targets.values]
-    return np.zeros((len(targets.values), 0), np.float32)

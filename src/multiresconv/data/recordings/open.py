@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from multiresconv.data.readers.recording import listed
 from multiresconv.data.recordings.assign import assign, check_groups
@@ -14,6 +13,7 @@ from multiresconv.data.recordings.cache import Signals, open_signals
 from multiresconv.data.recordings.options import TableData
 from multiresconv.data.recordings.rows import Row
 from multiresconv.data.recordings.split import RecordingSplit
+from multiresconv.data.recordings.strata import strata
 from multiresconv.data.recordings.targets import TargetKind, Targets, parse_targets
 from multiresconv.data.recordings.windows import Windows, cut_windows
 from multiresconv.data.say import say_once
@@ -125,7 +125,7 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
         assigned = assign(
             groups,
             given,
-            _labels(targets, len(rows)),
+            strata(targets),
             targets.names if kind in ("class", "labels") else (),
             val_share=data.val_share,
             test_share=data.test_share,
@@ -157,13 +157,6 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
     )
     _tell(opened)
     return opened
-
-
-def _labels(targets: Targets, rows: int) -> NDArray[np.float32]:
-    """Return (rows, names) what is to be spread evenly over the splits."""
-    if targets.kind == "class":
-        return np.eye(len(targets.names), dtype=np.float32)[targets.values]
-    return targets.values if targets.kind == "labels" else np.zeros((rows, 0), np.float32)
 
 
 def _shared(rows: Sequence[Row]) -> list[str]:
