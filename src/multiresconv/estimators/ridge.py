@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from multiresconv.estimators.classes import read_classes
 from multiresconv.estimators.features import SequenceFeatures
 from multiresconv.estimators.leave_one_out import fit_ridge
 
@@ -105,11 +105,7 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to sequences X, see `read_sequences`, and their classes y (n,)."""
-        y = _target(y)
-        check_classification_targets(y)
-        self.classes_, index = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y: expected at least 2 classes, got only {len(self.classes_)} class")
+        self.classes_, index = read_classes(y)
         targets = np.where(index[:, None] == np.arange(len(self.classes_)), 1.0, -1.0)
         self.sharpness_ = _sharpness(self._fit_linear(X, targets), index)
         return self
@@ -217,12 +213,6 @@ class RegressorStream:
     def __call__(self, x: ArrayLike) -> Any:
         """Take a step (channels,) or a chunk (channels, t); return the prediction, a number or (n_outputs,)."""
         return self._regressor.shaped(self._regressor.linear(self._features(x)))
-
-
-def _target(y: Any) -> NDArray[Any]:
-    if y is None:
-        raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
-    return column_or_1d(y, warn=True)
 
 
 def _sharpness(scores: NDArray[np.float64], index: NDArray[np.intp]) -> float:

@@ -96,7 +96,7 @@ class RecordingSet:
         return f"{name}, window {start / scale:g} to {(start + length) / scale:g} {unit}"
 
 
-def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
+def open_recordings(data: TableData, kind: TargetKind, *, least_classes: int = 2) -> RecordingSet:
     """Open users' recordings; the first call reads all of them into a cache. Any number of processes may call it.
 
     Unreadable recordings that are left out and other remarks are listed on standard error.
@@ -105,6 +105,7 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
         data: where the recordings are, and how to cut and split them.
         kind: "class" (one column of classes), "labels" (one column with labels between semicolons, or several columns
             of 0 and 1), "value" (columns of numbers) or "none".
+        least_classes: smallest number of classes; 1 for rows that are only scored.
 
     Raises:
         FileNotFoundError: the table or a recording does not exist.
@@ -126,7 +127,7 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
     else:
         signals, labelled = label_events(data, signals)
     rows = labelled.listing.rows
-    targets = parse_targets(labelled.listing, kind)
+    targets = parse_targets(labelled.listing, kind, least_classes)
     assigned = _assign(data, labelled.listing, targets)
     remarks = [*assigned.remarks, *_shared(rows), *labelled.remarks]
     if signals.converted:
