@@ -104,7 +104,7 @@ def test_pickle_pipeline_and_grid_search() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (np.ones((3, 4)), [1, 1, 1], "y: expected at least 2 classes, got only 1 class"),
+        (np.ones((3, 4)), [1, 1, 1], "y: expected at least 2 classes, got 1 class: 1"),
         (np.ones((3, 4)), [1, 2], "X, y: inconsistent numbers of samples, 3 sequences and 2 targets"),
         (np.ones((2, 4)), [0.5, 1.25], "Unknown label type"),
         (np.ones((2, 4)), None, "y: expected classes, got None"),

@@ -86,3 +86,13 @@ def test_the_last_good_value_is_held() -> None:
     x = np.array([[nan, 1, nan, nan, 2], [nan] * 5, [1, 2, 3, 4, 5]], np.float32)
     held = hold_missing(x, np.array([7, 8, 9], np.float32))
     np.testing.assert_array_equal(held, [[7, 1, 1, 1, 2], [8] * 5, [1, 2, 3, 4, 5]])
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [([], "X: expected at least one sequence, got an empty list"), (1e30 * X + 1e30, "X: sequence 0: .* at most 1e")],
+)
+def test_nothing_and_too_much_are_refused(given: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong) as error:
+        read_sequences(given)
+    assert "\n" not in str(error.value)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tiny_table import CHANNELS, RATE, write_recordings
@@ -165,3 +166,46 @@ def test_rows_with_a_rare_label_weigh_as_much_as_those_without(table: Path) -> N
 
     torch.testing.assert_close(task.run(Constant(), rows).losses, (losses * of_rows).mean(1))
     torch.testing.assert_close(plain.run(Constant(), rows).losses, losses.mean(1))
+
+
+@pytest.mark.slow
+def test_values_that_only_a_test_row_misses(tmp_path: Path, capfd: Any) -> None:
+    table = write_recordings(tmp_path)
+    frame = pd.read_csv(table)
+    frame["split"] = ["train"] * 16 + ["val"] * 4 + ["test"] * 4
+    frame.to_csv(table, index=False)
+    signal = pd.read_csv(tmp_path / "r023.csv")
+    signal[list(CHANNELS)] = np.nan
+    signal.to_csv(tmp_path / "r023.csv", index=False)
+    assert train("classify", table, tmp_path / "run", "kind") == 0
+    assert "training data: values are missing in rows of val or test, but in no training row" in capfd.readouterr().err
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    report = json.loads((tmp_path / "run" / "evaluation-test.json").read_text())
+    assert np.isfinite(report["loss"])
+
+
+def test_another_table_may_lack_classes_but_no_values(table: Path, tmp_path: Path) -> None:
+    task = Classify(TableData(table, target="kind"), ClassifyOptions(), RecordingModelOptions())
+    holes = write_recordings(tmp_path, missing=True)
+    with pytest.raises(ValueError, match=r"labels.csv: r000.csv: expected no missing value, since the training data"):
+        task.open_file(holes)
+    frame = pd.read_csv(table)
+    alone = table.with_name("alone.csv")
+    frame[frame.kind == "slow"].to_csv(alone, index=False)
+    rows = task.open_file(alone)  # a class alone can be scored
+    assert set(rows.targets.values.tolist()) == {task.classes.index("slow")}
+    masked = Classify(TableData(table, target="kind"), ClassifyOptions(), RecordingModelOptions(mask_missing=True))
+    assert len(masked.open_file(holes)) == 24
+
+
+@pytest.mark.slow
+def test_a_wrong_unit_is_doubted_in_one_line(tmp_path: Path, capfd: Any) -> None:
+    table = write_recordings(tmp_path)
+    for path in sorted(tmp_path.glob("r*.csv")):
+        signal = pd.read_csv(path)
+        signal[list(CHANNELS)] *= 1000
+        signal.rename(columns={name: f"{name} (mV)" for name in CHANNELS}).to_csv(path, index=False)
+    assert train("classify", table, tmp_path / "run", "kind") == 0
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("training data: ")]
+    assert [line.partition(" covers")[0] for line in lines] == [f"training data: channel {name}" for name in CHANNELS]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["decided"]["doubts"][0] in lines[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from multiresconv.cli.tasks import model_of
 
 if TYPE_CHECKING:
+    from multiresconv.data.readers.surroundings import WantedEvents
     from multiresconv.models import Output
 
 
@@ -16,6 +17,10 @@ def predict(
     files: list[Path],
     stream: bool = False,
     json: bool = False,
+    events: str | None = None,
+    before: float | None = None,
+    after: float | None = None,
+    keep: str | None = None,
     missing: Literal["refuse", "hold", "mask"] | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -28,15 +33,22 @@ def predict(
             input; - reads text from standard input.
         stream: read time steps from standard input, one per line, and print the running prediction after each.
         json: print one JSON object per row, with the probability of every label or all values.
+        events: predict a window around each event of the recordings, such as each beat: the suffix of its file, such as
+            atr, or the name of a table with columns file, time and label; as in train. Its time and label come first.
+        before: seconds from the beginning of such a window to its event.
+        after: seconds from the event to the end of the window.
+        keep: labels of the events to predict, separated by commas; default all, but of WFDB annotations only beats.
         missing: what to do with a missing value of a signal: refuse it, hold the last good one, or mask it if the model
             was trained with missing values; default as the model says.
         batch_size: rows that are computed together; default 50.
         device: where to compute.
     """
+    from torch import from_numpy
+
     from multiresconv.data.readers.remarks import Remarks
     from multiresconv.data.readers.text import STANDARD_INPUT, limited_lines
     from multiresconv.devices import choose_device
-    from multiresconv.runs.inputs import read_rows, read_steps
+    from multiresconv.runs.inputs import read_events, read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
     from multiresconv.runs.predict import predict_stream
 
@@ -44,17 +56,20 @@ def predict(
         raise ValueError("predict: expected files, or --stream without files")
     if stream and (device == "cuda" or batch_size is not None):
         raise ValueError("--stream: runs step by step on the CPU; leave out --batch_size and --device cuda")
+    wanted = _wanted(events, before, after, keep)
+    if stream and wanted is not None:
+        raise ValueError("--stream: expected no --events, which are in files")
     trained = model_of(model, choose_device("cpu" if stream else device))
     kind = trained.output.kind
     if kind == "density":
         raise ValueError(f"{model}: a model of {kind} labels nothing; see multiresconv sample and evaluate")
 
-    def show(number: int, answer: dict[str, Any], **where: str) -> None:
+    def show(number: int, answer: dict[str, Any], **where: str | float) -> None:
         place = {**where, "step" if stream else "row": number}
         if json:
             print(dumps({**place, **_as_json(kind, answer)}), flush=stream)
         else:
-            start = f"{number}\t" if stream else ""
+            start = f"{number}\t" if stream else f"{where['time']:.10g}\t{where['event']}\t" if "time" in where else ""
             print("\n".join(f"{start}{line}" for line in _lines(trained.output, answer)), flush=stream)
 
     def tell(remark: object, where: object) -> None:
@@ -68,13 +83,32 @@ def predict(
     for file in files:
         remarks = Remarks()
         path = STANDARD_INPUT if str(file) == "-" else file
-        rows = read_rows(trained, path, missing=missing, tell=remarks.add)
-        size = 50 if batch_size is None else batch_size
+        size, of_row = 50 if batch_size is None else batch_size, list[dict[str, Any]]()
+        if wanted is None:
+            rows = read_rows(trained, path, missing=missing, tell=remarks.add)
+        else:
+            found = list(read_events(trained, path, wanted, missing=missing, tell=remarks.add))
+            rows = ((from_numpy(event.signal),) for event in found)
+            of_row = [{"time": event.time, "event": event.label} for event in found]
         for number, probabilities in enumerate(predict_rows(trained, rows, batch_size=size, where=str(file)), start=1):
-            show(number, probabilities, file=str(file))
+            show(number, probabilities, file=str(file), **(of_row[number - 1] if of_row else {}))
         if str(remarks):
             tell(remarks, file)
     return 0
+
+
+def _wanted(events: str | None, before: float | None, after: float | None, keep: str | None) -> "WantedEvents | None":
+    """Return the events that the options ask for."""
+    from multiresconv.data.readers.surroundings import WantedEvents
+
+    around = {"before": before, "after": after}
+    if events is None:
+        if given := [name for name, value in {**around, "keep": keep}.items() if value is not None]:
+            raise ValueError(f"--{given[0]}: expected with --events, which says where the events are")
+        return None
+    if before is None or after is None:
+        raise ValueError("--events: expected --before and --after too, in seconds, as the model was trained with")
+    return WantedEvents(events, before, after, None if keep is None else [label.strip() for label in keep.split(",")])
 
 
 def _as_json(kind: str, answer: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from multiresconv.data.recordings import RecordingSplit, TableData
 from multiresconv.data.recordings.targets import Targets
+from multiresconv.estimators.classes import read_classes
 from multiresconv.estimators.combined import CombinedEstimator, Method
 from multiresconv.estimators.early import PredictionStream
 from multiresconv.estimators.network import Plan
@@ -86,17 +85,12 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to sequences X, see `read_sequences`, and their classes y (n,)."""
         self._check_method()
-        if y is None:
-            raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        classes, index = read_classes(y)
         sequences = read_sequences(X)
-        if len(sequences) != len(y):
-            raise ValueError(f"X, y: inconsistent numbers of samples: {len(sequences)} sequences, {len(y)} classes")
-        self.classes_, index = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y: expected at least 2 classes, got 1 class: {self.classes_[0]!r}")
-        self._fit(sequences, index.astype(np.int64))
+        if len(sequences) != len(index):
+            raise ValueError(f"X, y: inconsistent numbers of samples: {len(sequences)} sequences, {len(index)} classes")
+        self.classes_ = classes
+        self._fit(sequences, index)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from multiresconv.estimators.classes import read_classes
 from multiresconv.estimators.features import SequenceFeatures
 from multiresconv.estimators.outputs import names_of, outputs_of, running
 from multiresconv.estimators.sequences import read_sequences
@@ -108,13 +108,7 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to sequences X, see `read_sequences`, and their classes y (n,)."""
-        if y is None:
-            raise ValueError("y: expected classes, got None; requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        self.classes_, index = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y: expected at least 2 classes, got only {len(self.classes_)} class")
+        self.classes_, index = read_classes(y)
         self._fit_model(X, index, Output("class", names_of(self.classes_)))
         return self
 

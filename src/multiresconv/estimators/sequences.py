@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from multiresconv.data.readers.values import LARGEST
+
 Sequences = list[NDArray[np.float32]]
 
 
@@ -24,10 +26,13 @@ def read_sequences(X: Any, *, channels: int | None = None) -> Sequences:
 
     Raises:
         TypeError: X is sparse, or not a list of arrays.
-        ValueError: no sequence, no step or no channel; infinite or complex values; a number of channels that differs
-            between sequences or from `channels`.
+        ValueError: no sequence, no step or no channel; infinite or complex values, or above 1e18; a number of
+            channels that differs between sequences or from `channels`.
     """
     sequences = _ragged(X) if _is_ragged(X) else _stacked(X)
+    for i, x in enumerate(sequences):
+        if (np.abs(x) > LARGEST).any():  # NaN is not
+            raise ValueError(f"X: sequence {i}: expected values of at most {LARGEST:g}, got {np.nanmax(np.abs(x)):g}")
     expected = len(sequences[0]) if channels is None else channels
     for i, x in enumerate(sequences):
         if len(x) != expected:
@@ -104,6 +109,8 @@ def _one(x: Any, name: str) -> NDArray[np.float32]:
 
 
 def _stacked(X: Any) -> Sequences:
+    if isinstance(X, list | tuple) and not X:
+        raise ValueError("X: expected at least one sequence, got an empty list")
     array = _numbers(X, "X")
     if array.ndim == 2:
         array = array[:, None]

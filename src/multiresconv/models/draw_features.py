@@ -24,11 +24,12 @@ def draw_features(
     wavelets: Sequence[str] | None,
     n_thresholds: int,
     generator: np.random.Generator,
+    mask_missing: bool = False,
 ) -> MultiresFeatures:
     """Return features for sequences like these.
 
     Channels are standardised by the mean and standard deviation of all sequences together. The depth is such that the
-    filters reach back half of the longest sequence. If a sequence has missing values, so have the features.
+    filters reach back half of the longest sequence. If a sequence has missing values, their share is a feature.
 
     Args:
         sequences: N arrays (C, L_i) float32, NaN where a value is missing.
@@ -37,6 +38,7 @@ def draw_features(
         wavelets: names of wavelets whose taps are used in turn instead of random ones, or None.
         n_thresholds: thresholds of each coefficient series.
         generator: draws filters, mixes of channels, and the sequences that give the thresholds.
+        mask_missing: give the share of missing values as a feature even if no sequence has any.
     """
     values = np.concatenate(sequences, axis=1, dtype=np.float64)
     missing = np.isnan(values)
@@ -63,7 +65,7 @@ def draw_features(
         kernel_size=h0.shape[1],
         depth=depth,
         n_thresholds=n_thresholds,
-        mask_missing=bool(missing.any()),
+        mask_missing=mask_missing or bool(missing.any()),
         device="cpu",
         dtype=torch.float32,
     )

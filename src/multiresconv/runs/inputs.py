@@ -15,6 +15,7 @@ from multiresconv.data.readers.levels import doubt_levels
 from multiresconv.data.readers.remarks import Tell, tell_nobody
 from multiresconv.data.readers.samples import read_samples
 from multiresconv.data.readers.signals import read_signals
+from multiresconv.data.readers.surroundings import Surroundings, WantedEvents, read_surroundings
 from multiresconv.data.readers.text import read_lines
 from multiresconv.fields import shown
 from multiresconv.models import Input, Missing, SequenceModel
@@ -54,6 +55,20 @@ def read_rows(
             yield map(torch.from_numpy, signal)
     else:
         yield from ((torch.from_numpy(_sequence(text, input, where)),) for where, text in _texts(path, input))
+
+
+def read_events(
+    model: SequenceModel, path: Path, wanted: WantedEvents, *, missing: Missing | None = None, tell: Tell = tell_nobody
+) -> Iterator[Surroundings]:
+    """Read the windows around the events of a recording, see `read_surroundings`.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: the model takes no recordings, or a file does not fit it; the message names the file.
+    """
+    if model.input.kind != "signal" or model.input.reading != "select":
+        raise ValueError("events: expected a model that was trained on recordings of your own, which take any channels")
+    return read_surroundings(path, _channels(model, missing), wanted, tell)
 
 
 def read_steps(

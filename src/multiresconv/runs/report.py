@@ -94,7 +94,7 @@ def _headline(task: Task, best: Mapping[str, Any], reports: Mapping[str, Any]) -
 
 
 def _remarks(directory: RunDirectory, reports: Mapping[str, Any], decided: Mapping[str, Any]) -> list[str]:
-    remarks = [str(remark) for remark in decided.get("remarks", [])]
+    remarks = [str(remark) for name in ("remarks", "doubts") for remark in decided.get(name, [])]
     if not reports:
         run = shlex.quote(str(directory.path))
         remarks.append(f"Not scored on the test rows yet: multiresconv evaluate {run}, then write the report again.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from multiresconv.data.say import say_remarks
 from multiresconv.devices import choose_device
 from multiresconv.figures import save_figure
 from multiresconv.models import load
@@ -59,7 +60,10 @@ def train(
         resumed = load_last(directory) if resume else None
         if is_first:
             task.prepare(may_generate=not resume)  # here too: an error before other processes start is shown once
-        trainer = trainer.settled(task.decided())
+        decided = task.decided()
+        trainer = trainer.settled(decided)
+        if is_first:
+            say_remarks("training data", decided.get("doubts", ()))
         if is_first and resume:
             check_model(task, directory, resumed)
             check_data(task, directory)

@@ -101,7 +101,7 @@ class Forecast:
     @cached_property
     def statistics(self) -> Statistics:
         """Statistics of the part of the recordings that is trained on."""
-        return statistics_of(self.part("train"), self.recordings.channels)
+        return statistics_of(self.part("train"), self.recordings.channels, self.recordings.units)
 
     @cached_property
     def scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -140,6 +140,7 @@ class Forecast:
             "epochs": min(max(STEPS // max(rows // batch_size, 1), 10), 100),
             "batch_size": batch_size,
             **facts_of(data, self.statistics),
+            "doubts": list(self.statistics.remarks),
             "context": self.task.past,
             "recordings": list(data.recordings),
         }
@@ -183,7 +184,7 @@ class Forecast:
         output = Output("forecast", data.channels, units, horizon=task.horizon, quantiles=task.quantiles)
         arguments = self.model.arguments_for(len(self.open("train")), task.past)
         del arguments["pooling"], arguments["bidirectional"]
-        arguments |= recording_input(data, statistics, masked=self.model.mask_missing)
+        arguments |= recording_input(data, statistics, masked=self.model.mask_missing or statistics.has_missing)
         model = MultiresForecaster(
             task.horizon, season=task.season, quantiles=task.quantiles, output=output, **arguments
         )

@@ -22,7 +22,7 @@ from multiresconv.data.recordings import (
     open_recordings,
     statistics_of,
 )
-from multiresconv.data.splits import Split, fingerprint
+from multiresconv.data.splits import SPLITS, Split, fingerprint
 from multiresconv.models import Input, MultiresRidge, Output, SequenceModel
 from multiresconv.models.description import OutputKind
 from multiresconv.models.draw_features import draw_features
@@ -37,6 +37,7 @@ FEW_ROWS = 2_000  # up to this number of training rows the network is small
 ENOUGH_ROWS = 300  # up to this number of rows no network is trained: it rarely beats ridge regression
 MOST_ROWS, MOST_STEPS = 3_000, 50_000_000  # up to which ridge regression takes minutes at most
 FEATURES: dict[str, Any] = {"n_filters": 96, "kernel_size": 6, "wavelets": None, "n_thresholds": 4}
+ONLY_OTHERS_MISS = "values are missing in rows of val or test, but in no training row: nothing is learned about them"
 SCANNED = 500  # rows among which the examples are chosen
 
 
@@ -126,7 +127,18 @@ class RecordingTask:
     @cached_property
     def statistics(self) -> Statistics:
         """Statistics of the training rows."""
-        return statistics_of(self.open("train"), self.recordings.channels)
+        return statistics_of(self.open("train"), self.recordings.channels, self.recordings.units)
+
+    @cached_property
+    def masked(self) -> bool:
+        """True if the network masks missing values: the options say so, or a recording of any split has some."""
+        return self.model.mask_missing or self.statistics.has_missing or self._only_others_miss
+
+    @cached_property
+    def _only_others_miss(self) -> bool:
+        """True if rows of other splits have missing values, but no training row has."""
+        others = [self.open(split) for split in SPLITS if split != "train" and split in self.recordings.assigned]
+        return not self.statistics.has_missing and any(rows.first_missing() is not None for rows in others)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -152,7 +164,8 @@ class RecordingTask:
         parts = [self.open(split) for split in splits]
         sequences = [np.ascontiguousarray(rows.signal(row).T) for rows in parts for row in range(len(rows))]
         targets = np.concatenate([rows.targets.values for rows in parts])
-        features = draw_features(sequences, generator=np.random.default_rng(seed), **FEATURES)
+        generator = np.random.default_rng(seed)
+        features = draw_features(sequences, generator=generator, mask_missing=self.masked, **FEATURES)
         return fit_ridge_model(
             features,
             sequences,
@@ -178,6 +191,7 @@ class RecordingTask:
             "batch_size": batch_size,
             "methods": list(self.methods),
             **facts_of(data, self.statistics),
+            "doubts": [*self.statistics.remarks, *([ONLY_OTHERS_MISS] if self._only_others_miss else [])],
             "lengths": {f"{quantile:g}": length for quantile, length in self.statistics.lengths.items()},
             "targets": list(data.targets.names),
             "splits": data.assignment(),
@@ -189,11 +203,16 @@ class RecordingTask:
     def open_file(self, path: Path) -> RecordingSplit:
         """Return all rows of another table with the same columns."""
         whole = replace(self.data, table=path, split=None, val_share=0.0, test_share=0.0)
-        opened = open_recordings(whole, self.targets)
+        opened = open_recordings(whole, self.targets, least_classes=1)
         if opened.channels != self.recordings.channels:
             expected, given = ", ".join(self.recordings.channels), ", ".join(opened.channels)
             raise ValueError(f"file: {path}: expected the channels {expected}, got {given}")
         rows = opened.split("train")
+        if not self.masked and (row := rows.first_missing()) is not None:
+            raise ValueError(
+                f"file: {path}: {rows.names[row]}: expected no missing value, since the training data have none; leave "
+                "it out, or train with --model.mask_missing true"
+            )
         return rows if opened.targets.names == self.classes else self._renamed(rows, path)
 
     def collate(self, items: Sequence[tuple[NDArray[np.float32], Any]]) -> RecordingBatch:
@@ -256,7 +275,7 @@ class RecordingTask:
         """Return the arguments that every model takes: its input and its network."""
         longest = max(int(self.open(split).lengths.max()) for split in ("train", "val"))
         arguments = self.model.arguments_for(len(self.open("train")), longest)
-        return arguments | recording_input(self.recordings, self.statistics, masked=self.model.mask_missing)
+        return arguments | recording_input(self.recordings, self.statistics, masked=self.masked)
 
     def standardised(self, model: SequenceModel) -> None:
         """Store mean and standard deviation of the training rows in the model."""
@@ -294,12 +313,8 @@ class RecordingTask:
 
 
 def recording_input(data: RecordingSet, statistics: Statistics, *, masked: bool) -> dict[str, Any]:
-    """Return the arguments of a model's constructor that describe its input.
-
-    Missing values are masked if `masked`, or if there are any in the training rows.
-    """
+    """Return the arguments of a model's constructor that describe its input; `masked` masks missing values."""
     units = set(data.units)
-    masked = masked or statistics.has_missing
     description = Input(
         "signal",
         data.channels,
@@ -322,5 +337,5 @@ def facts_of(data: RecordingSet, statistics: Statistics) -> dict[str, Any]:
         "mean": statistics.mean.tolist(),
         "std": statistics.std.tolist(),
         "skipped": [list(pair) for pair in data.skipped],
-        "remarks": [*data.remarks, *statistics.remarks],
+        "remarks": list(data.remarks),
     }

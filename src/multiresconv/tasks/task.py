@@ -55,7 +55,8 @@ class Task(Protocol):
     def decided(self) -> dict[str, Any]:
         """Return what the task decided about the data, for run.json; called after `prepare`.
 
-        `epochs` and `batch_size` fill options of the trainer that were left open. Empty if the task decides nothing.
+        `epochs` and `batch_size` fill options of the trainer that were left open; `doubts` is a list of lines that a
+        run prints. Empty if the task decides nothing.
         """
         ...
 

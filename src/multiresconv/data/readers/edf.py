@@ -22,15 +22,32 @@ def read_edf(path: Path, wanted: Wanted = WHOLE) -> Recording:
             no rate is wanted; the message names the file.
         ModuleNotFoundError: the signals extra is not installed.
     """
+    with _opened(path, annotations=False) as file:
+        return _read(file, path, wanted)
+
+
+def read_edf_annotations(path: Path) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Read the annotations of an EDF+ or BDF+ file; return their times in seconds from the beginning, and their texts.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is damaged, or is none with annotations; the message names the file.
+        ModuleNotFoundError: the signals extra is not installed.
+    """
+    with _opened(path, annotations=True) as file:
+        times, _, texts = file.readAnnotations()
+    return np.asarray(times, np.float64), tuple(str(text).strip() for text in texts)
+
+
+def _opened(path: Path, *, annotations: bool) -> Any:
     pyedflib = load_extra("pyedflib", "EDF and BDF files")
     with open(path, "rb"):  # so that a missing file is an error of the system
         pass
     try:
-        file = pyedflib.EdfReader(str(path), pyedflib.DO_NOT_READ_ANNOTATIONS)
+        which = pyedflib.READ_ALL_ANNOTATIONS if annotations else pyedflib.DO_NOT_READ_ANNOTATIONS
+        return pyedflib.EdfReader(str(path), which)
     except OSError as error:  # also for damaged files
         raise ValueError(f"{path}: not a readable EDF or BDF file: {' '.join(str(error).split())}") from None
-    with file:
-        return _read(file, path, wanted)
 
 
 def _read(file: Any, path: Path, wanted: Wanted) -> Recording:

@@ -61,6 +61,27 @@ def _selected(path: Path, channels: Channels, tell: Tell) -> Iterator[Signal]:
             recording = Recording(values, sequences.channels, None, None)
             yield _checked(recording, channels, f"{path}, {place}", lambda text, at=place: tell(f"{at}: {text}"))
         return
+    yield _blocks_at_rate(path, channels, tell)[0]
+
+
+def read_selected(path: Path, channels: Channels, tell: Tell = tell_nobody) -> tuple[NDArray[np.float32], float | None]:
+    """Read the wanted channels of a recording of any format; return its signal (n, C) and its samples per second.
+
+    Args:
+        path: a recording, see `read_recording`.
+        channels: what to expect, with `select`.
+        tell: takes remarks: conversions, and doubts about the range.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the content does not fit the channels; the message names the file and the place in it.
+    """
+    blocks, rate = _blocks_at_rate(path, channels, tell)
+    return np.concatenate(list(blocks)), rate
+
+
+def _blocks_at_rate(path: Path, channels: Channels, tell: Tell) -> tuple[Signal, float | None]:
+    """Return the blocks of the wanted channels of a recording, and its rate."""
     several_rates = path.suffix.lower() in (".edf", ".bdf")  # of the channels of one file
     recording = read_recording(
         path, channels=channels.names if channels.named else None, rate=channels.rate if several_rates else None
@@ -69,7 +90,8 @@ def _selected(path: Path, channels: Channels, tell: Tell) -> Iterator[Signal]:
         tell(f"states no rate, taken as {channels.rate:g} samples a second")
     elif channels.rate not in (None, recording.rate):
         tell(f"resampled from {recording.rate:g} to {channels.rate:g} samples a second")
-    yield _checked(at_rate(recording, channels.rate, str(path)), channels, str(path), tell)
+    recording = at_rate(recording, channels.rate, str(path))
+    return _checked(recording, channels, str(path), tell), recording.rate
 
 
 def _checked(recording: Recording, channels: Channels, where: str, tell: Tell) -> Signal:

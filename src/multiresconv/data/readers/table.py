@@ -23,7 +23,7 @@ class Table(NamedTuple):
 
     path: Path
     frame: Any  # pandas.DataFrame; of a text file all cells are texts
-    text: bool  # True if the table comes from a text file
+    lines: NDArray[np.int64] | None  # (rows,) line of each row in a text file; None of another file
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -32,12 +32,14 @@ class Table(NamedTuple):
     def columns(self) -> tuple[str, ...]:
         return tuple(self.frame.columns)
 
+    @property
+    def text(self) -> bool:
+        """True if the table comes from a text file."""
+        return self.lines is not None
+
     def place(self, row: int) -> str:
         """Name a row, counted from 0, by its line in a text file, else by its number."""
-        if not self.text:
-            return f"{self.path}, row {row + 1}"
-        inside = sum(int(self.frame[name].iloc[:row].str.count("\n").sum()) for name in self.frame.columns)
-        return f"{self.path}, line {row + 2 + inside}"
+        return f"{self.path}, row {row + 1}" if self.lines is None else f"{self.path}, line {self.lines[row]}"
 
     def check_column(self, name: str, option: str) -> None:
         """Raise ValueError unless there is a column of this name; `option` says who asks for it."""
@@ -137,7 +139,18 @@ def read_table(path: Path) -> Table:
     if not table.num_rows:
         raise ValueError(f"{path}: expected rows below the header, got none")
     frame = table.rename_columns(names).to_pandas()
-    return Table(path, frame.fillna("").astype(object) if text else frame, text)
+    if not text:
+        return Table(path, frame, None)
+    frame = frame.fillna("").astype(object)
+    return Table(path, frame, _lines(frame))
+
+
+def _lines(frame: Any) -> NDArray[np.int64]:
+    """Return the line on which each row begins; quoted cells may hold line breaks."""
+    inside = np.zeros(len(frame), np.int64)
+    for name in frame.columns:
+        inside += np.array([cell.count("\n") for cell in frame[name]], np.int64)
+    return 2 + np.arange(len(frame)) + np.cumsum(inside) - inside
 
 
 def _parse_text(content: bytes, path: Path) -> Any:

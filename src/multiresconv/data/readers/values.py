@@ -77,11 +77,14 @@ class SignalCheck:
             doubts.append(far)
         if self.length == 1:
             return [*doubts, "only one sample long"]
+        void = [name for name, empty in zip(self._channels.names, self._low > self._high, strict=True) if empty]
+        if void:
+            doubts.append(f"no value of {', '.join(void[:3])}{', ...' * (len(void) > 3)}")
         flat = [int(channel) for channel in np.flatnonzero(self._low == self._high)]
         if flat:
             names = ", ".join(self._channels.names[channel] for channel in flat[:3]) + ", ..." * (len(flat) > 3)
             doubts.append(f"constant: {names} (at {self._low[flat[0]] + 0.0:.4g})")
-        if self._channels.usual is not None and self.length >= LEAST and len(flat) < len(self._channels):
+        if self._channels.usual is not None and self.length >= LEAST and not void and len(flat) < len(self._channels):
             usual = np.array(self._channels.usual)
             if (self._high - self._low < NARROW * (usual[:, 1] - usual[:, 0])).all():
                 doubts.append(f"all channels stay within {NARROW:.0%} of their usual range: another unit?")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from multiresconv.data.cache import cache_path, file_state, open_cache
 from multiresconv.data.readers.job import Unreadable
@@ -34,6 +34,7 @@ from multiresconv.data.recordings.rows import (
 from multiresconv.files import write_json
 
 _FORMAT = 1  # increase it when the arrays, or what is read from a file, change
+_LAST = 1 << 62  # time step
 _SIGNALS, _OFFSETS, _ROWS = "signals.f32", "offsets.npy", "rows.json"
 
 
@@ -48,6 +49,11 @@ class Signals(NamedTuple):
     rate: float | None
     skipped: tuple[tuple[str, str], ...]  # name and reason of each recording that was left out
     converted: int  # recordings whose units were converted
+
+    def steps(self, times: ArrayLike) -> NDArray[np.int64]:
+        """Return the time steps of times in seconds, or in samples if the rate is not known."""
+        scaled = np.asarray(times, np.float64) * (1.0 if self.rate is None else self.rate)
+        return np.clip(scaled.round(), 0, _LAST).astype(np.int64)
 
 
 def open_signals(data: TableData) -> Signals:

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from multiresconv.data.readers.recording import listed
-from multiresconv.data.recordings.assign import assign, check_groups
+from multiresconv.data.recordings.assign import Assignment, assign, check_groups
 from multiresconv.data.recordings.cache import Signals, open_signals
+from multiresconv.data.recordings.events import label_events
+from multiresconv.data.recordings.labelled import label_recordings
 from multiresconv.data.recordings.options import TableData
-from multiresconv.data.recordings.rows import Row
+from multiresconv.data.recordings.rows import Listing, Row
 from multiresconv.data.recordings.split import RecordingSplit
 from multiresconv.data.recordings.strata import strata
 from multiresconv.data.recordings.targets import TargetKind, Targets, parse_targets
-from multiresconv.data.recordings.windows import Windows, cut_windows
+from multiresconv.data.recordings.windows import Windows
 from multiresconv.data.say import say_once
 from multiresconv.data.splits import SPLITS, Split, check_split
 
@@ -31,14 +33,14 @@ class RecordingSet:
         channels: names of the channels.
         units: unit of each channel, None where it is not known.
         rate: samples per second, None if it is not known.
-        targets: of the recordings.
+        targets: of the rows.
         recordings: name of each recording.
-        groups: group of each recording.
-        assigned: split of each recording.
+        groups: group of each row.
+        assigned: split of each row.
         skipped: name and reason of each recording that was left out.
         remarks: what to know about the data, a line each.
         signals: of all recordings, memory-mapped.
-        windows: the rows; each recording is one if no window is set.
+        windows: the rows; each recording is one if neither a window nor events are set.
     """
 
     data: TableData
@@ -61,8 +63,7 @@ class RecordingSet:
             ValueError: an unknown split, or one without rows.
         """
         check_split(split)
-        inside = np.array([name == split for name in self.assigned])
-        rows = np.flatnonzero(inside[self.windows.recordings])
+        rows = np.flatnonzero(np.array([name == split for name in self.assigned]))
         if not len(rows):
             raise ValueError(
                 f"{self.data.table}: expected rows of split {split!r}, got none; add them to the column of the splits"
@@ -73,15 +74,17 @@ class RecordingSet:
             self.signals.values,
             self.signals.offsets[of] + self.windows.starts[rows],
             self.windows.lengths[rows],
-            self.targets._replace(values=self.targets.values[of]),
+            self.targets._replace(values=self.targets.values[rows]),
             [self._name(int(row)) for row in rows],
-            [self.groups[index] for index in of],
+            [self.groups[row] for row in rows],
         )
 
     def assignment(self) -> dict[str, Any]:
         """Return split -> names of its recordings, ready for JSON, so that a run can write down what it drew."""
-        pairs = list(zip(self.recordings, self.assigned, strict=True))
-        return {split: [name for name, of in pairs if of == split] for split in SPLITS}
+        of_split = {split: dict[str, None]() for split in SPLITS}
+        for recording, split in zip(self.windows.recordings.tolist(), self.assigned, strict=True):
+            of_split[split][self.recordings[recording]] = None
+        return {split: list(names) for split, names in of_split.items()}
 
     def _name(self, row: int) -> str:
         recording = int(self.windows.recordings[row])
@@ -93,7 +96,7 @@ class RecordingSet:
         return f"{name}, window {start / scale:g} to {(start + length) / scale:g} {unit}"
 
 
-def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
+def open_recordings(data: TableData, kind: TargetKind, *, least_classes: int = 2) -> RecordingSet:
     """Open users' recordings; the first call reads all of them into a cache. Any number of processes may call it.
 
     Unreadable recordings that are left out and other remarks are listed on standard error.
@@ -102,6 +105,7 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
         data: where the recordings are, and how to cut and split them.
         kind: "class" (one column of classes), "labels" (one column with labels between semicolons, or several columns
             of 0 and 1), "value" (columns of numbers) or "none".
+        least_classes: smallest number of classes; 1 for rows that are only scored.
 
     Raises:
         FileNotFoundError: the table or a recording does not exist.
@@ -115,48 +119,55 @@ def open_recordings(data: TableData, kind: TargetKind) -> RecordingSet:
         raise FileNotFoundError(f"{data.table}: no such file; expected a table of recordings, --data.table")
     if kind == "none" and data.target is not None:
         raise ValueError(f"target: expected none for this task, got {data.target!r}; leave it out")
+    if kind == "none" and data.events is not None:
+        raise ValueError("events: expected none for this task; leave them out")
     signals = open_signals(data)
-    rows = signals.listing.rows
-    targets = parse_targets(signals.listing, kind)
-    groups, given = [row.group for row in rows], [row.split for row in rows]
+    if data.events is None:
+        labelled = label_recordings(data, signals)
+    else:
+        signals, labelled = label_events(data, signals)
+    rows = labelled.listing.rows
+    targets = parse_targets(labelled.listing, kind, least_classes)
+    assigned = _assign(data, labelled.listing, targets)
+    remarks = [*assigned.remarks, *_shared(rows), *labelled.remarks]
+    if signals.converted:
+        units = ", ".join(sorted({unit for unit in signals.units if unit}))
+        remarks.append(f"{signals.converted} recording(s) converted to {units}")
+    opened = RecordingSet(
+        data=data,
+        channels=signals.channels,
+        units=signals.units,
+        rate=signals.rate,
+        targets=targets._replace(values=targets.values[labelled.of]),
+        recordings=tuple(row.name for row in signals.listing.rows),
+        groups=tuple(rows[row].group for row in labelled.of),
+        assigned=tuple(SPLITS[split] for split in assigned.splits[labelled.of]),
+        skipped=(*signals.skipped, *labelled.skipped),
+        remarks=tuple(remarks),
+        signals=signals,
+        windows=labelled.windows,
+    )
+    _tell(opened)
+    return opened
+
+
+def _assign(data: TableData, listing: Listing, targets: Targets) -> Assignment:
+    """Return the split of each row of the listing."""
+    groups, given = [row.group for row in listing.rows], [row.split for row in listing.rows]
     try:
-        if signals.listing.grouped:
+        if listing.grouped:
             check_groups(groups, given)
-        assigned = assign(
+        return assign(
             groups,
             given,
             strata(targets),
-            targets.names if kind in ("class", "labels") else (),
+            targets.names if targets.kind in ("class", "labels") else (),
             val_share=data.val_share,
             test_share=data.test_share,
             seed=data.split_seed,
         )
     except ValueError as error:
         raise ValueError(f"{data.table}: {error}") from None
-    lengths = np.diff(signals.offsets)
-    steps = [None if size is None else _steps(size, signals.rate) for size in (data.window, data.hop)]
-    remarks = [*assigned.remarks, *_shared(rows)]
-    if signals.converted:
-        units = ", ".join(sorted({unit for unit in signals.units if unit}))
-        remarks.append(f"{signals.converted} recording(s) converted to {units}")
-    if data.window is not None and (short := int((lengths < steps[0]).sum())):
-        remarks.append(f"{short} recording(s) are shorter than a window, and stay whole")
-    opened = RecordingSet(
-        data=data,
-        channels=signals.channels,
-        units=signals.units,
-        rate=signals.rate,
-        targets=targets,
-        recordings=tuple(row.name for row in rows),
-        groups=tuple(groups),
-        assigned=tuple(SPLITS[split] for split in assigned.splits),
-        skipped=signals.skipped,
-        remarks=tuple(remarks),
-        signals=signals,
-        windows=cut_windows(lengths, *steps),
-    )
-    _tell(opened)
-    return opened
 
 
 def _shared(rows: Sequence[Row]) -> list[str]:
@@ -167,14 +178,6 @@ def _shared(rows: Sequence[Row]) -> list[str]:
             splits.setdefault(row.file, set()).add(row.split)
     names = tuple(Path(file).name for file, of in splits.items() if len(of) > 1)
     return [f"{len(names)} recording(s) with sections in several splits: {listed(names)}"] if names else []
-
-
-def _steps(size: float, rate: float | None) -> int:
-    """Return time steps of a window or hop in seconds, or in samples if the rate is not known."""
-    steps = round(size * (1.0 if rate is None else rate))
-    if steps < 1:
-        raise ValueError(f"window, hop: expected at least one sample, got {size:g} s at {rate:g} samples a second")
-    return steps
 
 
 def _tell(opened: RecordingSet) -> None:

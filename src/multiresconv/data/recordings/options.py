@@ -25,6 +25,15 @@ class TableData:
         window: length of the windows that recordings are cut into, in seconds (in samples if the rate is not known). A
             rest shorter than a window is left out; a recording shorter than a window stays whole. Null cuts none.
         hop: distance between the beginnings of two windows, in the unit of the window; null means the window.
+        events: where labelled instants of the recordings are, such as beats; a window around each becomes a row with
+            its label as target. A suffix names a file beside each recording: atr a WFDB annotation file, csv a table
+            with columns time and label; edf means the annotations in EDF+ files themselves. The name of a table, such
+            as beats.csv, in the folder of the table of recordings, means its columns file, time and label. Times are in
+            seconds (in samples where no rate is known). Null takes none.
+        before: time from the beginning of such a window to its instant, in the unit of the times.
+        after: time from the instant to the end of the window.
+        keep: labels of the events to use, separated by commas; null uses all, but of WFDB annotations only beats.
+        other: one label for all other events; null leaves them out.
         val_share: share of the rows to validate on.
         test_share: share of the rows to test on.
         split_seed: seed of the draw of the splits.
@@ -46,6 +55,11 @@ class TableData:
     rate: float | None = None
     window: float | None = None
     hop: float | None = None
+    events: str | None = None
+    before: float | None = None
+    after: float | None = None
+    keep: str | None = None
+    other: str | None = None
     val_share: float = 0.15
     test_share: float = 0.15
     split_seed: int = 0
@@ -72,9 +86,31 @@ class TableData:
                 raise ValueError(f"{name}: expected at least 0, got {count}")
         if self.hop is not None and self.window is None:
             raise ValueError("hop: expected a window too; set window")
+        self._check_events()
         for name, value in (("time", self.time), ("values", self.values)):
             if value is not None and self.id is None:
                 raise ValueError(f"{name}: expected with the option id, for a long table; name its column of ids")
+
+    def _check_events(self) -> None:
+        around = {"before": self.before, "after": self.after}
+        if self.events is None:
+            for name, value in {**around, "keep": self.keep, "other": self.other}.items():
+                if value is not None:
+                    raise ValueError(f"{name}: expected with the option events, which says where they are")
+            return
+        if self.id is not None or self.table.is_dir() or self.table.suffix.lower() in (".ts", ".npz"):
+            raise ValueError(f"events: expected a table with a row per recording, got {self.table}")
+        if not self.events.strip("."):
+            raise ValueError(f"events: expected a suffix such as atr, or the name of a table, got {self.events!r}")
+        for name, value in around.items():
+            if value is None or not 0 <= value < float("inf"):
+                got = "none" if value is None else f"{value:g}"
+                raise ValueError(f"{name}: expected at least 0 with the option events, got {got}")
+        for name, value in (("target", self.target), ("window", self.window)):
+            if value is not None:
+                raise ValueError(f"{name}: expected none with the option events, got {value}; leave it out")
+        if self.other is not None and self.keep is None:
+            raise ValueError("other: expected with the option keep, which says what is not other")
 
 
 def names_of(text: str | None, option: str) -> tuple[str, ...] | None:

@@ -54,6 +54,10 @@ class RecordingSplit(Dataset[tuple[NDArray[np.float32], Target]]):
         start = int(self.starts[index])
         return self.values[start : start + int(self.lengths[index])]
 
+    def first_missing(self) -> int | None:
+        """Return the index of the first row with a missing value, None if there is none."""
+        return next((index for index in range(len(self)) if np.isnan(self.signal(index)).any()), None)
+
     def chunks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the signals of all rows in order, one after another, in chunks (time, channels) of a few megabytes."""
         parts, size = list[NDArray[np.float32]](), 0

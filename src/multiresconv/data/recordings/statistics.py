@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from multiresconv.data.recordings.doubts import doubt_scales
 from multiresconv.data.recordings.split import RecordingSplit
 
 _SHARE = 1.0  # percent of the rows that may go below the usual range, and as many that may go above it
@@ -22,15 +23,18 @@ class Statistics(NamedTuple):
     usual: tuple[tuple[float, float], ...]  # lowest and highest of each channel: 1 % of the rows go below, 1 % above it
     has_missing: bool  # True if a value is missing
     lengths: dict[float, int]  # quantile -> time steps of a row, from 0.0 (the shortest) to 1.0 (the longest)
-    remarks: tuple[str, ...]  # channels that are constant or have no value
+    remarks: tuple[str, ...]  # channels that are constant or have no value, and doubts about the scale
 
 
-def statistics_of(split: RecordingSplit, channels: Sequence[str]) -> Statistics:
+def statistics_of(
+    split: RecordingSplit, channels: Sequence[str], units: Sequence[str | None] | None = None
+) -> Statistics:
     """Compute the statistics of a split, normally "train", in one pass and in float64.
 
     Args:
         split: at least one row.
         channels: names of its channels.
+        units: unit of each channel, None where it is not known; None if no unit is.
     """
     count = np.zeros(len(channels), np.int64)
     mean, squares = np.zeros(len(channels)), np.zeros(len(channels))  # squares of the distances from the mean, summed
@@ -65,12 +69,15 @@ def statistics_of(split: RecordingSplit, channels: Sequence[str]) -> Statistics:
         usual=tuple(_usual(low[:, channel], high[:, channel]) for channel in range(len(channels))),
         has_missing=bool((count < total).any()),
         lengths={quantile: int(np.quantile(split.lengths, quantile, method="higher")) for quantile in _QUANTILES},
-        remarks=tuple(
-            f"channel {name} has no value in any training row"
-            if not count[channel]
-            else f"channel {name} is always {mean[channel]:g} in the training rows; its std is taken as 1"
-            for channel, name in enumerate(channels)
-            if flat[channel]
+        remarks=(
+            *(
+                f"channel {name} has no value in any training row"
+                if not count[channel]
+                else f"channel {name} is always {mean[channel]:g} in the training rows; its std is taken as 1"
+                for channel, name in enumerate(channels)
+                if flat[channel]
+            ),
+            *doubt_scales(high - low, split.names, channels, units or [None] * len(channels)),
         ),
     )
 

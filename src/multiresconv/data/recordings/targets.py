@@ -23,7 +23,7 @@ class Targets(NamedTuple):
     values: NDArray  # (rows,) int64 of "class"; (rows, names) float32 of "labels", 0 or 1, and of "value"; (rows, 0)
 
 
-def parse_targets(listing: Listing, kind: TargetKind) -> Targets:
+def parse_targets(listing: Listing, kind: TargetKind, least_classes: int = 2) -> Targets:
     """Parse the targets of all rows.
 
     "class": one column; its texts in alphabetical order, or as numbers if all are whole numbers, are the classes.
@@ -41,20 +41,20 @@ def parse_targets(listing: Listing, kind: TargetKind) -> Targets:
     if not columns:
         raise ValueError("target: expected the column of the target, got none; set --data.target")
     if kind == "class":
-        return _classes(rows, columns)
+        return _classes(rows, columns, least_classes)
     if kind == "value":
         values = [[_number(row, place, column) for place, column in enumerate(columns)] for row in rows]
         return Targets(kind, columns, np.array(values, np.float32))
     return _labels(rows, columns[0]) if len(columns) == 1 else _flags(rows, columns)
 
 
-def _classes(rows: Sequence[Row], columns: Sequence[str]) -> Targets:
+def _classes(rows: Sequence[Row], columns: Sequence[str], least: int) -> Targets:
     if len(columns) > 1:
         raise ValueError(f"target: expected one column of classes, got {', '.join(columns)}; several are labels")
     column = columns[0]
     texts = [_text(row, 0, column) for row in rows]
     names = tuple(sorted(set(texts), key=_in_order(texts)))
-    if len(names) < 2:
+    if len(names) < least:
         raise ValueError(f"target: expected at least two classes in column {column}, got {shown(texts[0])} alone")
     numbers = {name: number for number, name in enumerate(names)}
     return Targets("class", names, np.array([numbers[text] for text in texts], np.int64))
