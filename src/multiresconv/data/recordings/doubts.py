@@ -29,7 +29,7 @@ def doubt_scales(
     median = np.array([np.median(column[column > 0]) if (column > 0).any() else np.nan for column in there.T])
     for what, far in (("more", there > APART * median), ("less", there * APART < median)):
         if len(cover) >= LEAST_ROWS and (rows := np.flatnonzero(far.any(1))).size:
-            first = int(rows[0])
+            first: int = rows.tolist()[0]
             shown = listed([names[row] for row in rows])
             doubts.append(
                 f"{len(rows)} training row(s) cover over {APART:g} times {what} than the others, in channel "
