@@ -29,5 +29,6 @@ def read_classes(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         kinds = ", ".join(sorted({type(value).__name__ for value in y}))
         raise ValueError(f"y: expected classes of one type, got {kinds}") from None
     if len(classes) < 2:
-        raise ValueError(f"y: expected at least 2 classes, got 1 class: {classes[0]}")
+        found = f"1 class: {classes[0]}" if len(classes) else "no row, so no class"
+        raise ValueError(f"y: expected at least 2 classes, got {found}")
     return classes, index.astype(np.int64)
