@@ -79,7 +79,8 @@ def train(
             raise
         return 0
     if is_first and state.best is not None:
-        print(f"best validation {built.monitor} {state.best.score:.4f} in epoch {state.best.epoch}: {directory.path}")
+        where = f"in epoch {state.best.epoch}" if state.best.epoch else "of ridge regression on untrained features"
+        print(f"best validation {built.monitor} {state.best.score:.4f} {where}: {directory.path}")
     return 0
 
 

@@ -84,13 +84,18 @@ def _evaluations(directory: RunDirectory) -> Iterator[tuple[str, dict[str, Any]]
 def _headline(task: Task, best: Mapping[str, Any], reports: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return (name, number, note) of the monitored score on validation and on the scored splits."""
     shown = task.monitor.replace("_", " ")
-    found = [(f"{shown}, validation", _number(best[task.monitor]), f"best epoch, {best['epoch']}")]
+    found = [(f"{shown}, validation", _number(best[task.monitor]), _which(best))]
     for name, report in reports.items():
         if isinstance(report.get(task.monitor), int | float):
             interval = report.get(f"{task.monitor}_95")
             note = f"95 % interval {_number(interval[0])} to {_number(interval[1])}" if interval else f"n {report['n']}"
             found.insert(len(found) - 1, (f"{shown}, {name}", _number(report[task.monitor]), note))
     return found
+
+
+def _which(best: Mapping[str, Any]) -> str:
+    """Say which model is the best."""
+    return f"best epoch, {best['epoch']}" if best["epoch"] else "ridge regression on untrained features"
 
 
 def _remarks(directory: RunDirectory, reports: Mapping[str, Any], decided: Mapping[str, Any]) -> list[str]:
@@ -131,11 +136,14 @@ def _training(
     trainer, optimizer = config.get("trainer", {}), config.get("optimizer", {})
     seconds = int(max(line["seconds"] for line in metrics))
     threads = f" with {about['threads']} threads" if "threads" in about else ""
+    time = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{threads}"
+    if not last["epoch"]:
+        return [("method", "ridge regression on untrained features"), ("time", time)]
     batch = trainer.get("batch_size") or f"{trainer.get('batch_tokens')} time steps"
     return [
         ("epochs", f"{last['epoch']} of {trainer.get('epochs')}, best {best['epoch']}"),
         ("steps", f"{last['step']:,} of {batch} rows" if trainer.get("batch_size") else f"{last['step']:,} of {batch}"),
-        ("time", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{threads}"),
+        ("time", time),
         ("optimizer", f"AdamW, learning rate {optimizer.get('lr')}, weight decay {optimizer.get('weight_decay')}"),
         ("network", _network(directory)),
     ]
