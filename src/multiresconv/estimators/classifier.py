@@ -113,7 +113,7 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
 
     def _task(self, plan: Plan, y: NDArray[Any]) -> tuple[Classify, Targets]:
         weights: Any = self.class_weights
-        task = Classify(TableData(), ClassifyOptions(weights), plan.model())
+        task = Classify(TableData(), ClassifyOptions(weights), plan.model(pooling="max"))
         return task, Targets("class", names_of(self.classes_), y)
 
     def _answers_of(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,6 +29,8 @@ class SequenceForecaster(BaseEstimator):
     Args:
         horizon: number of time steps to forecast.
         quantiles: increasing probabilities between 0 and 1; empty for a point forecast.
+        season: time steps after which the series repeat themselves, such as 24 for a daily pattern in hourly values. The
+            network learns what to add to the last season; 1 means to the last value.
         context: time steps of the past that a forecast is trained on; None means eight horizons, at least 64.
         d_model, n_layers, epochs, batch_size, lr, patience, time_limit, random_state, verbose: see
             `SequenceClassifier`.
@@ -49,6 +51,7 @@ class SequenceForecaster(BaseEstimator):
         horizon: int = 24,
         *,
         quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        season: int = 1,
         context: int | None = None,
         d_model: int | None = None,
         n_layers: int | None = None,
@@ -63,6 +66,7 @@ class SequenceForecaster(BaseEstimator):
     ) -> None:
         self.horizon = horizon
         self.quantiles = quantiles
+        self.season = season
         self.context = context
         self.d_model = d_model
         self.n_layers = n_layers
@@ -87,7 +91,7 @@ class SequenceForecaster(BaseEstimator):
         self.n_channels_in_ = len(self.series_[0])
         seed = int(check_random_state(self.random_state).randint(2**31))
         plan = Plan.of(self)
-        options = ForecastOptions(self.horizon, self.context, tuple(self.quantiles))
+        options = ForecastOptions(self.horizon, self.context, tuple(self.quantiles), season=self.season)
         task = Forecast(TableData(val_share=self.validation_share, test_share=0.0), options, plan.model(norm="layer"))
         nothing = Targets("none", (), np.zeros((len(self.series_), 0), np.float32))
         task.recordings = recordings_in_memory(self.series_, nothing, val_share=0.0, seed=seed)
