@@ -88,7 +88,7 @@ multiresconv("evaluate", str(run))
 # reads the test record with the most superclasses.
 
 scores = json.loads((run / "evaluation-test.json").read_text(encoding="utf-8"))["per_class"]
-test = table[table.split == "test"].reset_index()
+test = table.loc[table.split == "test"].reset_index()
 chosen = test.loc[test.superclasses.str.count(";").idxmax()]
 recording = read_recording(chosen.file)  # (channels, time)
 model = load(run / "model")
