@@ -107,7 +107,7 @@ axes["signal"].set(ylabel="lead II [mV]", title=f"{Path(chosen.file).stem}: {cho
 for name, running in zip(model.output.names, logits[0].sigmoid().T, strict=True):
     is_there = name in chosen.superclasses.split(";")
     axes["running"].plot(seconds, running, label=name, linestyle="-" if is_there else ":")
-axes["running"].set(xlabel="seconds", ylabel="probability", ylim=(0, 1))
+axes["running"].set(xlabel="seconds", ylabel="probability", ylim=(0, 1.25))
 axes["running"].legend(ncols=5, fontsize="small")
 figure.savefig(options.folder / "superclasses.png", dpi=100)
 print(f"picture: {options.folder / 'superclasses.png'}")

@@ -69,7 +69,8 @@ print(f"{len(decisions)} decisions, {sum(right)} of them right, after {np.mean(w
 # %%
 # The picture
 # -----------
-# The background is what the person does. A triangle marks a decision, in the colour of what was decided.
+# The background is what the person does. A triangle marks a decision, in the colour of what was decided. A stream that
+# began before the activity changed takes longer to decide, or decides for the one before.
 
 figure, (above, below) = plt.subplots(2, 1, figsize=(11, 5), sharex=True, layout="constrained")
 colours = dict(zip(classifier.classes_, ["tab:red", "tab:purple", "tab:green", "tab:blue"], strict=True))
@@ -85,5 +86,5 @@ for end, decided in decisions:
     below.plot(end / RATE, 1.06, marker="v", color=colours[decided], clip_on=False)
 below.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.1), xlim=(0, seconds[-1]))
 below.legend(ncols=4, loc="lower right", fontsize="small")
-figure.savefig(options.folder / "stream.png", dpi=100)
+figure.savefig(options.folder / "stream.png", dpi=75)
 print(f"picture: {options.folder / 'stream.png'}")
