@@ -73,7 +73,18 @@ print(table.groupby(["split", "finding"]).size().unstack())
 # A run that starts from a model needs the options of the network as they are in the model's `config.json`. The head is
 # new, because the classes are. The run from scratch has the same options but the first.
 
-network = ["--model.kernel_size", "2", "--model.depth", "10", "--model.norm", "layer", "--model.dropout", "0.2"]
+network = [
+    "--model.method",
+    "network",
+    "--model.kernel_size",
+    "2",
+    "--model.depth",
+    "10",
+    "--model.norm",
+    "layer",
+    "--model.dropout",
+    "0.2",
+]
 starts = {"fine-tuned": ["--model.init", str(options.model), *network], "from scratch": network}
 for name, start in starts.items():
     data = ["--data.table", str(options.folder / "labels.csv"), "--data.target", "finding", "--data.group", "patient"]

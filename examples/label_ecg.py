@@ -78,7 +78,8 @@ print(table.superclasses.str.get_dummies(";").groupby(table.split).sum())
 
 run = options.folder / "run"
 data = ["--data.table", str(options.folder / "labels.csv"), "--data.target", "superclasses", "--data.group", "patient"]
-multiresconv("train", "label", *data, "--trainer.epochs", "1" if options.short else "10", "--run", str(run))
+training = ["--model.method", "network", "--trainer.epochs", "1" if options.short else "10"]
+multiresconv("train", "label", *data, *training, "--run", str(run))
 multiresconv("evaluate", str(run))
 
 # %%

@@ -75,7 +75,7 @@ with open(table, "w", newline="", encoding="utf-8") as file:
 
 run = options.folder / "run"
 data = ["--data.table", str(table), "--data.target", "digit", "--data.group", "voice", "--data.rate", "4000"]
-training = ["--trainer.batch_size", "8", "--trainer.epochs", "1" if options.short else "8"]
+training = ["--model.method", "network", "--trainer.batch_size", "8", "--trainer.epochs", "1" if options.short else "8"]
 multiresconv("train", "classify", *data, *training, "--run", str(run))
 multiresconv("evaluate", str(run))
 
