@@ -29,8 +29,8 @@ class SequenceForecaster(BaseEstimator):
     Args:
         horizon: number of time steps to forecast.
         quantiles: increasing probabilities between 0 and 1; empty for a point forecast.
-        season: time steps after which the series repeat themselves, such as 24 for a daily pattern in hourly values. The
-            network learns what to add to the last season; 1 means to the last value.
+        season: time steps after which the series repeat themselves, such as 24 for a daily pattern in hourly values.
+            The network learns what to add to the last season; 1 means to the last value.
         context: time steps of the past that a forecast is trained on; None means eight horizons, at least 64.
         d_model, n_layers, epochs, batch_size, lr, patience, time_limit, random_state, verbose: see
             `SequenceClassifier`.

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
@@ -21,6 +22,7 @@ from multiresconv.runs.evaluate import score
 from multiresconv.runs.pictures import draw_curves
 from multiresconv.runs.recorder import RunRecorder
 from multiresconv.tasks import FitsAtOnce, Task
+from multiresconv.tasks.task import Method
 from multiresconv.training.checkpoint import Checkpoint, check_weights
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
@@ -79,12 +81,13 @@ def train(
         recorder = RunRecorder(directory, None if resume else create, trainer.logger)
         try:
             methods = task.methods if isinstance(task, FitsAtOnce) else ("network",)
-            if resume and "network" not in methods and (finished := last_best(task, directory)) is not None:
-                return RunState(best=finished)
+            before = last_best(task, directory) if resume and resumed is None else None
+            if before is not None and suffices(task, methods, before):
+                return RunState(best=before)
             fitted = None
             if "ridge" in methods and resumed is None and is_first:
                 fitted = fit_at_once(task, recorder, trainer, seed)
-            if "network" not in methods:
+            if suffices(task, methods, fitted):
                 return RunState(best=fitted)
             return fit(
                 task,
@@ -145,6 +148,11 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
         return load_checkpoint(directory.last)
     except ValueError as error:
         raise ValueError(f"{error}; {way_out}") from error
+
+
+def suffices(task: Task, methods: Sequence[Method], fitted: Best | None) -> bool:
+    """Return True if no network is to be trained after a fit at once: none is wanted, or nothing is left to improve."""
+    return "network" not in methods or (fitted is not None and task.maximize and fitted.score >= 1)
 
 
 def last_best(task: Task, directory: RunDirectory) -> Best | None:
