@@ -24,7 +24,8 @@ def counted(kind: Kind, cases: int, seed: int, folder: Path) -> dict[str, int]:
         try:
             child = subprocess.run(command, stdout=subprocess.PIPE, stderr=said, text=True, timeout=SECONDS)
             if child.returncode == 0:
-                return json.loads(child.stdout.splitlines()[-1])
+                [counts] = [line for line in child.stdout.splitlines() if line.startswith("{")]
+                return json.loads(counts)
             reason = f"ended with {child.returncode}"
         except subprocess.TimeoutExpired:
             reason = f"took more than {SECONDS} s"

@@ -83,7 +83,7 @@ def main(name: str, cases: int, seed: int, folder: Path) -> None:
 
     if left:
         random_damage()
-    print(json.dumps(counts))
+    print(f"\n{json.dumps(counts)}")  # on a line of its own: libraries in C write too
 
 
 if __name__ == "__main__":

@@ -393,3 +393,62 @@ GZ: dict[str, Damage] = {
     "something behind": lambda data: data + b"more",
     "not packed": lambda data: gzip.decompress(data),
 }
+
+WAV: dict[str, Damage] = {
+    "rate 0": lambda data: data[:24] + bytes(4) + data[28:],
+    "rate 2^32": lambda data: data[:24] + b"\xff" * 4 + data[28:],
+    "no channels": lambda data: data[:22] + bytes(2) + data[24:],
+    "65,535 channels": lambda data: data[:22] + b"\xff" * 2 + data[24:],
+    "4 GB of samples": lambda data: data[:40] + b"\xff" * 4 + data[44:],
+}
+
+EDF: dict[str, Damage] = {
+    "10^8 records": lambda data: data[:236] + b"99999999" + data[244:],
+    "no records": lambda data: data[:236] + b"0       " + data[244:],
+    "records of 0 s": lambda data: data[:244] + b"0       " + data[252:],
+    "9,999 channels": lambda data: data[:252] + b"9999" + data[256:],
+    "another label": replaced(b"II", b"IV"),
+}
+
+TS: dict[str, Damage] = {
+    "header only": instead("@dimensions 2\n@data\n"),
+    "no header": instead("1,2:3,4\n"),
+    "times that turn back": replaced(b"(0.5,", b"(9.5,"),
+    "times missing": replaced(b"(0.5,", b"(,"),
+    "a time of text": replaced(b"(0.5,", b"(x,"),
+    "infinity": replaced(b"(0.5,", b"(inf,"),
+    "another class": replaced(b":y", b":z"),
+    "parentheses": replaced(b"(0.5,", b"(" * 10_000),
+}
+
+LONG_TABLE: dict[str, Damage] = {
+    "header only": lambda data: data[: data.index(b"\n") + 1],
+    "another header": replaced(b"who", b"when"),
+    "a decimal comma": replaced(b",0.5,", b',"0,5",'),
+    "a time twice": replaced(b",0.5,", b",0.0,"),
+    "infinity": replaced(b",0.5,", b",inf,"),
+    "two columns of a name": replaced(b"V5", b"MLII"),
+    "another class in a row": replaced(b"0.5,a", b"0.5,b"),
+}
+
+LABEL_TABLE: dict[str, Damage] = {
+    "header only": lambda data: data[: data.index(b"\n") + 1],
+    "no file": replaced(b"a.npy", b""),
+    "another file": replaced(b"a.npy", b"c.npy"),
+    "the table itself": replaced(b"a.npy", b"labels.csv"),
+    "a folder": replaced(b"a.npy", b"."),
+    "a start after the end": replaced(b",20", b",200"),
+    "a start of text": replaced(b",20", b",x"),
+    "a class alone": lambda data: data.replace(b",2,", b",1,"),
+    "a quote": replaced(b"a.npy", b'"a.npy'),
+}
+
+ATR: dict[str, Damage] = {
+    "cut by a byte": lambda data: data[:-1],
+    "no end": lambda data: data[:-2],
+    "a skip over the end": instead(b"\x00\xec\x00\x00"),
+    "a skip back": instead(b"\x00\xec\xff\xff\x00\x00\x00\x04\x00\x00"),
+    "a note without its text": instead(b"\x05\x04\xff\xfc\x00\x00"),
+    "an unknown code": instead(b"\x05\xbc\x00\x00"),
+    "no annotation": instead(b"\x00\x00"),
+}

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from fuzz import hostile, samples
+from fuzz import hostile, recordings, samples
 from fuzz.hostile import Damage
 
 from multiresconv.cli import main
@@ -149,4 +149,25 @@ KINDS = (
         has_checksum=True,
         hostile=hostile.GZ,
     ),
+    Kind("wav", partial(recordings.write_audio, suffix="wav"), predict, ("a.wav",), hostile=hostile.WAV),
+    Kind("flac", partial(recordings.write_audio, suffix="flac"), predict, ("a.flac",)),
+    Kind("edf", recordings.write_edf, predict, ("a.edf",), hostile=hostile.EDF),
+    Kind("parquet", recordings.write_parquet, predict, ("a.parquet",)),
+    Kind("npz", recordings.write_npz, predict, ("a.npz",)),
+    Kind("ts", recordings.write_ts, predict, ("a.ts",), hostile=hostile.TS),
+    Kind(
+        "long table",
+        recordings.write_long_table,
+        recordings.opens("class", id="who", time="time", target="y"),
+        ("long.csv", "class"),
+        hostile=hostile.LONG_TABLE,
+    ),
+    Kind(
+        "label table",
+        recordings.write_labels,
+        recordings.opens("class", target="y"),
+        ("labels.csv", ".npy", "class"),  # the table may name other files
+        hostile=hostile.LABEL_TABLE,
+    ),
+    Kind("atr", recordings.write_annotations, recordings.predict_events, ("a.atr", "a.hea"), hostile=hostile.ATR),
 )

@@ -92,7 +92,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another unit": (write(unit="mmHg"), "expected the unit mV"),
     "another rate": (write(rate=500), "expected 100 samples a second, got 500"),
     "other leads": (write(leads=("I", "II", "V2")), "expected the leads I, II, V1"),
-    "several segments": (in_header("a 3 100", "a/2 3 100"), "several segments"),
+    "several segments": (in_header("a 3 100", "a/2 3 100"), "counts 2 segments and names 3"),
     "several samples in a frame": (change_fields(1, "16x2"), "2 samples in a frame"),
     "many channels": (in_header("a 3 100", "a 999999 100"), "counts 999999 channels"),
     "a count of text": (in_header("a 3 100", "a x 100"), "not readable"),
@@ -112,6 +112,15 @@ def test_what_does_not_fit_is_refused(case: str, record: Path, predicted: Any) -
     assert (seen.code, seen.rows, len(seen.said)) == (2, [], 1)
     assert str(header_of(record)) in seen.said[0]
     assert said in seen.said[0]
+
+
+def test_a_further_lead_is_left_out(record: Path, predicted: Any) -> None:
+    alone = predicted("signal", record)
+    samples = np.rint(1000 * signal()).astype(np.int16)
+    write_record(record, samples[:, [0, 0, 1, 2]], leads=("I", "X", "II", "V1"))
+    seen = predicted("signal", record)
+    assert (alone.code, seen.code, len(seen.rows)) == (0, 0, 1)
+    assert "left out X" in seen.said[0]
 
 
 @pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_table import write_recordings
 
-from multiresconv import MultiresClassifier, MultiresRidge, load
+from multiresconv import MultiresRegressor, MultiresRidge, load
 from multiresconv.cli import main
 from multiresconv.data.recordings import TableData
 from multiresconv.tasks import Classify, ClassifyOptions, RecordingModelOptions, recording_task
@@ -103,12 +103,12 @@ def test_with_more_rows_the_network_has_to_beat_it(
 ) -> None:
     monkeypatch.setattr(recording_task, "ENOUGH_ROWS", 10)
     run = tmp_path / "both"
-    assert train(table, run, *NETWORK, "--optimizer.lr", "1e-9") == 0
+    assert train(table, run, *NETWORK, "--optimizer.lr", "1e-9", task="regress", target="speed") == 0
     first, *later = [line for line in lines(run) if line["kind"] == "val"]
     assert (first["epoch"], first["best"]) == (0, True)
     assert [line["best"] for line in later] == [False, False]  # with this learning rate it learns nothing
     assert isinstance(load(run / "model"), MultiresRidge)
-    assert main(["train", "classify", "--resume", str(run)]) == 0
+    assert main(["train", "regress", "--resume", str(run)]) == 0
     assert isinstance(load(run / "model"), MultiresRidge)
     assert [line["epoch"] for line in lines(run) if line["kind"] == "val"] == [0, 1, 2]
 
@@ -119,12 +119,23 @@ def test_the_network_replaces_it_if_it_is_better(table: Path, tmp_path: Path, mo
     monkeypatch.setattr(recording_task, "FEATURES", {**recording_task.FEATURES, "n_filters": 1, "n_thresholds": 1})
     from multiresconv.tasks import ridge as fitting
 
-    monkeypatch.setattr(fitting, "ALPHAS", (1e9,))  # so that it predicts the mean
-    fit = fitting.fit_ridge_model
+    fit = fitting.fit_ridge_model  # with this penalty it predicts the mean
     monkeypatch.setattr(fitting, "fit_ridge_model", lambda *args, **options: fit(*args, **options, alphas=(1e9,)))
     run = tmp_path / "network"
-    assert train(table, run, *NETWORK, "--trainer.epochs", "30", "--optimizer.lr", "0.01") == 0
-    assert isinstance(load(run / "model"), MultiresClassifier)
+    options = [*NETWORK, "--trainer.epochs", "30", "--optimizer.lr", "0.01"]
+    assert train(table, run, *options, task="regress", target="speed") == 0
+    assert isinstance(load(run / "model"), MultiresRegressor)
+
+
+@pytest.mark.slow
+def test_no_network_is_trained_if_nothing_is_left_to_improve(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_task, "ENOUGH_ROWS", 10)
+    run = tmp_path / "perfect"
+    for arguments in (["--run", str(run), "--data.table", str(table), "--data.target", "kind"], ["--resume", str(run)]):
+        assert main(["train", "classify", *arguments]) == 0
+        assert [line["epoch"] for line in lines(run)] == [0]
 
 
 def task(table: Path, **options: Any) -> Classify:

@@ -56,7 +56,7 @@ def test_what_was_written_is_read(tmp_path_factory, channels, lengths, kind, mis
         ("", "1,2:3,4\n1,2", "line 4: expected 2 dimension(s) between colons, got 1"),
         ("", "1,2:3,4,5", "line 3, dimension 2: expected 2 values as before, got 3"),
         ("@equalLength true\n@seriesLength 3", "1,2", "line 4: expected 3 values as in the header, got 2"),
-        ("@timeStamps true", "(0,1)", "line 2: @timeStamps true: expected values alone"),
+        ("@timeStamps true", "0,1", "dimension 1: expected pairs (time,value)"),
         ("@dimensions many", "1,2", "line 2: @dimensions: expected a whole number, got 'many'"),
         ("1,2", "1,2", "line 1: expected a header line with @, or @data, got '1,2'"),
         ("", "", "expected sequences below @data, got none"),
@@ -130,3 +130,36 @@ def test_damaged_archives_are_told(tmp_path: Path) -> None:
         )
     with pytest.raises(ValueError, match=r"a\.npz"):
         read_npz(path)
+
+
+def test_time_stamps_of_a_ts_file_become_its_rate(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    head = "@timeStamps true\n@dimensions 2\n@classLabel true x y\n@data\n"
+    lines = ["(0,1),(0.5,2),(1,?):(0,4), (0.5,5), (1,6):x", "(7,1),(7.5,2):(7,3),(7.5,4):y"]
+    path.write_text(head + "\n".join(lines))
+    found = read_ts(path)
+    assert found.rate == 2
+    np.testing.assert_array_equal(found.values[0], [[1, 2, np.nan], [4, 5, 6]])
+    assert found.targets["target"] == ["x", "y"]
+    dates = "(2024-01-31 12:00:00,1),(2024-01-31 12:00:10,2)"
+    path.write_text(f"{head}{dates}:{dates}:x")
+    assert read_ts(path).rate == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("(0,1),(1,2),(2,2),(9,2)", r"line 3, dimension 1, value 4: expected equally spaced times"),
+        ("(0,1),(1,2)\n(0,1),(2,2)", r"line 4, dimension 1: expected 1 samples a second as before, got 0.5"),
+        ("(0,1),(0,2)", r"line 3, dimension 1, value 2: expected a time after 0, got 0"),
+        ("0,1,2", r"line 3, dimension 1: expected pairs \(time,value\) between commas, got '0,1,2'"),
+        ("(0,1),(1,2", r"line 3, dimension 1: expected pairs"),
+        ("(a,1),(b,2)", r"line 3, dimension 1, value 1: expected a time in seconds or as"),
+        ("(0,a)", r"line 3, dimension 1, value 1: expected a number, got 'a'"),
+    ],
+)
+def test_time_stamps_that_are_refused(tmp_path: Path, line: str, wrong: str) -> None:
+    path = tmp_path / "a.ts"
+    path.write_text(f"@timeStamps true\n@data\n{line}")
+    with pytest.raises(ValueError, match=wrong):
+        read_ts(path)

@@ -54,7 +54,10 @@ def _read(file: Any, path: Path, wanted: Wanted) -> Recording:
     names = distinct(file.getSignalLabels())
     columns = wanted.columns(names, str(path))
     chosen = tuple(names[column] for column in columns)
-    rates = [float(file.getSampleFrequency(column)) for column in columns]
+    try:
+        rates = [float(file.getSampleFrequency(column)) for column in columns]
+    except ZeroDivisionError:
+        raise ValueError(f"{path}: expected data records longer than 0 s") from None
     if len(set(rates)) > 1 and wanted.rate is None:
         found = listed([f"{name} {rate:g}" for name, rate in zip(chosen, rates, strict=True)])
         raise ValueError(

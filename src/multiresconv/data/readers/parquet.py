@@ -28,7 +28,7 @@ def read_parquet(path: Path, wanted: Wanted = WHOLE) -> Recording:
         try:
             with parquet.ParquetFile(opened) as file:
                 return _read(file, path, wanted)
-        except arrow.ArrowException as error:
+        except (arrow.ArrowException, OSError) as error:  # damaged pages are an OSError
             raise ValueError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())[:200]}") from None
 
 

@@ -13,3 +13,4 @@ class Sequences(NamedTuple):
     channels: tuple[str, ...]
     targets: dict[str, list[str]]  # name of a target -> its text for each sequence, "" if missing; {} without targets
     places: list[str]  # of each sequence in the file, for messages: "line 12"
+    rate: float | None = None  # samples per second; None if the file does not state it

@@ -58,7 +58,10 @@ def _selected(path: Path, channels: Channels, tell: Tell) -> Iterator[Signal]:
     if read := SEQUENCES.get(path.suffix.lower()):
         sequences = read(path)
         for place, values in zip(sequences.places, sequences.values, strict=True):
-            recording = Recording(values, sequences.channels, None, None)
+            recording = Recording(values, sequences.channels, sequences.rate, None)
+            if sequences.rate is not None and channels.rate not in (None, sequences.rate):
+                tell(f"resampled from {sequences.rate:g} to {channels.rate:g} samples a second")
+                recording = at_rate(recording, channels.rate, f"{path}, {place}")
             yield _checked(recording, channels, f"{path}, {place}", lambda text, at=place: tell(f"{at}: {text}"))
         return
     yield _blocks_at_rate(path, channels, tell)[0]

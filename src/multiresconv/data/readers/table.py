@@ -130,7 +130,7 @@ def read_table(path: Path) -> Table:
         raise ValueError(f"{path}: expected at most {MAX_TABLE} bytes, got more; split the table")
     try:
         table = _parse_text(content, path) if text else _parse_parquet(content)
-    except arrow.ArrowException as error:
+    except (arrow.ArrowException, OSError) as error:  # damaged pages of Parquet are an OSError
         raise ValueError(f"{path}: {_reason(str(error), text)}") from None
     names = [name.strip() for name in table.column_names]
     if len(set(names)) < len(names):

@@ -12,7 +12,23 @@ _WITH_SECTIONS = frozenset({"16", "24", "32", "61", "80", "160", "212", "310", "
 _FORMATS = _WITH_SECTIONS | {"8", "508", "516", "524"}
 
 _FORMAT = re.compile(r"(?P<format>\d+)(x(?P<per_frame>\d+))?(:(?P<skew>\d+))?(\+\d+)?")
+_SEGMENT = re.compile(r"~|[\w-]+", re.ASCII)
 _NUMBER = re.compile(r"-?\d*\.?\d+(e[+-]?\d+)?|-?\d+\.", re.IGNORECASE)
+
+
+GAP = "~"  # name of a segment without samples
+
+
+class Segment(NamedTuple):
+    name: str  # of a record in the same folder, or GAP
+    length: int  # samples of each channel
+
+
+class SegmentsHeader(NamedTuple):
+    """What the header of a record of several segments writes."""
+
+    rate: float  # samples per second
+    segments: list[Segment]  # without the layout, which has no samples
 
 
 class Header(NamedTuple):
@@ -36,19 +52,11 @@ def read_header(path: Path) -> Header:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the header is damaged, of several segments, or has several samples of a channel in a frame.
+        ValueError: the header is damaged, is of several segments, or has several samples of a channel in a frame.
     """
-    with open(path, "rb") as file:
-        content = file.read(MAX_HEADER + 1)
-    if len(content) > MAX_HEADER:
-        raise ValueError(f"expected a header of at most {MAX_HEADER} bytes, got more")
-    lines = [line.split() for line in content.decode("ascii", "ignore").splitlines()]
-    lines = [line for line in lines if line and not line[0].startswith("#")]
-    if not lines or len(lines[0]) < 2 or not re.fullmatch(r"\d{1,6}", lines[0][1]):
-        raise ValueError("not readable (the first line names no record and number of channels)")
-    (name, count, *rest), signals = lines[0], lines[1:]
+    (name, count, *rest), *signals = _lines(path)
     if "/" in name:
-        raise ValueError("a record of several segments, expected one segment; name the header of a segment")
+        raise ValueError("a record of several segments inside a record, expected one segment")
     if len(signals) != int(count):
         raise ValueError(f"not readable (it counts {count} channels and describes {len(signals)})")
     written = [_Signal.of(fields, number) for number, fields in enumerate(signals, start=1)]
@@ -58,6 +66,49 @@ def read_header(path: Path) -> Header:
         checksums=[signal.checksum for signal in written],
         has_sections=all(signal.has_sections for signal in written),
     )
+
+
+def read_segments(path: Path) -> SegmentsHeader | None:
+    """Read the header of a record of several segments; return None for a record of one segment.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the header is damaged.
+    """
+    (name, _, *rest), *lines = _lines(path)
+    if "/" not in name:
+        return None
+    count = name.rpartition("/")[2]
+    if count != str(len(lines)):
+        raise ValueError(f"not readable (it counts {count[:20]} segments and names {len(lines)})")
+    segments = []
+    for number, fields in enumerate(lines, start=1):
+        if len(fields) < 2 or not _SEGMENT.fullmatch(fields[0]) or not re.fullmatch(r"\d{1,12}", fields[1]):
+            raise ValueError(f"not readable (segment {number} has no name and number of samples)")
+        segments.append(Segment(fields[0], int(fields[1])))
+    rate = _NUMBER.match(rest[0]) if rest else None
+    if rate is None or not 0 < float(rate[0]) < math.inf:
+        raise ValueError(f"expected more than 0 samples a second, got {rest[0][:20] if rest else 'none'}")
+    length = sum(segment.length for segment in segments)
+    if len(rest) > 1 and re.fullmatch(r"\d{1,18}", rest[1]) and int(rest[1]) != length:
+        raise ValueError(f"not readable (it counts {rest[1]} samples, its segments {length})")
+    segments = [segment for segment in segments if segment.length]
+    if not any(segment.name != GAP for segment in segments):
+        raise ValueError("expected samples in its segments, got none")
+    return SegmentsHeader(float(rate[0]), segments)
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """Return the fields of the lines of a header, comments left out; the first has a name and a number."""
+    with open(path, "rb") as file:
+        content = file.read(MAX_HEADER + 1)
+    if len(content) > MAX_HEADER:
+        raise ValueError(f"expected a header of at most {MAX_HEADER} bytes, got more")
+    lines = [line.split() for line in content.decode("ascii", "ignore").splitlines()]
+    lines = [line for line in lines if line and not line[0].startswith("#")]
+    if not lines or len(lines[0]) < 2 or not re.fullmatch(r"\d{1,6}", lines[0][1]):
+        raise ValueError("not readable (the first line names no record and number of channels)")
+    return lines
 
 
 class _Signal(NamedTuple):

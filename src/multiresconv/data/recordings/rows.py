@@ -132,7 +132,7 @@ def read_held(data: TableData) -> Held:
             name = f"{path.name}, {where}"
             texts = tuple(sequences.targets[target][index] for target in targets)
             rows.append(Row(name, f"{path}, {where}", texts, name, split))
-            recordings.append(Recording(values[columns], channels, None, None))
+            recordings.append(Recording(values[columns], channels, sequences.rate, None))
     return Held(Listing(rows, targets, False), recordings)
 
 
