@@ -30,7 +30,7 @@ def doubt_scales(
     for what, far in (("more", there > APART * median), ("less", there * APART < median)):
         if len(cover) >= LEAST_ROWS and (rows := np.flatnonzero(far.any(1))).size:
             first: int = rows.tolist()[0]
-            shown = listed([names[row] for row in rows])
+            shown = listed([names[row] for row in rows.tolist()])
             doubts.append(
                 f"{len(rows)} training row(s) cover over {APART:g} times {what} than the others, in channel "
                 f"{channels[int(far[first].argmax())]} and perhaps more: {shown}; another unit?"
