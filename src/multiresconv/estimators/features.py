@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
@@ -126,8 +125,7 @@ class FeatureStream:
     """
 
     def __init__(self, module: MultiresFeatures) -> None:
-        self._module = module
-        self._state = module.init_state(1)
+        self._channels, self._counter = module.n_inputs, module.counter()
 
     def __call__(self, x: ArrayLike) -> NDArray[np.float32]:
         """Take one step (channels,), for one channel also a number, or a chunk (channels, t); return the features.
@@ -140,8 +138,7 @@ class FeatureStream:
 
     def advance(self, x: ArrayLike) -> None:
         """Take a step or a chunk without computing the features."""
-        chunk = read_chunk(x, self._module.n_inputs)
-        self._module.advance_in_place(torch.from_numpy(chunk.T)[None], self._state)
+        self._counter.advance(read_chunk(x, self._channels))
 
     def features(self) -> NDArray[np.float32]:
         """Return the features of the steps so far, as a row of `transform`.
@@ -149,9 +146,9 @@ class FeatureStream:
         Raises:
             ValueError: there was no step yet.
         """
-        if not self._state["position"][0]:
+        if not self._counter.steps:
             raise ValueError("features: expected at least one step before, got none")
-        return self._module.features_after(self._state)[0].numpy()
+        return self._counter.features()
 
 
 def generator_of(random_state: Any) -> np.random.Generator:

@@ -34,20 +34,31 @@ def outputs_of(model: Any, sequences: Sequences) -> NDArray[np.float64]:
 
 def running(model: SequenceModel) -> Callable[[ArrayLike], NDArray[np.float64]]:
     """Return a function from a step (channels,) or a chunk (channels, t) of one sequence to the outputs after it."""
-    if isinstance(model, MultiresRidge):  # after a chunk, not after each of its steps
-        state = model.init_state(1)
-        return lambda x: _numbers(model.after(_chunk(x, model), state)[0][0])
+    if isinstance(model, MultiresRidge):
+        return _running_ridge(model)
     stream = model.stream(1)
-    return lambda x: _numbers(stream(_chunk(x, model))[0, -1])
+
+    def answer(x: ArrayLike) -> NDArray[np.float64]:
+        chunk = read_chunk(x, model.input.size)
+        outputs = stream(torch.from_numpy(np.ascontiguousarray(chunk.T)).unsqueeze(0))
+        return outputs[0, -1].detach().double().numpy()
+
+    return answer
 
 
-def _chunk(x: ArrayLike, model: SequenceModel) -> torch.Tensor:
-    """Return a step or a chunk of one sequence as (1, t, channels)."""
-    return torch.from_numpy(np.ascontiguousarray(read_chunk(x, model.input.size).T)).unsqueeze(0)
+def _running_ridge(model: MultiresRidge) -> Callable[[ArrayLike], NDArray[np.float64]]:
+    """As `running`, in NumPy, which takes a fraction of the time of as many small calls of PyTorch."""
+    counter, scale = model.net.counter(), model.target_standardise
+    weight, bias, centre, mean, std = (
+        t.detach().cpu().float().numpy().copy()
+        for t in (model.head.weight, model.head.bias, model.centre, scale.mean, scale.std)
+    )
 
+    def answer(x: ArrayLike) -> NDArray[np.float64]:
+        counter.advance(read_chunk(x, model.net.n_inputs))
+        return ((weight @ (counter.features() - centre) + bias) * std + mean).astype(np.float64)
 
-def _numbers(outputs: torch.Tensor) -> NDArray[np.float64]:
-    return outputs.detach().double().numpy()
+    return answer
 
 
 def names_of(classes: NDArray[Any]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,28 @@ from multiresconv.ops.cpu.shares import Counter
 from multiresconv.ops.shares import STATISTICS, Bank, Counts, no_counts, shares, shares_of
 from multiresconv.ops.streaming import check_state_names, check_state_tensor
 
-_STATE = (*Counts._fields, "position", "last", "missing")
+_CPU = torch.device("cpu")
+_STATE = {
+    "lines": torch.float32,
+    "before": torch.float32,
+    "totals": torch.float64,
+    "position": torch.int64,
+    "last": torch.float32,
+    "missing": torch.int64,
+}
+
+
+class Arrays(NamedTuple):
+    """The buffers of `MultiresFeatures` as arrays, and what counts with them."""
+
+    bank: Bank
+    counter: Counter
+    mean: NDArray[np.float32]  # (C, 1)
+    std: NDArray[np.float32]  # (C, 1)
+
+    def filled(self, x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return x (C, n) standardised, missing values replaced by the last good one; `last` (C,) comes before x."""
+        return hold_missing((x - self.mean) / self.std, last)
 
 
 class MultiresFeatures(Streamable):
@@ -80,6 +101,7 @@ class MultiresFeatures(Streamable):
             )
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.standardise = Standardise(d_input, mask_missing=bool(mask_missing), **where)
+        self._seen: tuple[Any, Arrays] | None = None
         for name, shape in {
             "mix": (n_filters, d_input),
             "h0": (n_filters, kernel_size),
@@ -109,8 +131,18 @@ class MultiresFeatures(Streamable):
     @property
     def bank(self) -> Bank:
         """The filters and thresholds as arrays."""
-        parts = (self.mix, self.h0, self.h1, self.thresholds)
-        return Bank(*(t.detach().cpu().float().contiguous().numpy() for t in parts))
+        return self.arrays().bank
+
+    def arrays(self) -> Arrays:
+        """Return the buffers as arrays; they are made anew when a buffer is replaced or changed."""
+        parts = (self.mix, self.h0, self.h1, self.thresholds, self.standardise.mean, self.standardise.std)
+        known = not any(map(torch.Tensor.is_inference, parts))  # changes of inference tensors are not counted
+        seen = tuple((t.data_ptr(), t._version) for t in parts) if known else None
+        if self._seen is None or seen is None or self._seen[0] != seen:
+            arrays = [t.detach().cpu().float().contiguous().numpy() for t in parts]
+            bank = Bank(*arrays[:4])
+            self._seen = seen, Arrays(bank, Counter(bank), arrays[4][:, None], arrays[5][:, None])
+        return self._seen[1]
 
     @property
     def n_inputs(self) -> int:
@@ -205,46 +237,82 @@ class MultiresFeatures(Streamable):
 
     def of_sequences(self, sequences: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the features (N, n_features) of N arrays (C, L_i) float32, NaN where a value is missing."""
-        zero = np.zeros(self.n_inputs, np.float32)
-        found = shares([self.filled(x, zero) for x in sequences], self.bank).reshape(len(sequences), -1)
+        arrays, zero = self.arrays(), np.zeros(self.n_inputs, np.float32)
+        found = shares([arrays.filled(x, zero) for x in sequences], arrays.bank).reshape(len(sequences), -1)
         if not self.mask_missing:
             return found
         missing = [_share(np.isnan(x).sum(1), x.shape[1]) for x in sequences]
         return np.hstack([found, np.array(missing)])
 
-    def filled(self, x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return x (C, n) standardised, missing values replaced by the last good one; `last` (C,) comes before x."""
-        mean, std = (t.cpu().float().numpy()[:, None] for t in (self.standardise.mean, self.standardise.std))
-        return hold_missing(((x - mean) / std).astype(np.float32, copy=False), last)
-
     def checked(self, state: State, batch_size: int) -> State:
         """Return a state, or raise ValueError unless it is one of `batch_size` sequences of this module."""
         check_state_names(state, *_STATE)
-        for name, like in self.init_state(1).items():
-            check_state_tensor(name, state[name], (batch_size, *like.shape[1:]), like.dtype, like.device)
+        (filters, depth, _, count), taps, channels = self.thresholds.shape, self.h0.shape[1], self.n_inputs
+        shapes = {
+            "lines": ((taps - 1) * (2**depth - 1), filters),
+            "before": (depth, 2, filters),
+            "totals": (depth, 2, 3, count, filters),
+            "position": (),
+            "last": (channels,),
+            "missing": (channels,),
+        }
+        for name, shape in shapes.items():
+            check_state_tensor(name, state[name], (batch_size, *shape), _STATE[name], _CPU)
         return state
+
+    def counter(self, state: State | None = None, row: int = 0) -> "FeatureCounter":
+        """Return the counter of a sequence without steps yet, or of one row of a state, which it changes in place."""
+        if state is None:
+            state = self.init_state(1)
+        counts = Counts(*(state[name][row].numpy() for name in Counts._fields))
+        last, missing = (state[name][row].numpy() for name in ("last", "missing"))
+        return FeatureCounter(self, counts, last, missing, int(state["position"][row]))
 
     def advance_in_place(self, x: Tensor, state: State) -> None:
         """Count the next steps x (B, n, d_input), in the state itself."""
-        counter = Counter(self.bank)
         for row, chunk in enumerate(x):
-            values = as_channels(chunk)
-            filled = self.filled(values, state["last"][row].numpy())
-            counts = Counts(*(state[name][row].numpy() for name in Counts._fields))
-            counter.advance(filled, int(state["position"][row]), counts)
-            state["last"][row] = torch.from_numpy(filled[:, -1].copy())
-            state["missing"][row] += torch.from_numpy(np.isnan(values).sum(1))
+            self.counter(state, row).advance(as_channels(chunk))
         state["position"] += x.shape[1]
 
     def features_after(self, state: State) -> Tensor:
         """Return the features (B, n_features) of the sequences so far, which have had at least one step."""
-        rows = []
-        for row, steps in enumerate(state["position"].tolist()):
-            found = shares_of(state["totals"][row].numpy(), steps).ravel()
-            if self.mask_missing:
-                found = np.concatenate([found, _share(state["missing"][row].numpy(), steps)])
-            rows.append(found)
+        rows = [self.counter(state, row).features() for row in range(len(state["position"]))]
         return torch.from_numpy(np.stack(rows)).to(self.mix.device, self.mix.dtype)
+
+
+class FeatureCounter:
+    """The features of one sequence that arrives step by step, in NumPy; made by `MultiresFeatures.counter`.
+
+    Args:
+        module: the features; filters and thresholds are those of now.
+        counts, last, missing: arrays of a row of `MultiresFeatures.init_state`; changed in place.
+        steps: number of steps so far.
+    """
+
+    def __init__(
+        self,
+        module: MultiresFeatures,
+        counts: Counts,
+        last: NDArray[np.float32],
+        missing: NDArray[np.int64],
+        steps: int,
+    ) -> None:
+        self.steps = steps
+        self._arrays, self._mask_missing = module.arrays(), module.mask_missing
+        self._counts, self._last, self._missing = counts, last, missing
+
+    def advance(self, x: NDArray[np.float32]) -> None:
+        """Count the next steps x (C, n), NaN where a value is missing."""
+        filled = self._arrays.filled(x, self._last)
+        self._arrays.counter.advance(filled, self.steps, self._counts)
+        self._last[:] = filled[:, -1]
+        self._missing += np.isnan(x).sum(1)
+        self.steps += x.shape[1]
+
+    def features(self) -> NDArray[np.float32]:
+        """Return the features (n_features,) of the steps so far, of which there is at least one."""
+        found = shares_of(self._counts.totals, self.steps).ravel()
+        return np.concatenate([found, _share(self._missing, self.steps)]) if self._mask_missing else found
 
 
 def hold_missing(x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -148,14 +148,15 @@ class MultiresRidge(SequenceModel):
         self._check(x, time=("length >= 1",))
         counts = [x.shape[1]] * len(x) if lengths is None else check_lengths(lengths, x).tolist()
         outputs = self.standardised(x, lengths).double()
-        bank, zero = self.net.bank, np.zeros(self.net.n_inputs, np.float32)
+        arrays, zero = self.net.arrays(), np.zeros(self.net.n_inputs, np.float32)
+        bank = arrays.bank
         shares = 3 * bank.thresholds.size
         weights = self.head.weight[:, :shares].double().cpu().numpy()
         filters, depth, _, count = bank.thresholds.shape
         weights = weights.reshape(-1, filters, depth, 2, 3, count)
         parts = outputs.new_zeros(*x.shape[:2], len(weights))
         for row, n in enumerate(counts):
-            filled = self.net.filled(as_channels(x[row, :n]), zero)
+            filled = arrays.filled(as_channels(x[row, :n]), zero)
             split = torch.from_numpy(split_over_steps(filled, bank, weights)).to(parts.device)
             parts[row, :n] = split + (outputs[row] - split.sum(0)) / n
         return parts
