@@ -12,8 +12,8 @@ _TRAIN, _VAL = "#4477aa", "#cc3311"
 
 
 def draw_curves(path: Path, metrics: Sequence[dict[str, Any]], monitor: str) -> None:
-    """Draw loss, monitored score and learning rate against the step; without metrics, write no picture."""
-    if not metrics:
+    """Draw loss, monitored score and learning rate against the step; if there was no step, write no picture."""
+    if not any(line["step"] for line in metrics):
         return
     train = [line for line in metrics if line["kind"] == "train"]
     val = [line for line in metrics if line["kind"] == "val"]
