@@ -5,8 +5,9 @@
 FOLDER holds NAME_TRAIN.ts and NAME_TEST.ts of the UCR/UEA archives (aeon reads them), or NAME.npz with X_train,
 y_train, X_test, y_test; X is (n, channels, time) or (n, time), and the optional arrays lengths_train and lengths_test
 say how many steps of each padded sequence are valid. Where aeon can be imported, its classifiers run in the same
-process: ROCKET, MiniRocket and, with PyTorch, MultiRocket-Hydra, with their default parameters. They need equal lengths
-and get shorter sequences padded with zeros.
+process: ROCKET, MiniRocket and, with PyTorch, MultiRocket-Hydra, with their default parameters, and the nearest
+neighbour by dynamic time warping without a window. They get shorter sequences padded with zeros, since the first three
+need equal lengths.
 
 Seconds are processor time of fit and of predict, summed over the data sets; the first fit and predict of a classifier
 on a data set, in which kernels may be compiled, are not counted. Accuracies are means over the seeds.
@@ -80,11 +81,15 @@ def contenders(threads: int, ours_only: bool) -> dict[str, Callable[[int], Any]]
         return named
     try:
         from aeon.classification import convolution_based as theirs  # pyright: ignore[reportMissingImports]
+        from aeon.classification.distance_based import (  # pyright: ignore[reportMissingImports]
+            KNeighborsTimeSeriesClassifier,
+        )
     except ImportError:
         print("aeon cannot be imported: ours alone")
         return named
     for name in ("RocketClassifier", "MiniRocketClassifier", "MultiRocketHydraClassifier"):
         named[name] = functools.partial(made, getattr(theirs, name), threads)
+    named["1-NN DTW"] = lambda seed: KNeighborsTimeSeriesClassifier(distance="dtw", n_neighbors=1, n_jobs=threads)
     return named
 
 
