@@ -94,6 +94,15 @@ def test_an_early_decision_stays(fitted: SequenceClassifier) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_is_decided_before_min_steps(fitted: SequenceClassifier) -> None:
+    X, _ = tones()
+    stream = fitted.stream(threshold=0.01, patience=2, min_steps=7)
+    answers = [stream(step) for step in X[1].T]
+    runs = [n for n in range(7, len(answers)) if answers[n].label == answers[n - 1].label]
+    assert [a.decided_at for a in answers] == [None if n < runs[0] else runs[0] + 1 for n in range(len(answers))]
+
+
+@pytest.mark.slow
 def test_pickled_cloned_and_seeded_alike(fitted: SequenceClassifier) -> None:
     X, y = tones()
     expected = fitted.predict_proba(X)
@@ -237,3 +246,5 @@ def test_a_threshold_is_a_probability() -> None:
         classifier.stream(threshold=1.5)
     with pytest.raises(ValueError, match="patience: expected at least 1, got 0"):
         classifier.stream(threshold=0.5, patience=0)
+    with pytest.raises(ValueError, match="min_steps: expected at least 1, got 0"):
+        classifier.stream(threshold=0.5, min_steps=0)

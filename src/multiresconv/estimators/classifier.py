@@ -102,14 +102,17 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
 
-    def stream(self, *, threshold: float | None = None, patience: int = 1) -> PredictionStream:
+    def stream(self, *, threshold: float | None = None, patience: int = 1, min_steps: int = 1) -> PredictionStream:
         """Return an object that classifies one sequence after every step or chunk.
 
         Args:
             threshold: decide on a class once its probability is at least this; None never decides.
             patience: number of calls in a row that must agree before a decision.
+            min_steps: time steps before which nothing is decided. The probabilities were calibrated on whole sequences:
+                after a few steps they are often too certain.
         """
-        return PredictionStream(self._stream(), self.classes_, threshold=threshold, patience=patience)
+        options: dict[str, Any] = {"threshold": threshold, "patience": patience, "min_steps": min_steps}
+        return PredictionStream(self._stream(), self.classes_, **options)
 
     def _task(self, plan: Plan, y: NDArray[Any]) -> tuple[Classify, Targets]:
         weights: Any = self.class_weights

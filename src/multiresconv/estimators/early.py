@@ -28,7 +28,8 @@ class Prediction(NamedTuple):
 class PredictionStream:
     """Classifies one sequence that arrives step by step or in chunks, and decides as soon as it is certain enough.
 
-    A decision needs the same class with a probability of at least `threshold` in `patience` calls in a row. This is the
+    A decision needs the same class with a probability of at least `threshold` in `patience` calls in a row, of which the
+    first comes after `min_steps` time steps at the earliest. This is the
     rule of aeon's `ProbabilityThresholdEarlyClassifier`, whose calls are its decision points.
 
     Args:
@@ -36,6 +37,7 @@ class PredictionStream:
         classes: the classes.
         threshold: between 0 and 1; None never decides.
         patience: at least 1.
+        min_steps: time steps before which nothing is decided.
     """
 
     def __init__(
@@ -45,13 +47,16 @@ class PredictionStream:
         *,
         threshold: float | None,
         patience: int,
+        min_steps: int = 1,
     ) -> None:
         if threshold is not None and not 0 < threshold <= 1:
             raise ValueError(f"threshold: expected more than 0 and at most 1, got {threshold}")
         if patience < 1:
             raise ValueError(f"patience: expected at least 1, got {patience}")
         self._probabilities, self._classes = probabilities, classes
-        self._threshold, self._patience = threshold, patience
+        if min_steps < 1:
+            raise ValueError(f"min_steps: expected at least 1, got {min_steps}")
+        self._threshold, self._patience, self._min_steps = threshold, patience, min_steps
         self._steps = self._in_a_row = 0
         self._last: int | None = None
         self._decided: tuple[Any, int] | None = None
@@ -61,7 +66,11 @@ class PredictionStream:
         probabilities = self._probabilities(x)
         self._steps += np.shape(x)[1] if np.ndim(x) == 2 else 1
         best = int(probabilities.argmax())
-        certain = self._threshold is not None and probabilities[best] >= self._threshold
+        certain = (
+            self._threshold is not None
+            and self._steps >= self._min_steps
+            and bool(probabilities[best] >= self._threshold)
+        )
         self._in_a_row = (self._in_a_row + 1 if best == self._last else 1) if certain else 0
         self._last = best if certain else None
         if self._decided is None and self._in_a_row >= self._patience:
