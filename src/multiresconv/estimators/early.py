@@ -28,9 +28,9 @@ class Prediction(NamedTuple):
 class PredictionStream:
     """Classifies one sequence that arrives step by step or in chunks, and decides as soon as it is certain enough.
 
-    A decision needs the same class with a probability of at least `threshold` in `patience` calls in a row, of which the
-    first comes after `min_steps` time steps at the earliest. This is the
-    rule of aeon's `ProbabilityThresholdEarlyClassifier`, whose calls are its decision points.
+    A decision needs the same class with a probability of at least `threshold` in `patience` calls in a row, of which
+    the first comes after `min_steps` time steps at the earliest. This is the rule of aeon's
+    `ProbabilityThresholdEarlyClassifier`, whose calls are its decision points.
 
     Args:
         probabilities: takes a step (channels,) or a chunk (channels, t), returns the probabilities after it.
