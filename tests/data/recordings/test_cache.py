@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from seeded import python
 from tiny_recordings import make_set, signal_of, write_table, write_wav
 
 from multiresconv.data.recordings import TableData, open_recordings
@@ -188,7 +188,7 @@ with open(sys.argv[1], "rb") as file:
 print("open", flush=True)
 sys.stdin.read()
 """
-    command = [sys.executable, "-c", code, str(cache / "signals.f32")]
+    command = python(code, cache / "signals.f32")
     many = [float(10 * n) for n in range(2, KEPT + 3)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
