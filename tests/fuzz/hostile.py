@@ -460,6 +460,8 @@ LABEL_TABLE: dict[str, Damage] = {
     "another file": replaced(b"a.npy", b"c.npy"),
     "the table itself": replaced(b"a.npy", b"labels.csv"),
     "a folder": replaced(b"a.npy", b"."),
+    "a NUL": replaced(b"a.npy", b"a\0npy"),
+    "no suffix": replaced(b"a.npy", b"anpy"),
     "a start after the end": replaced(b",20", b",200"),
     "a start of text": replaced(b",20", b",x"),
     "a class alone": lambda data: data.replace(b",2,", b",1,"),

@@ -166,7 +166,7 @@ KINDS = (
         "label table",
         recordings.write_labels,
         recordings.opens("class", target="y"),
-        ("labels.csv", ".npy", "class"),  # the table may name other files
+        ("labels.csv", "/case", "class"),  # the table may name any other file
         hostile=hostile.LABEL_TABLE,
     ),
     Kind("atr", recordings.write_annotations, recordings.predict_events, ("a.atr", "a.hea"), hostile=hostile.ATR),
