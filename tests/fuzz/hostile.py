@@ -410,6 +410,29 @@ EDF: dict[str, Damage] = {
     "another label": replaced(b"II", b"IV"),
 }
 
+
+def in_directory(at: int, value: bytes) -> Damage:
+    """Write over bytes of the first entry in the directory of a zip file, `at` bytes from its beginning."""
+
+    def damage(data: bytes) -> bytes:
+        start = data.index(b"PK\1\2") + at
+        return data[:start] + value + data[start + len(value) :]
+
+    return damage
+
+
+NPZ: dict[str, Damage] = {
+    "encrypted": in_directory(8, b"\1"),
+    **{f"method {method}": in_directory(10, bytes([method])) for method in (8, 9, 12, 14, 93, 99)},
+    "4 GB": in_directory(24, b"\xff\xff\xff\x7f"),
+    "another place": in_directory(42, b"\xff\xff\xff\x7f"),
+    "another name": in_directory(46, b"Y"),
+    "of another name": lambda data: data.replace(b"X.npy", b"Y.npy"),
+    "of objects": lambda data: data.replace(b"'<f8'", b"'|O' "),
+    "no directory": lambda data: data[: data.index(b"PK\1\2")],
+    "a directory of a byte less": lambda data: data[: data.index(b"PK\1\2") - 1] + data[data.index(b"PK\1\2") :],
+}
+
 TS: dict[str, Damage] = {
     "header only": instead("@dimensions 2\n@data\n"),
     "no header": instead("1,2:3,4\n"),
@@ -437,6 +460,8 @@ LABEL_TABLE: dict[str, Damage] = {
     "another file": replaced(b"a.npy", b"c.npy"),
     "the table itself": replaced(b"a.npy", b"labels.csv"),
     "a folder": replaced(b"a.npy", b"."),
+    "a NUL": replaced(b"a.npy", b"a\0npy"),
+    "no suffix": replaced(b"a.npy", b"anpy"),
     "a start after the end": replaced(b",20", b",200"),
     "a start of text": replaced(b",20", b",x"),
     "a class alone": lambda data: data.replace(b",2,", b",1,"),

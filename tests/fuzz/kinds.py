@@ -153,7 +153,7 @@ KINDS = (
     Kind("flac", partial(recordings.write_audio, suffix="flac"), predict, ("a.flac",)),
     Kind("edf", recordings.write_edf, predict, ("a.edf",), hostile=hostile.EDF),
     Kind("parquet", recordings.write_parquet, predict, ("a.parquet",)),
-    Kind("npz", recordings.write_npz, predict, ("a.npz",)),
+    Kind("npz", recordings.write_npz, predict, ("a.npz",), hostile=hostile.NPZ),
     Kind("ts", recordings.write_ts, predict, ("a.ts",), hostile=hostile.TS),
     Kind(
         "long table",
@@ -166,7 +166,7 @@ KINDS = (
         "label table",
         recordings.write_labels,
         recordings.opens("class", target="y"),
-        ("labels.csv", ".npy", "class"),  # the table may name other files
+        ("labels.csv", "/case", "class"),  # the table may name any other file
         hostile=hostile.LABEL_TABLE,
     ),
     Kind("atr", recordings.write_annotations, recordings.predict_events, ("a.atr", "a.hea"), hostile=hostile.ATR),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from types import SimpleNamespace
 
 import matplotlib.image
@@ -11,7 +12,7 @@ import torch
 
 from multiresconv.data.ptbxl import LEADS
 from multiresconv.tasks.multilabel import multilabel, multilabel_report, multilabel_table
-from multiresconv.tasks.multilabel_pictures import draw_roc, draw_running_prediction
+from multiresconv.tasks.multilabel_pictures import draw_roc, draw_running_prediction, roc_figures
 from multiresconv.tasks.multilabel_ranking import bootstrap_macro_auroc
 from multiresconv.tasks.multilabel_scores import MultilabelScores
 
@@ -141,3 +142,17 @@ def test_the_running_prediction(n_labels, named):
 
 def test_a_record_without_a_label_or_a_heartbeat_is_drawn():
     drawn(draw_running_prediction(np.zeros((5, 12)), np.full((5, 2), 0.5), ["a", "b"], [0, 0], ""))
+
+
+def test_rows_without_an_area_still_have_a_table():
+    scores = scores_of(absent=(0, 1, 2, 3))  # no row has a label, and none is predicted
+    report = multilabel_report(scores, NAMES, resamples=20)
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert report["classes_left_out"] == list(NAMES)
+    table = multilabel_table(report)
+    for name in ("macro AUROC", "macro average precision", "macro F1 at 0.5", "micro F1 at 0.5"):
+        assert re.search(rf"^{name} +-$", table, re.M)
+    assert re.search(r"^all labels right +100.00%$", table, re.M)
+    assert re.search(r"^NORM +0 +- +- +-$", table, re.M)
+    assert roc_figures(scores, NAMES, "") == {}
+    assert list(roc_figures(scores_of(), NAMES, "")) == ["roc"]

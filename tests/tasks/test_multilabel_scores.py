@@ -102,14 +102,26 @@ def test_reset_forgets_all():
     assert scores.compute()["n"] == 25
 
 
-def test_nothing_to_rank_is_an_error():
+def test_nothing_to_score_is_an_error():
     logits, labels = rows_of(1, n=5, n_labels=3)
-    with pytest.raises(ValueError, match="labels: none of 3 occurs in some of the 5 rows but not in all"):
-        scores_of(logits, torch.ones_like(labels), 5).compute()
-    with pytest.raises(ValueError, match="labels: none of 3 occurs in some of the 0 rows"):
+    with pytest.raises(ValueError, match="labels: expected at least one row to score, got none"):
         MultilabelScores(3).compute()
     with pytest.raises(ValueError, match="n_labels: expected at least 2, got 1"):
         MultilabelScores(1)
     logits[0, 0] = torch.nan
     with pytest.raises(ValueError, match="logits: expected finite ones, got 1 that are not"):
         scores_of(logits, labels, 5).compute()
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_labels_of_no_row_or_all_have_no_areas_but_other_scores(flag: int):
+    logits, labels = rows_of(1, n=5, n_labels=3)
+    scores = scores_of(logits, torch.full_like(labels, flag), 5).compute()
+    assert scores["n_classes_scored"] == 0
+    assert [name for name in ("macro_auroc", "macro_average_precision", "macro_f1") if scores[name].isnan()] == [
+        "macro_auroc",
+        "macro_average_precision",
+        "macro_f1",
+    ]
+    assert scores["exact_match"] == ((logits >= 0) == flag).all(1).double().mean()
+    assert scores["loss"].isfinite()

@@ -2,7 +2,7 @@
 
 A cache is a folder of arrays and a mark, `finished.json`, which is written last and describes the source files. A cache
 is rebuilt if its mark is missing, contradicts the arrays, or describes other files. Any number of processes may open
-the same cache at once.
+the same cache at once. The modification time of the mark is that of the last opening.
 """
 
 import errno
@@ -70,11 +70,23 @@ def file_state(path: str | Path) -> dict[str, int]:
     return {name: getattr(status, f"st_{name}") for name in ("size", "mtime_ns", "ctime_ns")}
 
 
+def last_used(cache: Path) -> int | None:
+    """Return when the cache was last opened, in nanoseconds since 1970; None without a mark."""
+    try:
+        return os.stat(cache / _MARK).st_mtime_ns
+    except OSError:
+        return None
+
+
 def _load(cache: Path, load: Load[Found]) -> Found | None:
     try:
-        return load(json.loads((cache / _MARK).read_text(encoding="utf-8")))
+        found = load(json.loads((cache / _MARK).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    if found is not None:
+        with suppress(OSError):  # the cache may be read-only
+            os.utime(cache / _MARK)
+    return found
 
 
 def _build(

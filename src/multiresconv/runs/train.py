@@ -24,6 +24,7 @@ from multiresconv.runs.recorder import RunRecorder
 from multiresconv.tasks import FitsAtOnce, Task
 from multiresconv.tasks.task import Method
 from multiresconv.training.checkpoint import Checkpoint, check_weights
+from multiresconv.training.finite import NO_VALUE
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.processes import is_first_process
@@ -120,7 +121,7 @@ def fit_at_once(task: Any, recorder: RunRecorder, trainer: TrainerOptions, seed:
     model = task.fit_at_once(("train",), seed)
     scores = score(task, model, task.open("val"), trainer.eval_batch_size, torch.device("cpu"))
     if not math.isfinite(scores[task.monitor]):
-        raise ValueError(f"val: {task.monitor} has no value on the validation rows; draw others by --data.split_seed")
+        raise ValueError(NO_VALUE.format(task.monitor))
     model = task.fit_at_once(("train", "val"), seed)
     best = Best(0, 0, float(scores[task.monitor]), scores)
     recorder.save_fitted(model, best)

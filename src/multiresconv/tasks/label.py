@@ -97,9 +97,9 @@ class Label(RecordingTask):
         return multilabel_table(report)
 
     def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
-        from multiresconv.tasks.multilabel_pictures import draw_roc
+        from multiresconv.tasks.multilabel_pictures import roc_figures
 
-        return {"roc": draw_roc(scores, self.classes, title)}
+        return roc_figures(scores, self.classes, title)
 
     def told(self, outputs: Tensor, target: Any) -> str:
         true = [name for name, flag in zip(self.classes, target, strict=True) if flag]

@@ -1,6 +1,5 @@
 """Multi-label tasks, with any number of labels per row: loss, report and table."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,25 +54,24 @@ def multilabel_report(
     logits, labels = scores["logits"].cpu().numpy(), scores["labels"].cpu().numpy()
     macros = bootstrap_macro_auroc(logits, labels, resamples=resamples, seed=seed)
     macros = macros[~np.isnan(macros)]
-    by_class = {key: scores[key].tolist() for key in _BY_CLASS}
     return {
         "n": n,
-        "macro_auroc": float(scores["macro_auroc"]),
+        "macro_auroc": _number_or_none(scores["macro_auroc"]),
         "macro_auroc_95": np.percentile(macros, [2.5, 97.5]).tolist() if len(macros) else None,
         "bootstrap_resamples": resamples,
         "classes": len(names),
         "classes_scored": len(names) - len(left_out),
         "classes_left_out": left_out,
-        "macro_average_precision": float(scores["macro_average_precision"]),
-        "macro_f1": float(scores["macro_f1"]),
-        "micro_f1": float(scores["micro_f1"]),
+        "macro_average_precision": _number_or_none(scores["macro_average_precision"]),
+        "macro_f1": _number_or_none(scores["macro_f1"]),
+        "micro_f1": _number_or_none(scores["micro_f1"]),
         "exact_match": float(scores["exact_match"]),
         "loss": float(scores["loss"]),
         "per_class": [
             {
                 "name": name,
                 "positives": positives[i],
-                **{key: None if math.isnan(by_class[key][i]) else by_class[key][i] for key in _BY_CLASS},
+                **{key: _number_or_none(scores[key][i]) for key in _BY_CLASS},
             }
             for i, name in enumerate(names)
         ],
@@ -86,20 +84,27 @@ def multilabel_table(report: Mapping[str, Any]) -> str:
     means = aligned(
         {
             "n": str(report["n"]),
-            "macro AUROC": f"{report['macro_auroc']:.4f}",
+            "macro AUROC": _cell(report["macro_auroc"]),
             "95 % interval": "undefined" if interval is None else "{:.4f} to {:.4f}".format(*interval),
             "classes scored": f"{report['classes_scored']} of {report['classes']}; left out, as all rows or none have "
             f"the label: {len(left_out)}",
-            "macro average precision": f"{report['macro_average_precision']:.4f}",
-            "macro F1 at 0.5": f"{report['macro_f1']:.4f}",
-            "micro F1 at 0.5": f"{report['micro_f1']:.4f}",
+            "macro average precision": _cell(report["macro_average_precision"]),
+            "macro F1 at 0.5": _cell(report["macro_f1"]),
+            "micro F1 at 0.5": _cell(report["micro_f1"]),
             "all labels right": f"{report['exact_match']:.2%}",
             "loss": f"{report['loss']:.4f}",
         }
     )
     header = ["label", "positives", "AUROC", "avg. precision", "F1"]
     rows = [
-        [row["name"], str(row["positives"]), *("-" if row[key] is None else f"{row[key]:.4f}" for key in _BY_CLASS)]
-        for row in report["per_class"]
+        [row["name"], str(row["positives"]), *(_cell(row[key]) for key in _BY_CLASS)] for row in report["per_class"]
     ]
     return "\n".join([means, "", columns([header, *rows], "<>>>>")])
+
+
+def _number_or_none(value: Tensor) -> float | None:
+    return None if value.isnan() else float(value)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -16,8 +16,15 @@ _PAPER = "#f4c7c3"  # grid lines of ECG paper
 _MAX_NAMED = len(_COLOURS)  # number of curves that get a colour of their own
 
 
+def roc_figures(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> dict[str, Figure]:
+    """Return the picture "roc" of `draw_roc`, or none if no class has a curve."""
+    return {} if scores["auroc"].isnan().all() else {"roc": draw_roc(scores, names, title)}
+
+
 def draw_roc(scores: Mapping[str, Tensor], names: Sequence[str], title: str) -> Figure:
     """Draw the ROC curves of all classes that have one, and their mean, from the result of `MultilabelScores`.
+
+    At least one class has to have a curve.
 
     Up to eight curves have a colour and a name; if there are more, only the four highest and four lowest have.
     """

@@ -45,7 +45,7 @@ class MultilabelScores(Metric):
         self.labels.append(batch.labels.to(torch.uint8))
 
     def compute(self) -> dict[str, Tensor]:
-        """Compute all scores; a scored class is one with both positive and negative rows.
+        """Compute all scores; a scored class is one with both positive and negative rows. Means over none are NaN.
 
         Returns:
             Scalars: loss (mean over rows and labels); n; n_classes_scored; macro_auroc, macro_average_precision and
@@ -54,18 +54,15 @@ class MultilabelScores(Metric):
             Logits and labels, (n, C).
 
         Raises:
-            ValueError: a logit is not finite, or there is no scored class.
+            ValueError: a logit is not finite, or there is no row.
         """
         logits, labels = dim_zero_cat(self.logits).cpu(), dim_zero_cat(self.labels).cpu()
         if not torch.isfinite(logits).all():
             raise ValueError(f"logits: expected finite ones, got {int((~torch.isfinite(logits)).sum())} that are not")
         n, positives = len(labels), labels.sum(0, dtype=torch.int64)
         scored = (positives > 0) & (positives < n)
-        if not scored.any():
-            raise ValueError(
-                f"labels: none of {self.n_labels} occurs in some of the {n} rows but not in all, so that there is no "
-                "AUROC; score more rows, or a set of more frequent labels"
-            )
+        if not n:
+            raise ValueError("labels: expected at least one row to score, got none")
         columns = list(zip(logits.numpy().T, labels.numpy().T, strict=True))
         areas = torch.from_numpy(np.concatenate([auroc(*column) for column in columns]))
         precisions = torch.tensor([average_precision(*column) for column in columns], dtype=torch.float64, device="cpu")

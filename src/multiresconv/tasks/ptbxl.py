@@ -147,9 +147,9 @@ class PtbXl:
         return multilabel_table(report)
 
     def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
-        from multiresconv.tasks.multilabel_pictures import draw_roc
+        from multiresconv.tasks.multilabel_pictures import roc_figures
 
-        return {"roc": draw_roc(scores, self.classes, title)}
+        return roc_figures(scores, self.classes, title)
 
     def examples(self, model: MultiresClassifier, rows: PtbXlSplit, title: str) -> dict[str, "Figure"]:
         """Draw the first record with the prediction after each sample."""

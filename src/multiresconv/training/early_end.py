@@ -33,6 +33,11 @@ class EarlyEnd:
         return self.seconds / self.time_limit
 
     @property
+    def seconds_left(self) -> float:
+        """Seconds until the time limit; infinite without one."""
+        return max(self.time_limit - self.seconds, 0.0)
+
+    @property
     def time_is_over(self) -> bool:
         return self.seconds >= self.time_limit
 

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+NO_VALUE = "val: {} has no value on the validation rows; validate on more, or on others (--data.split_seed of own data)"
+
 
 class NonFiniteError(ValueError):
     """A loss or a weight is NaN or infinite. The saved checkpoints are from before."""

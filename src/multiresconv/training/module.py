@@ -20,7 +20,7 @@ from multiresconv.models import init_from
 from multiresconv.tasks import Outcome, Task
 from multiresconv.training.checkpoint import Checkpoint, check_optimizer, load_optimizer, load_weights
 from multiresconv.training.early_end import EarlyEnd
-from multiresconv.training.finite import NonFiniteError, check_finite
+from multiresconv.training.finite import NO_VALUE, NonFiniteError, check_finite
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 from multiresconv.training.progress import Progress
 from multiresconv.training.recorder import Recorder
@@ -155,7 +155,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self.saved_at = self.clock = time.monotonic()
-        self.progress.start(self.state, self.steps_per_epoch, self.rows_done, self.total_rows)
+        self.progress.start(self.state, self.steps_per_epoch, self.rows_done, self.total_rows, self.early_end)
         if self.state.step == 0:
             self._save_last()  # so that the run can be resumed from the very beginning
 
@@ -272,6 +272,8 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores = {name: value.cpu() for name, value in self.scores.compute().items()}
         state, score = self.state, float(scores[self.task.monitor])
+        if math.isnan(score) and math.isfinite(float(scores["loss"])):
+            raise ValueError(NO_VALUE.format(self.task.monitor))
         if not (math.isfinite(score) and math.isfinite(float(scores["loss"]))):
             raise NonFiniteError(
                 f"the validation loss is not finite after step {state.step}; {self.recorder.best_name} and "

@@ -1,10 +1,12 @@
 """Show the progress of a run: one bar over all samples or, if standard error is not a terminal, a line at times."""
 
+import math
 import sys
 import time
 
 from tqdm import tqdm
 
+from multiresconv.training.early_end import EarlyEnd
 from multiresconv.training.state import RunState
 
 _SMOOTHING = 0.98  # of the displayed loss and accuracy; logged values are exact
@@ -18,15 +20,15 @@ class Progress:
         self.enabled = enabled
         self.bar: tqdm | None = None
 
-    def start(self, state: RunState, steps_per_epoch: int, done: int, total: int) -> None:
-        """Start the display at `done` of `total` samples."""
+    def start(self, state: RunState, steps_per_epoch: int, done: int, total: int, early_end: EarlyEnd) -> None:
+        """Start the display at `done` of `total` samples; `early_end` says how much time is left."""
         if not self.enabled:
             return
         self.steps_per_epoch, self.steps = steps_per_epoch, state.step
         self.loss = self.weight = 0.0
         self.accuracy: float | None = None
         self.score = state.last_score
-        self.done, self.total = done, total
+        self.done, self.total, self.early_end = done, total, early_end
         self.begun_at, self.begun_with = time.monotonic(), self.done
         self.on_terminal = sys.stderr.isatty()
         self.shown_at = 0.0 if self.on_terminal else time.monotonic()
@@ -61,13 +63,16 @@ class Progress:
             text += f", accuracy {self.accuracy / self.weight:.4f}"
         if self.score is not None:
             text += f", val {self.score:.4f}"
+        seconds_left = self.early_end.seconds_left
         if self.on_terminal:
+            if seconds_left < math.inf:
+                text += f", {tqdm.format_interval(seconds_left)} to the time limit"
             bar.set_description(epoch, refresh=False)
             bar.set_postfix_str(text, refresh=False)
             return
         speed = (self.done - self.begun_with) / max(self.shown_at - self.begun_at, 1e-9)
-        left = tqdm.format_interval((self.total - self.done) / speed)
-        share = f"{self.done / self.total:.0%}"
+        left = tqdm.format_interval(min((self.total - self.done) / speed, seconds_left))
+        share = f"{max(self.done / self.total, self.early_end.time_used):.0%}"
         print(f"{epoch}, {share}, {text}, {speed:.0f} samples/s, {left} left{remark}", file=sys.stderr, flush=True)
 
     def validated(self, epoch: int, scores: dict[str, float], score: float, is_best: bool) -> None:

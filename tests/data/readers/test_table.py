@@ -1,5 +1,6 @@
 """Tables: cells of text and of Parquet give the same texts and numbers, and places are lines."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,25 @@ def test_damaged_tables_are_told(tmp_path: Path, content: bytes, suffix: str) ->
         read_table(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+def test_a_small_table_takes_little_memory(tmp_path: Path) -> None:
+    """A read reserves what it asks for, so that one of the largest size allowed fails on a small machine."""
+    (tmp_path / "t.csv").write_text("n\n1\n")
+    read_table(tmp_path / "t.csv")  # imports what it needs
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), before[1]))
+    try:
+        assert len(read_table(tmp_path / "t.csv")) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_a_pipe_without_end(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"t.csv: expected at most \d+ bytes from a pipe or device; use a file"):
+        read_table(tmp_path / "t.csv")

@@ -3,14 +3,18 @@
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from seeded import python
 from tiny_recordings import make_set, signal_of, write_table, write_wav
 
 from multiresconv.data.recordings import TableData, open_recordings
+from multiresconv.data.recordings.cache import KEPT
+from multiresconv.locks import share, unshared
 
 LENGTHS = (20, 31, 7, 12)
 
@@ -120,3 +124,86 @@ def test_a_file_that_holds_the_signals_is_cached_too(tmp_path: Path, builds: lis
 def test_a_folder_of_its_own(data: TableData, tmp_path: Path) -> None:
     assert_faithful(replace(data, cache_folder=tmp_path / "elsewhere"))
     assert caches(data) == []
+
+
+def open_at_rates(data: TableData, *rates: float) -> None:
+    """Open a data set at some rates, and close it again each time."""
+    for rate in rates:
+        open_recordings(replace(data, rate=rate), "class")
+
+
+def rates_of(data: TableData) -> set[float]:
+    return {json.loads((cache / "finished.json").read_text())["rate"] for cache in caches(data)}
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels [1]*.csv"])
+def test_only_the_caches_that_were_used_last_stay(data: TableData, builds: list, name: str) -> None:
+    data = replace(data, table=data.table.rename(data.table.with_name(name)))
+    rates = [float(10 * n) for n in range(1, KEPT + 1)]
+    open_at_rates(data, *rates)
+    assert len(caches(data)) == len(builds) == KEPT
+    open_at_rates(data, rates[0])
+    open_at_rates(data, 90.0)
+    assert rates_of(data) == {rates[0], *rates[2:], 90.0}
+    open_at_rates(data, *rates[2:], rates[0])
+    assert len(builds) == KEPT + 1
+    assert not [path for path in data.table.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_caches_of_other_tables_and_other_folders_stay(data: TableData) -> None:
+    folder = data.table.parent
+    other = shutil.copy(data.table, folder / "labels.csv-more.csv")
+    open_recordings(replace(data, table=other), "class")
+    for name in ("labels.csv-mine.cache", f"labels.csv-{'0' * 16}.cache"):  # the second has no mark
+        (folder / name).mkdir()
+    before = set(caches(data))
+    open_at_rates(data, *(float(10 * n) for n in range(1, KEPT + 3)))
+    assert len(set(caches(data)) - before) == KEPT
+    assert before < set(caches(data))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="another system does not delete what is open")
+def test_an_open_cache_stays(data: TableData) -> None:
+    held = open_recordings(replace(data, rate=10.0), "class").split("train")
+    many = [float(10 * n) for n in range(2, KEPT + 3)]
+    open_at_rates(data, *many)
+    assert {10.0, *many[-KEPT:]} == rates_of(data)
+    del held
+    open_at_rates(data, 200.0)
+    assert {*many[-KEPT + 1 :], 200.0} == rates_of(data)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="another system does not delete what is open")
+def test_a_cache_stays_that_another_process_has_open(data: TableData) -> None:
+    """The lock is the kernel's: it holds between processes, and a killed process leaves none."""
+    open_at_rates(data, 10.0)
+    [cache] = caches(data)
+    code = """
+import sys, numpy
+from multiresconv.locks import share
+with open(sys.argv[1], "rb") as file:
+    share(file)
+    values = numpy.memmap(file, "<f4", "r")
+print("open", flush=True)
+sys.stdin.read()
+"""
+    command = python(code, cache / "signals.f32")
+    many = [float(10 * n) for n in range(2, KEPT + 3)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        open_at_rates(data, *many)
+        assert cache.is_dir()
+        other.kill()
+    open_at_rates(data, 200.0)
+    assert not cache.is_dir()
+
+
+def test_a_cache_that_is_being_deleted_counts_as_missing(data: TableData) -> None:
+    open_recordings(data, "class")
+    [cache] = caches(data)
+    with unshared(cache / "signals.f32"), open(cache / "signals.f32", "rb") as file, pytest.raises(BlockingIOError):
+        share(file)
+    with unshared(cache / "signals.f32"):
+        assert_faithful(data)

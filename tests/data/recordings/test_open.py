@@ -316,6 +316,12 @@ FILES = ["r0.wav", "r1.wav", "r2.wav", "r3.wav"]
             "r1.wav: start: expected less than the end, the recording has 0.4 seconds",
         ),
         ({"file": ["r0.wav", "", "r2.wav", "r3.wav"]}, {}, "none", "line 3, column file: expected the path of a"),
+        (
+            {"file": ["r0.wav", "a\0b", "c", "d"]},
+            {},
+            "none",
+            r"line 3, column file: expected the path of a recording, got 'a\x00b'",
+        ),
         ({}, {"group": "patient"}, "none", "group: expected the name of a column, got 'patient'; the columns are file"),
         ({}, {"channels": "I"}, "none", "r0.wav: expected channel 'I', there is none of this name; the channels are"),
         ({}, {"channels": "I,,V"}, "none", "channels: expected different names, separated by commas, got 'I,,V'"),

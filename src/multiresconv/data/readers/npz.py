@@ -1,5 +1,6 @@
 """Read sequences and their targets from a `.npz` file with arrays `X` and `y`."""
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +14,14 @@ from multiresconv.data.readers.sequences import Sequences
 from multiresconv.data.readers.ts import TARGET
 
 MAX_BYTES = 1 << 36  # of an array, unpacked
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    MemoryError,
+    RuntimeError,  # encrypted, or packed by an unknown method
+)
 
 
 def read_npz(path: Path) -> Sequences:
@@ -33,8 +42,12 @@ def read_npz(path: Path) -> Sequences:
             if "X" not in arrays:
                 raise ValueError(f"expected an array X, and y, got {', '.join(arrays) or 'none'}")
             return _sequences(arrays["X"], arrays.get("y"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, MemoryError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: not a readable .npz file: {error}") from None
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ValueError(f"{path}: not a readable .npz file: {error}") from None  # an entry begins nowhere
     except ValueError as error:  # NumPy's own too: of a damaged array, and of one of objects, which is not unpickled
         raise ValueError(f"{path}: {error}") from None
 

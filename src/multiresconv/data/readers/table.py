@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from multiresconv.data.readers.bounded import bounded
 from multiresconv.data.readers.extras import load_extra
 from multiresconv.data.readers.fields import is_missing, is_number
 from multiresconv.data.readers.recording import listed
@@ -15,7 +16,6 @@ from multiresconv.data.readers.times import parse_date
 from multiresconv.fields import shown
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
-MAX_TABLE = 1 << 34  # bytes
 
 
 class Table(NamedTuple):
@@ -118,16 +118,14 @@ def read_table(path: Path) -> Table:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the file is damaged, has a line of another number of cells, has no row, or has two columns of one
-            name; the message names the file, and the line if there is one.
+        ValueError: the file is damaged or too large, has a line of another number of cells, has no row, or has two
+            columns of one name; the message names the file, and the line if there is one.
         ModuleNotFoundError: the signals extra is not installed.
     """
     arrow = load_extra("pyarrow", "Tables")
     text = path.suffix.lower() not in (".parquet", ".pq")
     with open(path, "rb") as file:
-        content = file.read(MAX_TABLE + 1)
-    if len(content) > MAX_TABLE:
-        raise ValueError(f"{path}: expected at most {MAX_TABLE} bytes, got more; split the table")
+        content = bounded(file, path).read()
     try:
         table = _parse_text(content, path) if text else _parse_parquet(content)
     except (arrow.ArrowException, OSError) as error:  # damaged pages of Parquet are an OSError

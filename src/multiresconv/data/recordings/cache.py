@@ -2,19 +2,22 @@
 
 The cache of `labels.csv` is the folder `labels.csv-<options>.cache` beside it. It holds `signals.f32` (the values
 (time, channels) of all recordings, concatenated), `offsets.npy` (the start of each in time steps, then the total) and,
-if the signals are in the table itself, `rows.json`. See `data.cache`. A change of labels alone does not rebuild it.
+if the signals are in the table itself, `rows.json`. See `data.cache`. A change of labels alone does not rebuild it. Of
+the caches of a table, the `KEPT` that were used last stay.
 """
 
+import glob
 import json
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from multiresconv.data.cache import cache_path, file_state, open_cache
+from multiresconv.data.old_caches import delete_old_caches
 from multiresconv.data.readers.job import Unreadable
 from multiresconv.data.readers.read_recording import at_rate
 from multiresconv.data.readers.recording import Recording
@@ -32,7 +35,9 @@ from multiresconv.data.recordings.rows import (
     sources_of,
 )
 from multiresconv.files import write_json
+from multiresconv.locks import share
 
+KEPT = 4  # caches of a table, of different options
 _FORMAT = 1  # increase it when the arrays, or what is read from a file, change
 _LAST = 1 << 62  # time step
 _SIGNALS, _OFFSETS, _ROWS = "signals.f32", "offsets.npy", "rows.json"
@@ -65,24 +70,34 @@ def open_signals(data: TableData) -> Signals:
         ModuleNotFoundError: an extra that reads one of the files is not installed.
     """
     listing = list_files(data) if is_listed(data) else None
-    name = f"{data.table.name}-{_digest(_options(data))}"
-    cache = cache_path(data.table, data.table.with_name(f"{name}.cache"), data.cache_folder, name)
+    cache = _cache_of(data, data.table.name, _digest(_options(data)))
 
     def source() -> str:
         return _digest([data.table.name, _states(data, listing)])
 
     def load(mark: dict[str, Any]) -> Signals | None:
-        known = {"format": _FORMAT, "source": source(), "arrays": _array_states(cache, mark["arrays"])}
-        if {key: mark[key] for key in known} != known:
-            return None
-        return _load(cache, mark, listing)
+        with open(cache / _SIGNALS, "rb") as signals:
+            share(signals)  # first: what is looked at after this is not deleted any more
+            known = {"format": _FORMAT, "source": source(), "arrays": _array_states(cache, mark["arrays"])}
+            if {key: mark[key] for key in known} != known:
+                return None
+            return _load(cache, mark, listing, signals)
 
     def write(fresh: Path, read: str) -> dict[str, Any]:
         facts = _write(fresh, data, listing)
+        alike = _cache_of(data, glob.escape(data.table.name), "[0-9a-f]" * 16).name
+        others = (other for other in cache.parent.glob(alike) if other.name != cache.name)
+        delete_old_caches(others, shared=_SIGNALS, keep=KEPT - 1)
         names = [_SIGNALS, _OFFSETS, *([] if listing else [_ROWS])]
         return {"format": _FORMAT, "source": read, "arrays": _array_states(fresh, names), **facts}
 
     return open_cache(cache, load=load, read=source, write=write, source=data.table, name=str(data.table))
+
+
+def _cache_of(data: TableData, table: str, digest: str) -> Path:
+    """Return the folder of a cache; table and digest may be patterns."""
+    name = f"{table}-{digest}"
+    return cache_path(data.table, data.table.with_name(f"{name}.cache"), data.cache_folder, name)
 
 
 def _options(data: TableData) -> dict[str, Any]:
@@ -165,7 +180,7 @@ def _at_rate(rows: list[Row], recordings: list[Recording], rate: float | None) -
     return (at_rate(recording, rate, row.place) for row, recording in zip(rows, recordings, strict=True))
 
 
-def _load(cache: Path, mark: dict[str, Any], listing: Listing | None) -> Signals | None:
+def _load(cache: Path, mark: dict[str, Any], listing: Listing | None, signals: BinaryIO) -> Signals | None:
     if listing is None:
         listing = from_json(json.loads((cache / _ROWS).read_text(encoding="utf-8")))
     kept = mark["kept"]
@@ -174,6 +189,6 @@ def _load(cache: Path, mark: dict[str, Any], listing: Listing | None) -> Signals
     offsets = np.load(cache / _OFFSETS, allow_pickle=False)
     if offsets.dtype != np.int64 or offsets.shape != (len(kept) + 1,):
         return None
-    values = np.memmap(cache / _SIGNALS, "<f4", "r", shape=(int(offsets[-1]), len(channels)))
+    values = np.memmap(signals, "<f4", "r", shape=(int(offsets[-1]), len(channels)))
     skipped = tuple((name, reason) for name, reason in mark["skipped"])
     return Signals(listing, values, offsets, channels, tuple(mark["units"]), mark["rate"], skipped, mark["converted"])

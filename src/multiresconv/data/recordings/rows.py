@@ -78,6 +78,8 @@ def list_files(data: TableData) -> Listing:
         place = table.place(index)
         if not file:
             raise ValueError(f"{place}, column {FILE}: expected the path of a recording, got none")
+        if "\0" in file:
+            raise ValueError(f"{place}, column {FILE}: expected the path of a recording, got {shown(file)}")
         if groups is not None and not groups[index]:
             raise ValueError(f"{place}, column {group}: expected the name of a group, got none")
         start, stop = (None if cut is None or cut != cut else cut for cut in (given_start, given_stop))
