@@ -264,7 +264,7 @@ class MultiresFeatures(Streamable):
         """Return the counter of a sequence without steps yet, or of one row of a state, which it changes in place."""
         if state is None:
             state = self.init_state(1)
-        counts = Counts(*(state[name][row].numpy() for name in Counts._fields))
+        counts = Counts(*(state[name][row].numpy() for name in ("lines", "before", "totals")))
         last, missing = (state[name][row].numpy() for name in ("last", "missing"))
         return FeatureCounter(self, counts, last, missing, int(state["position"][row]))
 
