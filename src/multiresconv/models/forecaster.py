@@ -159,7 +159,7 @@ class MultiresForecaster(SequenceModel):
         if lengths is None:
             return self._forecast(self.head(features[:, -1]), recent[:, -1])
         lengths = check_lengths(lengths, features)
-        rows = torch.arange(len(features), device=features.device)
+        rows = torch.arange(features.shape[0], device=features.device)
         return self._forecast(self.head(pool(features, lengths, "last")), recent[rows, lengths - 1])
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
@@ -192,7 +192,7 @@ class MultiresForecaster(SequenceModel):
         mean = self._mean()
         values = x[..., : self.n_channels].to(mean.dtype)
         if last is None:
-            last = mean.expand(len(x), self.season, -1)
+            last = mean.expand(x.shape[0], self.season, -1)
         if self.mask_missing:
             there = ~values.isnan()
             steps = torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
