@@ -47,12 +47,7 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
         TypeError: this is no model of the library.
         ValueError: chunk is below 1, or the model needs whole sequences.
     """
-    if not isinstance(model, SequenceModel):
-        raise TypeError(f"model: expected a model with input and output, got {type(model).__name__}")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least 1 step, got {chunk}")
-    if chunk is not None and model.net.config.get("bidirectional"):
-        raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
+    check_exportable(model, chunk)
     try:
         from multiresconv.export.running_maximum import running_maximum
     except ImportError as error:
@@ -90,6 +85,16 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
         }
     )
     write_atomically(Path(path), lambda part: exported.save(part, external_data=False))
+
+
+def check_exportable(model: SequenceModel, chunk: int | None) -> None:
+    """Raise TypeError or ValueError if `to_onnx` cannot export the model in this form."""
+    if not isinstance(model, SequenceModel):
+        raise TypeError(f"model: expected a model with input and output, got {type(model).__name__}")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk: expected at least 1 step, got {chunk}")
+    if chunk is not None and model.net.config.get("bidirectional"):
+        raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
 
 
 def _with_reference(model: SequenceModel) -> Any:
