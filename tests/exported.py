@@ -19,7 +19,7 @@ class Exported:
     """A model and its ONNX file."""
 
     def __init__(self, model: SequenceModel, folder: Path, chunk: int | None = None) -> None:
-        self.model, self.chunk = randomised(model).eval(), chunk
+        self.model = model.eval()
         self.path = folder / "model.onnx"
         to_onnx(model, self.path, chunk)
         self.session = onnxruntime.InferenceSession(self.path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exported import Exported, assert_close
+from exported import Exported, assert_close, randomised
 
 from multiresconv import MultiresAR, MultiresClassifier, MultiresForecaster, MultiresRegressor
 from multiresconv.export import to_onnx
@@ -27,7 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]
     def exported(name: str) -> Exported:
         if name not in made:
             torch.manual_seed(1)
-            made[name] = Exported(MODELS[name](), tmp_path_factory.mktemp(name), chunk=LARGEST)
+            made[name] = Exported(randomised(MODELS[name]()), tmp_path_factory.mktemp(name), chunk=LARGEST)
         return made[name]
 
     return exported
@@ -76,7 +76,7 @@ def test_the_mean_does_not_drift_over_a_million_steps(files: Callable[[str], Exp
 def test_a_density_model_reads_the_pixel_before_each_step(tmp_path_factory: pytest.TempPathFactory) -> None:
     torch.manual_seed(2)
     model = MultiresAR(4, 1, n_channels=1, n_mixtures=2, depth=2)
-    exported = Exported(model, tmp_path_factory.mktemp("density"), chunk=10)
+    exported = Exported(randomised(model), tmp_path_factory.mktemp("density"), chunk=10)
     pixels = exported.input(2, 25, seed=0)
     assert model.net.standardise is not None
     before = torch.cat([model.net.standardise.mean.expand(2, 1, 1), pixels[:, :-1].float()], 1)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from exported import Exported, assert_close
+from exported import Exported, assert_close, randomised
 
 from multiresconv import MultiresAR, MultiresClassifier, MultiresForecaster, MultiresRegressor
 from multiresconv.models.sequence_model import SequenceModel
@@ -25,7 +25,7 @@ MODELS: dict[str, Callable[[], SequenceModel]] = {
 @pytest.fixture(scope="module", params=MODELS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     torch.manual_seed(1)
-    return Exported(MODELS[request.param](), tmp_path_factory.mktemp(request.param))
+    return Exported(randomised(MODELS[request.param]()), tmp_path_factory.mktemp(request.param))
 
 
 SHAPES = [(1, 1), (1, 2), (7, 3), (2, 40), (3, 333)]

@@ -17,6 +17,7 @@ from multiresconv.export.chunks import Chunks
 from multiresconv.export.whole import WholeSequences
 from multiresconv.files import write_atomically
 from multiresconv.layers import MultiresLayer
+from multiresconv.models import MultiresFeatures, MultiresRidge
 from multiresconv.models.description import to_dict
 from multiresconv.models.sequence_model import SequenceModel
 
@@ -95,13 +96,15 @@ def check_exportable(model: SequenceModel, chunk: int | None) -> None:
         raise ValueError(f"chunk: expected at least 1 step, got {chunk}")
     if chunk is not None and model.net.config.get("bidirectional"):
         raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
+    if chunk is not None and isinstance(model, MultiresRidge):
+        raise ValueError("chunk: untrained features (MultiresRidge) are exported for whole sequences only")
 
 
 def _with_reference(model: SequenceModel) -> Any:
     """Return a copy of a model on the CPU, in float32 and eval mode, whose layers run plain PyTorch."""
     ready = copy.deepcopy(model).cpu().float().eval()
     for part in ready.modules():
-        if isinstance(part, MultiresLayer):
+        if isinstance(part, MultiresLayer | MultiresFeatures):
             part.backend = "reference"
     return ready
 
