@@ -51,6 +51,11 @@ def python_module(name: str, *arguments: object) -> list[str]:
     return python(MODULE, name, *arguments)
 
 
+def script(path: object, *arguments: object) -> list[str]:
+    """The command that runs a script that draws no number and may not import PyTorch, which seeding would."""
+    return [sys.executable, str(path), *map(str, arguments)]
+
+
 def spawn(function: Callable[..., None], *arguments: Any, processes: int) -> None:
     """Call `function(rank, *arguments)` in new processes with seeded generators and wait for them."""
     torch_spawn(_seeded, (function, *arguments), nprocs=processes)

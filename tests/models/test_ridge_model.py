@@ -149,7 +149,7 @@ def test_weights_and_groups_change_the_fit() -> None:
         ({"kernel_size": 1}, "kernel_size: expected at least 2, got 1"),
         ({"depth": 49}, "depth: expected at most 48, got 49"),
         ({"depth": 40}, "n_filters, depth: expected at most 1,000,000,000 numbers"),
-        ({"backend": "triton"}, "backend: untrained features are computed by 'cpu' only, got 'triton'"),
+        ({"backend": "triton"}, "backend: untrained features are computed by 'cpu' or 'reference', got 'triton'"),
         ({"output": Output("density", ("x",))}, "output: expected class, labels or value, got density"),
         ({"input": Input("signal", ("I",))}, "input: expected a description of 2 channels or tokens, got 1"),
     ],
@@ -183,3 +183,16 @@ def test_features_have_names_and_a_config() -> None:
     module = MultiresFeatures(2, 3, kernel_size=2, depth=2, n_thresholds=2, mask_missing=True)
     assert len(module.feature_names) == module.n_features == 3 * 2 * 2 * 3 * 2 + 2
     assert MultiresFeatures(**module.config).config == module.config
+
+
+def test_the_reference_gives_the_features_of_the_kernels_and_does_not_stream(tmp_path: Path) -> None:
+    model = fit("labels", missing=True)
+    save(model, tmp_path)
+    plain = load(tmp_path, backend="reference")
+    rows = signals(6, missing=True, seed=5)
+    x = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.inf)
+    lengths = torch.tensor([len(row) for row in rows])
+    differ = ((plain.net(x, lengths) - model.net(x, lengths)).abs() > 1e-6).sum(1)
+    assert int(differ.max()) <= 3  # of 218 features, by a coefficient within rounding of a threshold
+    with pytest.raises(RuntimeError, match="backend 'reference' takes whole sequences"):
+        plain(x[:1], state=plain.init_state(1))

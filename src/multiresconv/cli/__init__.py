@@ -1,4 +1,4 @@
-"""The command line: `multiresconv train | evaluate | predict | sample | inspect | explain | data | upgrade | bench`."""
+"""The command line: train, evaluate, predict, sample, inspect, explain, report, export, data, upgrade, bench."""
 
 from multiresconv.cli.entry import main
 

@@ -12,6 +12,7 @@ from multiresconv.cli.bench import bench
 from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops, data_listops_parts
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.explain import explain
+from multiresconv.cli.export import export
 from multiresconv.cli.inspect import inspect
 from multiresconv.cli.predict import predict
 from multiresconv.cli.report import report
@@ -62,6 +63,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         "inspect": _of_run(inspect),
         "report": _of_run(report),
         "explain": _explain(),
+        "export": _export(),
         "upgrade": _upgrade(),
         "bench": _bench(),
     }
@@ -131,6 +133,13 @@ def _explain() -> Command:
     for name in ("model", "file"):
         parser.add_argument(name, type=Path, help=_help_of(explain, name))
     return _of_function(explain, parser, {"model", "file"})
+
+
+def _export() -> Command:
+    parser = _parser(export.__doc__)
+    for name in ("model", "folder"):
+        parser.add_argument(name, type=Path, help=_help_of(export, name))
+    return _of_function(export, parser, {"model", "folder"})
 
 
 def _upgrade() -> Command:

@@ -114,12 +114,12 @@ class MultiresAR(SequenceModel):
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         zeros = self._zero_pixel(x.shape[0])
-        return self.head(self.net(torch.cat([zeros, x[:, :-1].to(zeros.dtype)], dim=1), lengths))
+        return self.head(self.net(torch.cat([zeros, x.to(zeros.dtype)], dim=1)[:, :-1], lengths))
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
         """See `SequenceModel`. Under autocast "params" have the dtype of autocast."""
         params, weight = state["params"], self.head.weight
-        check_state_tensor("params", params, (len(state["lines"]), len(weight)), params.dtype, weight.device)
+        check_state_tensor("params", params, (state["lines"].shape[0], len(weight)), params.dtype, weight.device)
         params = torch.cat([params.unsqueeze(1), self.head(features)], dim=1)
         return params[:, :-1], {"params": params[:, -1].clone()}
 

@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multiresconv.layers import Standardise, check_lengths, refuse_lengths
+from multiresconv.layers import Standardise, check_lengths, refuse_lengths, valid_steps
 from multiresconv.layers.lengths import Lengths
+from multiresconv.layers.missing import hold_last
 from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.config import MAX_WEIGHTS, check_sizes
 from multiresconv.ops import Backend, State
 from multiresconv.ops.cpu.shares import Counter
-from multiresconv.ops.shares import STATISTICS, Bank, Counts, no_counts, shares, shares_of
+from multiresconv.ops.shares import STATISTICS, Bank, Counts, no_counts, shares, shares_of, shares_reference
 from multiresconv.ops.streaming import check_state_names, check_state_tensor
 
 _CPU = torch.device("cpu")
@@ -59,7 +60,8 @@ class MultiresFeatures(Streamable):
         depth: number of scales J.
         n_thresholds: thresholds T of each coefficient series.
         mask_missing: give the share of missing values as features.
-        backend: "auto" or "cpu".
+        backend: "cpu", which is also "auto", or "reference": plain PyTorch on any device, exportable, for whole
+            sequences only. It may count a coefficient within rounding of a threshold differently.
 
     Attributes:
         standardise: mean and standard deviation of the channels; the filters see standardised values.
@@ -84,8 +86,8 @@ class MultiresFeatures(Streamable):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if backend not in ("auto", "cpu"):
-            raise ValueError(f"backend: untrained features are computed by 'cpu' only, got {backend!r}")
+        if backend not in ("auto", "cpu", "reference"):
+            raise ValueError(f"backend: untrained features are computed by 'cpu' or 'reference', got {backend!r}")
         sizes = {"d_input": d_input, "n_filters": n_filters, "kernel_size": kernel_size, "depth": depth}
         sizes = {name: index(size) for name, size in {**sizes, "n_thresholds": n_thresholds}.items()}
         for name, size in sizes.items():
@@ -94,6 +96,7 @@ class MultiresFeatures(Streamable):
                 raise ValueError(f"{name}: expected at least {least}, got {size}")
         check_sizes(**sizes)
         d_input, n_filters, kernel_size, depth, n_thresholds = sizes.values()
+        self.backend = backend
         numbers = n_filters * max(6 * depth * n_thresholds, d_input, kernel_size * (2**depth - 1))
         if numbers > MAX_WEIGHTS:
             raise ValueError(
@@ -223,6 +226,8 @@ class MultiresFeatures(Streamable):
             (B, n_features). With a state, ((B, L, n_features), the state after the chunk).
         """
         self.check_input(x)
+        if state is None and self.backend == "reference":
+            return self._reference(x, None if lengths is None else check_lengths(lengths, x))
         if state is None:
             counts = [x.shape[1]] * len(x) if lengths is None else check_lengths(lengths, x).tolist()
             rows = [as_channels(row[:count]) for row, count in zip(x, counts, strict=True)]
@@ -234,6 +239,19 @@ class MultiresFeatures(Streamable):
             self.advance_in_place(step.unsqueeze(1), state)
             after.append(self.features_after(state))
         return torch.stack(after, 1), state
+
+    def _reference(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Compute the features (B, n_features) of whole sequences in plain PyTorch."""
+        x = x.to(self.mix.dtype)
+        filled = hold_last((x - self.standardise.mean) / self.standardise.std, torch.zeros_like(x[:, :1]))
+        found = shares_reference(filled.mT, self.mix, self.h0, self.h1, self.thresholds, lengths).flatten(1)
+        if not self.mask_missing:
+            return found
+        missing = x.isnan().to(x.dtype)
+        if lengths is None:
+            return torch.cat([found, missing.mean(1)], dim=1)
+        counts = missing.where(valid_steps(lengths, x.shape[1]), 0).sum(1)
+        return torch.cat([found, counts / lengths[:, None].to(x.dtype)], dim=1)
 
     def of_sequences(self, sequences: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the features (N, n_features) of N arrays (C, L_i) float32, NaN where a value is missing."""
@@ -269,7 +287,13 @@ class MultiresFeatures(Streamable):
         return FeatureCounter(self, counts, last, missing, int(state["position"][row]))
 
     def advance_in_place(self, x: Tensor, state: State) -> None:
-        """Count the next steps x (B, n, d_input), in the state itself."""
+        """Count the next steps x (B, n, d_input), in the state itself.
+
+        Raises:
+            RuntimeError: the backend is "reference".
+        """
+        if self.backend == "reference":
+            raise RuntimeError("streaming: backend 'reference' takes whole sequences of untrained features; use 'cpu'")
         for row, chunk in enumerate(x):
             self.counter(state, row).advance(as_channels(chunk))
         state["position"] += x.shape[1]

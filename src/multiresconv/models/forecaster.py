@@ -10,6 +10,7 @@ from torch import Tensor
 
 from multiresconv.layers import Standardise, pool
 from multiresconv.layers.lengths import Lengths, check_lengths
+from multiresconv.layers.missing import hold_last
 from multiresconv.layers.stream import StreamParts
 from multiresconv.models.config import check_sizes
 from multiresconv.models.description import Input, Output, numbered
@@ -159,7 +160,7 @@ class MultiresForecaster(SequenceModel):
         if lengths is None:
             return self._forecast(self.head(features[:, -1]), recent[:, -1])
         lengths = check_lengths(lengths, features)
-        rows = torch.arange(len(features), device=features.device)
+        rows = torch.arange(features.shape[0], device=features.device)
         return self._forecast(self.head(pool(features, lengths, "last")), recent[rows, lengths - 1])
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
@@ -192,12 +193,9 @@ class MultiresForecaster(SequenceModel):
         mean = self._mean()
         values = x[..., : self.n_channels].to(mean.dtype)
         if last is None:
-            last = mean.expand(len(x), self.season, -1)
+            last = mean.expand(x.shape[0], self.season, -1)
         if self.mask_missing:
-            there = ~values.isnan()
-            steps = torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
-            latest = there.mul(steps).cummax(1).values  # 0 before the first value that is there
-            values = torch.cat([last[:, -1:], values], dim=1).gather(1, latest)
+            values = hold_last(values, last[:, -1:])
         return torch.cat([last, values], dim=1).unfold(1, self.season, 1)[:, 1:]
 
     def _forecast(self, y: Tensor, recent: Tensor) -> Tensor:

@@ -17,9 +17,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from multiresconv.ops.cpu.shares import coefficients, pool
+from multiresconv.ops.reference import causal_conv
 
 # Names of the statistics, in the order of the axis of `shares`.
 STATISTICS = ("above", "rises", "late")
@@ -60,34 +64,34 @@ def shares(sequences: Sequence[NDArray[np.float32]], bank: Bank) -> NDArray[np.f
     return pool(sequences, bank)
 
 
-def shares_reference(x: NDArray[np.float32], bank: Bank) -> NDArray[np.float64]:
-    """Compute `shares` of one sequence (C, L) in float64, as the docstring of this file defines them.
+def shares_reference(
+    x: Tensor, mix: Tensor, h0: Tensor, h1: Tensor, thresholds: Tensor, lengths: Tensor | None = None
+) -> Tensor:
+    """Compute `shares` of whole sequences in plain PyTorch, as the docstring of this file defines them; exportable.
 
-    The kernels compute coefficients in float32, so a coefficient within rounding of a threshold may count differently.
+    The kernels sum in another order, so a coefficient within rounding of a threshold may count differently.
+
+    Args:
+        x: (B, C, L) floating point.
+        mix, h0, h1, thresholds: see `Bank`, in the dtype of x.
+        lengths: (B,) valid steps of each sequence, 1..L; None if all are valid.
+
+    Returns:
+        (B, F, J, 2, 3, T) in the dtype of x.
     """
-    mix, h0, h1, thresholds = (part.astype(np.float64) for part in bank)
-    length, (filters, depth, _, count) = x.shape[1], thresholds.shape
-    out = np.empty((filters, depth, 2, 3, count))
-    number = np.arange(1, length + 1)
-    for f in range(filters):
-        a = mix[f] @ x.astype(np.float64)
-        for j in range(depth):
-            b = causal_filter(a, h1[f], 2**j)
-            a = causal_filter(a, h0[f], 2**j)
-            for s, series in enumerate((a, b)):
-                above = series > thresholds[f, j, s, :, None]  # (T, L)
-                rises = above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]
-                out[f, j, s] = above.mean(1), rises.mean(1), (above * number).sum(1) / number.sum()
-    return out
-
-
-def causal_filter(a: NDArray[np.float64], taps: NDArray[np.float64], dilation: int) -> NDArray[np.float64]:
-    """Return sum_i taps[K-1-i] * a[n - i*dilation], with zero before the start; a (L,), taps (K,)."""
-    out = np.zeros_like(a)
-    for i, tap in enumerate(taps[::-1]):
-        lag = min(i * dilation, len(a))
-        out[lag:] += tap * a[: len(a) - lag]
-    return out
+    steps = torch.arange(1, x.shape[2] + 1, device=x.device)
+    n = (torch.full_like(x[:, 0, 0], x.shape[2]) if lengths is None else lengths.to(x.dtype))[:, None, None]
+    valid = (steps <= n)[:, :, None]  # (B, 1, 1, L)
+    a, found = mix @ x, []
+    for j in range(thresholds.shape[1]):
+        b = causal_conv(a, h1, dilation=2**j)
+        a = causal_conv(a, h0, dilation=2**j)
+        for s, series in enumerate((a, b)):
+            above = ((series[:, :, None] > thresholds[:, j, s, :, None]) & valid).to(x.dtype)  # (B, F, T, L)
+            rises = above * (1 - F.pad(above, (1, 0))[..., :-1])
+            late = (above * steps).sum(-1) / (0.5 * n * (n + 1))
+            found.append(torch.stack([above.sum(-1) / n, rises.sum(-1) / n, late], dim=2))
+    return torch.stack(found, dim=2).unflatten(2, (-1, 2))
 
 
 def quantile_thresholds(

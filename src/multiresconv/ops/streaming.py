@@ -123,7 +123,7 @@ def multires_conv_chunk(
     """
     memory = check_arguments(x, h0, h1, w, memory)
     _check_backend(backend, x)
-    check_state(state, (len(x), state_size(h0.shape[1], memory), x.shape[1]), x)
+    check_state(state, (x.shape[0], state_size(h0.shape[1], memory), x.shape[1]), x)
     tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (x, state["lines"], h0, h1, w))
     if tracked and backend == "cpu":
         raise RuntimeError(

@@ -1,0 +1,73 @@
+"""`Chunks`: a model as a function of a chunk and a state of at most three float32 or int32 tensors."""
+
+import torch
+from torch import Tensor, nn
+
+from multiresconv.export.whole import example_input
+from multiresconv.models import MultiresAR
+from multiresconv.models.sequence_model import SequenceModel
+
+
+class Chunks(nn.Module):
+    """x and a state -> the outputs after each step of x, and the state after it.
+
+    The state before the first step is zeros for every model. It holds the tensors of `init_state`, batch first, with
+    these differences:
+
+    - "position" is int32. It counts up to 2^31 - 1 steps.
+    - The "pooled" sum of a mean, float64 in PyTorch, is two float32 numbers (B, 2, D) that add up to it. That keeps 48
+      of the 53 bits of its mantissa.
+    - A tensor whose first value is not zero, such as a maximum, gets that value where "position" is 0.
+    - A density model has no "params". Its x is the pixel *before* each step, float32, with the mean of its
+      standardisation before the first pixel, and its output is the distribution of the pixel at the step. Sampling
+      needs the distribution before the pixel exists.
+
+    Args:
+        model: a causal model in eval mode with backend "reference".
+    """
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__()
+        self.model = model
+        self._density = isinstance(model, MultiresAR)
+        start = model.net.init_state(1) if self._density else model.init_state(1)
+        self.names = tuple(start)
+        self._sums = {name for name, value in start.items() if value.dtype == torch.float64}
+        self._starts = [name for name, value in start.items() if value.any()]
+        for name in self._starts:
+            self.register_buffer(f"start_{name}", start[name])
+
+    def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        before = self._inner(dict(zip(self.names, state, strict=True)))
+        if self._density:
+            features, after = self.model.net(x, state=before)
+            y = self.model.head(features)
+        else:
+            y, after = self.model(x, state=before)
+        return y, *(self._outer(name, after[name]) for name in self.names)
+
+    def example(self, length: int) -> tuple[Tensor, ...]:
+        """Return a chunk of two sequences of `length` steps, and the state before the first step."""
+        start = self.model.net.init_state(2) if self._density else self.model.init_state(2)
+        zeros = (torch.zeros_like(self._outer(name, value)) for name, value in start.items())
+        return example_input(self.model, length=length), *zeros
+
+    def _outer(self, name: str, value: Tensor) -> Tensor:
+        """Turn a tensor of the model's state into one of this state."""
+        if name == "position":
+            return value.int()
+        if name in self._sums:
+            high = value.float()
+            return torch.stack([high, (value - high.double()).float()], dim=1)
+        return value
+
+    def _inner(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Turn a state of this module into one of the model."""
+        fresh, inner = state["position"] == 0, dict(state)
+        inner["position"] = state["position"].long()
+        for name in self._sums:
+            inner[name] = state[name].double().sum(1)
+        for name in self._starts:
+            value = state[name]
+            inner[name] = torch.where(fresh.view(-1, *[1] * (value.ndim - 1)), getattr(self, f"start_{name}"), value)
+        return inner

@@ -1,0 +1,123 @@
+"""`to_onnx`: writes a model as an ONNX file."""
+
+import copy
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import Dim
+
+from multiresconv.export.chunks import Chunks
+from multiresconv.export.whole import WholeSequences
+from multiresconv.files import write_atomically
+from multiresconv.layers import MultiresLayer
+from multiresconv.models import MultiresFeatures, MultiresRidge
+from multiresconv.models.description import to_dict
+from multiresconv.models.sequence_model import SequenceModel
+
+OPSET = 18
+
+
+def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | None = None) -> None:
+    """Write a model as one ONNX file (opset 18) that computes in float32.
+
+    The batch size is any. Inputs and outputs are float32 or int32:
+
+    - whole sequences (the default): "x" (B, L, d_input) of any length, tokens (B, L) or pixels; "lengths" (B,), the
+      valid steps of each sequence, 1..L, which are not checked; "y", the outputs of the model.
+    - chunks of a stream: "x" (B, n, ...) with 1 <= n <= chunk, and a state, zeros before the first step; "y", the
+      outputs after each step (B, n, ...), and the next state. The state of input "lines" is output "next_lines", and so
+      on; see `Chunks`.
+
+    The outputs are those of the model, so logits of classes and labels. The metadata of the file has the keys "class",
+    "input" and "output" (JSON as in `config.json`), and "chunk" (JSON: a number or null).
+
+    Args:
+        model: any model; it is not changed. Float64 and half precision become float32.
+        path: the file, which is replaced if it exists.
+        chunk: largest number of steps of a chunk; None exports whole sequences.
+
+    Raises:
+        ImportError: the extra "export" is missing.
+        TypeError: this is no model of the library.
+        ValueError: chunk is below 1, or the model needs whole sequences.
+    """
+    check_exportable(model, chunk)
+    try:
+        from multiresconv.export.running_maximum import running_maximum
+    except ImportError as error:
+        raise ImportError(f'export needs onnx and onnxscript: pip install "multiresconv[export]" ({error})') from error
+    ready, batch = _with_reference(model), Dim("batch")
+    if chunk is None:
+        program, names = WholeSequences(ready), ("x", "lengths")
+        arguments, outputs = program.example(), ("y",)
+        shapes: Any = ({0: batch, 1: Dim("length")}, {0: batch})
+    else:
+        program = Chunks(ready)
+        arguments, names = program.example(min(chunk, 2)), ("x", *program.names)
+        outputs = ("y", *(f"next_{name}" for name in program.names))
+        steps = {} if chunk == 1 else {1: Dim("steps", max=chunk)}
+        shapes = ({0: batch, **steps}, tuple({0: batch} for _ in program.names))
+    with _quiet(), torch.no_grad():
+        exported = torch.onnx.export(
+            program.eval(),
+            arguments,
+            dynamic_shapes=shapes,
+            input_names=names,
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+            custom_translation_table={torch.ops.aten.cummax.default: running_maximum},
+        )
+    assert exported is not None
+    exported.model.metadata_props.update(
+        {
+            "class": type(model).__name__,
+            "input": json.dumps(to_dict(model.input)),
+            "output": json.dumps(to_dict(model.output)),
+            "chunk": json.dumps(chunk),
+        }
+    )
+    write_atomically(Path(path), lambda part: exported.save(part, external_data=False))
+
+
+def check_exportable(model: SequenceModel, chunk: int | None) -> None:
+    """Raise TypeError or ValueError if `to_onnx` cannot export the model in this form."""
+    if not isinstance(model, SequenceModel):
+        raise TypeError(f"model: expected a model with input and output, got {type(model).__name__}")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk: expected at least 1 step, got {chunk}")
+    if chunk is not None and model.net.config.get("bidirectional"):
+        raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
+    if chunk is not None and isinstance(model, MultiresRidge):
+        raise ValueError("chunk: untrained features (MultiresRidge) are exported for whole sequences only")
+
+
+def _with_reference(model: SequenceModel) -> Any:
+    """Return a copy of a model on the CPU, in float32 and eval mode, whose layers run plain PyTorch."""
+    ready = copy.deepcopy(model).cpu().float().eval()
+    for part in ready.modules():
+        if isinstance(part, MultiresLayer | MultiresFeatures):
+            part.backend = "reference"
+    return ready
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter says of its own internals from the user."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,94 @@
+"""ONNX files of chunks: a stream gives the outputs of PyTorch, however it is cut, and does not drift."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from exported import Exported, assert_close, randomised
+
+from multiresconv import MultiresAR, MultiresClassifier, MultiresForecaster, MultiresRegressor
+from multiresconv.export import to_onnx
+from multiresconv.models.sequence_model import SequenceModel
+
+LARGEST = 1000
+MODELS: dict[str, Callable[[], SequenceModel]] = {
+    "mean": lambda: MultiresClassifier(3, 4, 1, d_input=1, kernel_size=3, memory=(3, 2), norm="batch"),
+    "max": lambda: MultiresRegressor(2, 4, 1, n_tokens=5, depth=2, norm_first=True, pooling="max"),
+    "forecast": lambda: MultiresForecaster(3, 4, 1, d_input=2, season=2, depth=2, mask_missing=True),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    made: dict[str, Exported] = {}
+
+    def exported(name: str) -> Exported:
+        if name not in made:
+            torch.manual_seed(1)
+            made[name] = Exported(randomised(MODELS[name]()), tmp_path_factory.mktemp(name), chunk=LARGEST)
+        return made[name]
+
+    return exported
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("name", MODELS)
+def test_chunks_of_any_length_give_the_outputs_of_the_stream(
+    files: Callable[[str], Exported], name: str, batch: int
+) -> None:
+    exported, generator = files(name), np.random.default_rng(batch)
+    x = exported.input(batch, 90, seed=batch)
+    cuts = np.cumsum(generator.choice([1, 1, 2, 5, 30], 90))
+    found = exported.chunks(list(torch.tensor_split(x, torch.tensor(cuts[cuts < 90]), dim=1)))
+    with torch.inference_mode():
+        expected, _ = exported.model(x, state=exported.model.init_state(batch))
+        assert_close(found[:, -1], exported.model(x))
+    assert_close(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_state_has_three_tensors_at_most_in_float32_and_int32(files: Callable[[str], Exported], name: str) -> None:
+    session = files(name).session
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    assert len(inputs) <= 4
+    assert {one.type for one in inputs + outputs} <= {"tensor(float)", "tensor(int32)"}
+    assert [one.name for one in outputs] == ["y", *(f"next_{one.name}" for one in inputs[1:])]
+    assert session.get_modelmeta().custom_metadata_map["chunk"] == str(LARGEST)
+
+
+@pytest.mark.slow
+def test_the_mean_does_not_drift_over_a_million_steps(files: Callable[[str], Exported]) -> None:
+    """A constant input makes every rounding of a float32 sum err to the same side: by 6e-4 of the mean at worst."""
+    exported, steps, chunk = files("mean"), 10**6, 100
+    x = torch.full((1, chunk, 1), 3.0)
+    found = exported.chunks([x] * (steps // chunk))[:, -1]
+    with torch.inference_mode():
+        features, _ = exported.model.net(x, state=exported.model.net.init_state(1))
+        first, rest = features.double().sum(1), features[:, -1].double() * (steps - chunk)
+        assert_close(found, exported.model.head(((first + rest) / steps).float()))
+
+
+@pytest.mark.slow
+def test_a_density_model_reads_the_pixel_before_each_step(tmp_path_factory: pytest.TempPathFactory) -> None:
+    torch.manual_seed(2)
+    model = MultiresAR(4, 1, n_channels=1, n_mixtures=2, depth=2)
+    exported = Exported(randomised(model), tmp_path_factory.mktemp("density"), chunk=10)
+    pixels = exported.input(2, 25, seed=0)
+    assert model.net.standardise is not None
+    before = torch.cat([model.net.standardise.mean.expand(2, 1, 1), pixels[:, :-1].float()], 1)
+    found = exported.chunks(list(before.split([1, 10, 10, 4], dim=1)))
+    with torch.inference_mode():
+        assert_close(found, model(pixels))
+
+
+def test_what_cannot_be_exported_in_chunks_is_refused(tmp_path: Path) -> None:
+    model = MultiresClassifier(2, 4, 1, d_input=1, depth=2, bidirectional=True)
+    with pytest.raises(ValueError, match="chunk: a bidirectional model needs whole sequences"):
+        to_onnx(model, tmp_path / "model.onnx", chunk=5)
+    with pytest.raises(ValueError, match="chunk: expected at least 1 step, got 0"):
+        to_onnx(model, tmp_path / "model.onnx", chunk=0)
+    assert not list(tmp_path.iterdir())
