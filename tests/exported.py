@@ -19,9 +19,18 @@ class Exported:
     """A model and its ONNX file."""
 
     def __init__(self, model: SequenceModel, folder: Path, chunk: int | None = None) -> None:
-        self.model = model.eval()
-        self.path = folder / "model.onnx"
-        to_onnx(model, self.path, chunk)
+        to_onnx(model, folder / "model.onnx", chunk)
+        self._open(model, folder)
+
+    @classmethod
+    def read(cls, model: SequenceModel, folder: Path) -> "Exported":
+        """Return a model and the ONNX file that a folder holds already."""
+        found = cls.__new__(cls)
+        found._open(model, folder)
+        return found
+
+    def _open(self, model: SequenceModel, folder: Path) -> None:
+        self.model, self.path = model.eval(), folder / "model.onnx"
         self.session = onnxruntime.InferenceSession(self.path)
         self.states = [one for one in self.session.get_inputs() if one.name not in ("x", "lengths")]
 

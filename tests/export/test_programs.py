@@ -8,20 +8,11 @@ from exported import assert_close, onnxruntime
 from torch import Tensor, nn
 from torch.export import Dim, export
 
-from multiresconv import MultiresClassifier, MultiresForecaster, MultiresLayer
+from multiresconv import MultiresForecaster, MultiresLayer
 
 pytestmark = pytest.mark.slow
 
 BATCH, LENGTH = Dim("batch"), Dim("length")
-
-
-def test_whole_sequences_export_strictly() -> None:
-    torch.manual_seed(0)
-    model = MultiresClassifier(3, 4, 1, d_input=2, depth=2, norm="batch", backend="reference").eval()
-    shapes = ({0: BATCH, 1: LENGTH}, {0: BATCH})
-    program = export(model, (torch.zeros(2, 3, 2), torch.tensor([3, 2])), dynamic_shapes=shapes, strict=True)
-    x, lengths = torch.randn(5, 70, 2), torch.tensor([70, 1, 2, 30, 69])
-    assert_close(program.module()(x, lengths).detach(), model(x, lengths).detach())
 
 
 def test_chunks_export_strictly() -> None:

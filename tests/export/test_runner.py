@@ -8,34 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from seeded import script
-from small_models import GREY, LEADS, RATE, SIDE, SIGNAL, classifier, digit, signal
+from small_models import LEADS, RATE, SIDE, digit, signal
 
 pytest.importorskip("onnxscript", reason="needs the extra: multiresconv[export]")
 pytest.importorskip("onnxruntime", reason="needs the extra: multiresconv[export]")
 
 from multiresconv import MultiresClassifier, save
 from multiresconv.cli import main
-from multiresconv.export import export_folder
-from multiresconv.export.runner import Runner, tokens
+from multiresconv.export.runner import Runner, sequences_of, tokens
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("signal")
-    save(classifier(SIGNAL, depth=2), folder)
-    return folder
+def model(folders: tuple[Path, Path]) -> Path:
+    return folders[0]
 
 
 @pytest.fixture(scope="module")
-def exported(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model of signals, in chunks of at most 16 steps."""
-    folder = tmp_path_factory.mktemp("exported") / "new"
-    assert main(["export", str(model), "--to", "onnx", str(folder), "--chunk", "16"]) == 0
-    return folder
+def exported(folders: tuple[Path, Path]) -> Path:
+    return folders[1]
 
 
 @pytest.fixture
@@ -92,11 +85,11 @@ def test_a_stream_gives_the_answers_of_predict(
 
 
 def test_chunks_of_any_length_give_the_same_answer(exported: Path) -> None:
-    runner, x = Runner(exported), signal(40)
+    runner, x = Runner(exported), signal(1200)
     stream, [whole] = runner.stream(), runner.predict(x)
     stream(x[0])
-    stream(x[1:30])  # longer than the largest chunk
-    assert stream(x[30:]) == pytest.approx(whole, abs=1e-6)
+    stream(x[1:1100])  # longer than the largest chunk
+    assert stream(x[1100:]) == pytest.approx(whole, abs=1e-6)
 
 
 def test_wav_files_are_read_at_their_full_scale(exported: Path, tmp_path: Path) -> None:
@@ -148,21 +141,15 @@ def test_another_rate_of_a_wav_file_is_refused(exported: Path, tmp_path: Path) -
         Runner(exported).predict(tmp_path / "fast.wav")
 
 
-def test_images_are_read_in_the_order_of_the_model_and_do_not_stream_when_whole(tmp_path: Path) -> None:
-    order = tuple(np.random.default_rng(3).permutation(SIDE**2).tolist())
-    model = classifier(type(GREY)("image", ("grey",), side=SIDE, order=order), depth=2)
-    export_folder(model, tmp_path)
-    runner = Runner(tmp_path)
-    pixels = torch.from_numpy(digit().reshape(1, -1, 1)[:, list(order)])
-    with torch.inference_mode():
-        [probabilities] = model.output.probabilities(model(pixels))
-    [answer] = runner.predict(digit())
-    assert answer == pytest.approx(dict(zip("abc", probabilities.tolist(), strict=True)), abs=1e-6)
-    assert runner.predict(np.stack([digit()] * 2)) == [answer] * 2
-    with pytest.raises(ValueError, match="this model takes whole sequences; export it again with --chunk"):
-        runner.stream()
-    with pytest.raises(ValueError, match="expected images"):
-        runner.predict(digit()[:, :-1])
+def test_images_are_read_in_the_order_of_the_model() -> None:
+    order = np.random.default_rng(3).permutation(SIDE**2).tolist()
+    about = {"kind": "image", "channels": ["grey"], "side": SIDE, "order": order}
+    [row] = sequences_of(digit(), about, "array")
+    assert np.array_equal(row, digit().reshape(-1, 1)[order])
+    assert len(list(sequences_of(np.stack([digit()] * 2), about, "array"))) == 2
+    for wrong in (digit()[:, :-1], digit()[..., None].repeat(3, -1)):
+        with pytest.raises(ValueError, match="expected images"):
+            list(sequences_of(wrong, about, "array"))
 
 
 def test_a_text_becomes_the_tokens_of_the_vocabulary_and_the_end() -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from exported import Exported, assert_close, randomised
 
-from multiresconv import MultiresAR, MultiresClassifier, MultiresForecaster, MultiresRegressor
+from multiresconv import MultiresClassifier, MultiresForecaster, MultiresRegressor
+from multiresconv.export.runner import Runner
 from multiresconv.models.sequence_model import SequenceModel
 
 MODELS: dict[str, Callable[[], SequenceModel]] = {
@@ -17,7 +18,6 @@ MODELS: dict[str, Callable[[], SequenceModel]] = {
     "both-ways": lambda: MultiresRegressor(
         2, 4, 1, n_tokens=5, memory=(3, 2), norm_first=True, pooling="max", bidirectional=True
     ),
-    "density": lambda: MultiresAR(4, 1, n_channels=1, n_mixtures=2, depth=2),
     "forecast": lambda: MultiresForecaster(3, 4, 1, d_input=2, season=2, depth=2, n_channels=1, mask_missing=True),
 }
 
@@ -37,8 +37,7 @@ def test_outputs_are_those_of_pytorch(exported: Exported, batch: int, length: in
     x = exported.input(batch, length, seed=length)
     lengths = torch.randint(1, length + 1, (batch,), generator=torch.Generator().manual_seed(batch))
     with torch.inference_mode():
-        if exported.model.output.kind != "density":  # whose outputs at padded steps are arbitrary
-            assert_close(exported.whole(x, lengths), exported.model(x, lengths))
+        assert_close(exported.whole(x, lengths), exported.model(x, lengths))
         assert_close(exported.whole(x, torch.full((batch,), length)), exported.model(x))
 
 
@@ -47,10 +46,7 @@ def test_padding_changes_nothing(exported: Exported) -> None:
     x, lengths = exported.input(2, 20, seed=0), torch.tensor([20, 7])
     other = x.clone()
     other[1, 7:] = torch.inf if x.is_floating_point() else 4
-    first, second = (exported.whole(one, lengths) for one in (x, other))
-    if exported.model.output.kind == "density":  # it gives the distribution of every pixel, padded ones too
-        first, second = (torch.cat([y[0], y[1, :7]]) for y in (first, second))
-    assert torch.equal(first, second)
+    assert torch.equal(exported.whole(x, lengths), exported.whole(other, lengths))
 
 
 @pytest.mark.slow
@@ -62,3 +58,12 @@ def test_the_file_describes_itself(exported: Exported) -> None:
     assert json.loads(about["chunk"]) is None
     assert {one.type for one in exported.session.get_inputs()} <= {"tensor(float)", "tensor(int32)"}
     assert [path.name for path in exported.path.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.slow
+def test_the_runner_reads_whole_sequences_and_refuses_to_stream_them(exported: Exported) -> None:
+    runner, x = Runner(exported.path.parent), exported.input(1, 20, seed=1).nan_to_num(0.5)
+    with torch.inference_mode():
+        assert_close(torch.from_numpy(runner.outputs(x[0].numpy())), exported.model(x)[0])
+    with pytest.raises(ValueError, match="this model takes whole sequences; export it again with --chunk"):
+        runner.stream()
