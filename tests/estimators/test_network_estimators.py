@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -140,6 +141,32 @@ def test_it_is_saved_and_loaded_or_has_two_models(fitted: SequenceClassifier, tm
     np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
     with pytest.raises(ValueError, match="expected a model from signals to a value, got one from signal to class"):
         SequenceRegressor.load(tmp_path / "model")
+
+
+def test_classes_that_are_numbers_are_numbers_again(tmp_path: Path) -> None:
+    X, y = tones()
+    numbers = np.where(y == "fast", 7, -3)
+    classifier = SequenceClassifier("ridge", n_filters=4, random_state=0).fit(X, numbers)
+    classifier.save(tmp_path)
+    loaded = SequenceClassifier.load(tmp_path)
+    assert loaded.classes_.dtype == classifier.classes_.dtype
+    np.testing.assert_array_equal(loaded.predict(X), classifier.predict(X))
+    (tmp_path / "classes.json").write_text("[1, 2]")
+    with pytest.raises(ValueError, match=r"classes\.json: expected the classes -3, 7 of the model"):
+        SequenceClassifier.load(tmp_path)
+    SequenceClassifier("ridge", n_filters=4, random_state=0).fit(X, y).save(tmp_path)
+    assert SequenceClassifier.load(tmp_path).classes_.tolist() == ["fast", "slow"]
+
+
+def test_frames_have_time_in_rows_and_nothing_but_missing_values_is_refused() -> None:
+    X, y = tones()
+    frames = [pd.DataFrame(x.T, columns=["a", "b"]) for x in X]
+    classifier = SequenceClassifier("ridge", n_filters=4, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(classifier.predict_proba(frames), classifier.predict_proba(X))
+    with pytest.raises(ValueError, match="X: expected values, all of them are missing"):
+        SequenceClassifier("ridge", n_filters=4).fit([np.full_like(x, np.nan) for x in X], y)
+    with pytest.raises(ValueError, match=r"all need the same number; an array is \(channels, time\)"):
+        classifier.predict([x.T for x in X])
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ X = np.arange(24, dtype=np.float64).reshape(2, 3, 4)
         ([X[0].tolist(), X[1, :, :2].tolist()], [(3, 4), (3, 2)]),
         ([X[0, 0], X[0, 0, :1]], [(1, 4), (1, 1)]),
         ([X[0, 0], X[0, 1]], [(1, 4), (1, 4)]),
-        ([pd.DataFrame(X[0]), torch.ones(3, 5)], [(3, 4), (3, 5)]),
+        ([pd.DataFrame(X[0].T), torch.ones(3, 5)], [(3, 4), (3, 5)]),
         (X.astype(int), [(3, 4), (3, 4)]),
     ],
 )

@@ -10,6 +10,7 @@ from multiresconv.models.description import from_dict, to_dict
 
 INPUTS = [
     Input("signal", ("I", "II"), unit="mV", rate=100, usual=((-1.0, 2.0), (-3.0, 4.5)), missing="hold"),
+    Input("signal", ("I",), steps=(7, 90), window=(0.0, 0.5)),
     Input("signal", ("I",)),
     Input("tokens", vocabulary=("a", "b"), end="b", ignored="()", max_tokens=9),
     Input("image", ("grey",), side=2, order=(3, 1, 0, 2)),
@@ -39,6 +40,11 @@ def test_what_is_written_is_read(input: Input) -> None:
         ("rate", True),
         ("missing", "drop"),
         ("missing", []),
+        ("steps", [0, 5]),
+        ("steps", [6, 5]),
+        ("steps", [5]),
+        ("window", [0.1, -0.1]),
+        ("window", 0.3),
         ("usual", [[0, 1]]),
         ("usual", [[0, 1], [2, 1]]),
         ("usual", [[0, 1], [0, float("inf")]]),

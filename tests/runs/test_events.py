@@ -50,6 +50,28 @@ def test_each_event_is_predicted_as_its_window_alone(
     ]
 
 
+def test_a_model_knows_its_window_and_doubts_other_lengths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_annotated(tmp_path, ["100"])
+    record = str(tmp_path / "100")
+    input = Input("signal", LEADS, rate=float(RATE), reading="select", steps=(90, 90), window=(0.1, 0.15))
+    output = Output("class", ("N", "V"))
+    save(MultiresClassifier(2, d_model=4, n_layers=1, d_input=2, depth=3, input=input, output=output), tmp_path / "m")
+    answers = []
+    for options in ([], ["--before", "0.1", "--after", "0.15"]):
+        assert main(["predict", str(tmp_path / "m"), record, "--events", "atr", *options]) == 0
+        captured = capsys.readouterr()
+        answers.append(captured.out)
+        assert "time steps" not in captured.err
+    assert answers[0] == answers[1]
+    assert main(["predict", str(tmp_path / "m"), record]) == 0
+    expected = (
+        "a row of 1,250 time steps, the model learned from rows of 90; predict windows around events with --events"
+    )
+    assert expected in capsys.readouterr().err
+    assert main(["predict", str(tmp_path / "m"), record, "--events", "atr", "--after", "0.5"]) == 0
+    assert "time steps, the model learned from rows of 90" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
@@ -61,6 +83,7 @@ def test_each_event_is_predicted_as_its_window_alone(
         ),
         (["--events", "atr", "--before", "-1", "--after", "9"], "before: expected at least 0, got -1"),
         (["--events", "qrs", "--before", "1", "--after", "9"], "100.qrs"),
+        (["--events", "atr", "--before", "1", "--after", "1", "--keep", "Z"], "expected events to keep, Z, got only "),
     ],
 )
 def test_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options, wrong) -> None:

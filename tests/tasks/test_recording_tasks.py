@@ -184,6 +184,17 @@ def test_values_that_only_a_test_row_misses(tmp_path: Path, capfd: Any) -> None:
     assert np.isfinite(report["loss"])
 
 
+def test_training_rows_of_one_class_are_refused(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table)
+    frame["split"] = ["train" if kind == "slow" else "test" for kind in frame.kind]
+    frame.loc[frame.index[frame.kind == "slow"][:2], "split"] = "val"
+    alone = table.with_name("one-class.csv")
+    frame.to_csv(alone, index=False)
+    task = Classify(TableData(alone, target="kind", split="split"), ClassifyOptions(), RecordingModelOptions())
+    with pytest.raises(ValueError, match="at least two classes in the training rows, got only slow"):
+        task.prepare()
+
+
 def test_another_table_may_lack_classes_but_no_values(table: Path, tmp_path: Path) -> None:
     task = Classify(TableData(table, target="kind"), ClassifyOptions(), RecordingModelOptions())
     holes = write_recordings(tmp_path, missing=True)

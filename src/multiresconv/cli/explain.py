@@ -13,7 +13,7 @@ def explain(
     row: int = 1,
     label: str | None = None,
     channels: str | None = None,
-    missing: Literal["refuse", "hold"] | None = None,
+    missing: Literal["refuse", "hold", "mask"] | None = None,
     out: Path = Path("explanation.png"),
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> int:
@@ -25,8 +25,8 @@ def explain(
         row: number of the row in the file, from 1.
         label: the label or value to explain; default the most probable label, or the first value.
         channels: names of the channels to draw, separated by commas; default all, up to 16.
-        missing: what to do with a missing value of a signal, refuse it or hold the last good one; default as the model
-            says.
+        missing: what to do with a missing value of a signal: refuse it, hold the last good one, or mask it if the model
+            was trained with missing values; default as the model says.
         out: path of the picture.
         device: where to compute.
     """

@@ -35,8 +35,8 @@ def predict(
         json: print one JSON object per row, with the probability of every label or all values.
         events: predict a window around each event of the recordings, such as each beat: the suffix of its file, such as
             atr, or the name of a table with columns file, time and label; as in train. Its time and label come first.
-        before: seconds from the beginning of such a window to its event.
-        after: seconds from the event to the end of the window.
+        before: seconds from the beginning of such a window to its event; default as the model was trained.
+        after: seconds from the event to the end of the window; default as the model was trained.
         keep: labels of the events to predict, separated by commas; default all, but of WFDB annotations only beats.
         missing: what to do with a missing value of a signal: refuse it, hold the last good one, or mask it if the model
             was trained with missing values; default as the model says.
@@ -56,10 +56,10 @@ def predict(
         raise ValueError("predict: expected files, or --stream without files")
     if stream and (device == "cuda" or batch_size is not None):
         raise ValueError("--stream: runs step by step on the CPU; leave out --batch_size and --device cuda")
-    wanted = _wanted(events, before, after, keep)
-    if stream and wanted is not None:
+    if stream and events is not None:
         raise ValueError("--stream: expected no --events, which are in files")
     trained = model_of(model, choose_device("cpu" if stream else device))
+    wanted = _wanted(events, before, after, keep, trained.input.window)
     kind = trained.output.kind
     if kind == "density":
         raise ValueError(f"{model}: a model of {kind} labels nothing; see multiresconv sample and evaluate")
@@ -97,8 +97,10 @@ def predict(
     return 0
 
 
-def _wanted(events: str | None, before: float | None, after: float | None, keep: str | None) -> "WantedEvents | None":
-    """Return the events that the options ask for."""
+def _wanted(
+    events: str | None, before: float | None, after: float | None, keep: str | None, window: tuple[float, float] | None
+) -> "WantedEvents | None":
+    """Return the events that the options ask for; `window` is that of the model."""
     from multiresconv.data.readers.surroundings import WantedEvents
 
     around = {"before": before, "after": after}
@@ -106,8 +108,12 @@ def _wanted(events: str | None, before: float | None, after: float | None, keep:
         if given := [name for name, value in {**around, "keep": keep}.items() if value is not None]:
             raise ValueError(f"--{given[0]}: expected with --events, which says where the events are")
         return None
+    if window is not None:
+        before, after = (window[0] if before is None else before), (window[1] if after is None else after)
     if before is None or after is None:
-        raise ValueError("--events: expected --before and --after too, in seconds, as the model was trained with")
+        raise ValueError(
+            "--events: expected --before and --after too, in seconds; the model was not trained on windows"
+        )
     return WantedEvents(events, before, after, None if keep is None else [label.strip() for label in keep.split(",")])
 
 

@@ -1,5 +1,8 @@
 """`SequenceClassifier`: classes from untrained features with ridge regression, from a trained network, or from both."""
 
+import json
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,7 +18,10 @@ from multiresconv.estimators.early import PredictionStream
 from multiresconv.estimators.network import Plan
 from multiresconv.estimators.outputs import names_of
 from multiresconv.estimators.sequences import read_sequences
+from multiresconv.files import write_json
 from multiresconv.tasks import Classify, ClassifyOptions
+
+CLASSES = "classes.json"  # beside the model, if the classes are numbers
 
 
 class SequenceClassifier(ClassifierMixin, CombinedEstimator):
@@ -122,8 +128,26 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
     def _answers_of(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         return softmax(outputs, axis=-1)
 
-    def _name_outputs(self, names: tuple[str, ...]) -> None:
-        self.classes_ = np.array(names)
+    def save(self, folder: str | PathLike[str]) -> None:
+        """As in `CombinedEstimator`; classes that are numbers stand in a file of their own, `classes.json`."""
+        super().save(folder)
+        path = Path(folder) / CLASSES
+        if self.classes_.dtype.kind in "biuf":
+            write_json(path, self.classes_.tolist())
+        else:
+            path.unlink(missing_ok=True)
+
+    def _name_outputs(self, names: tuple[str, ...], folder: Path) -> None:
+        path = folder / CLASSES
+        try:
+            self.classes_ = np.array(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else names)
+            fits = names_of(self.classes_) == names
+        except (ValueError, RecursionError, AttributeError):
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{path}: expected the classes {', '.join(names)} of the model; delete it to have them as texts"
+            )
 
     def _score(self, answers: NDArray[np.float64], rows: RecordingSplit, task: Any) -> float:
         return float((answers.argmax(1) == rows.targets.values).mean())

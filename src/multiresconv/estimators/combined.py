@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
 import numpy as np
@@ -59,7 +60,7 @@ class CombinedEstimator(BaseEstimator):
     def load(cls, folder: str | PathLike[str]) -> Self:
         """Return an estimator with the model of a folder, from `save` or from `multiresconv train`.
 
-        Classes are texts then, as in the folder.
+        Classes are texts then, as in the folder, unless a `SequenceClassifier` of numbers was saved there.
 
         Raises:
             FileNotFoundError, ValueError: there is no such model, or it is damaged.
@@ -74,7 +75,7 @@ class CombinedEstimator(BaseEstimator):
         loaded: Any = cls().set_params(method=method)
         loaded.n_channels_in_, loaded.method_, loaded.scores_ = model.input.size, method, None
         loaded.ridge_, loaded.model_ = (model, None) if method == "ridge" else (None, model)
-        loaded._name_outputs(model.output.names)
+        loaded._name_outputs(model.output.names, Path(folder))
         return loaded
 
     def explain(self, X: Any) -> list[NDArray[np.float64]]:
@@ -111,8 +112,8 @@ class CombinedEstimator(BaseEstimator):
         """Return the score of answers (n, k) for validation rows, of which `_best` is the best."""
 
     @abstractmethod
-    def _name_outputs(self, names: tuple[str, ...]) -> None:
-        """Set what `fit` learns about the targets, from the names of a model's outputs."""
+    def _name_outputs(self, names: tuple[str, ...], folder: Path) -> None:
+        """Set what `fit` learns about the targets, from the names of a model's outputs and the folder it is in."""
 
     # What subclasses call
 

@@ -1,6 +1,7 @@
 """`SequenceRegressor`: numbers from untrained features with ridge regression, from a trained network, or from both."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -108,7 +109,7 @@ class SequenceRegressor(RegressorMixin, CombinedEstimator):
     def _answers_of(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         return outputs
 
-    def _name_outputs(self, names: tuple[str, ...]) -> None:
+    def _name_outputs(self, names: tuple[str, ...], folder: Path) -> None:
         self._one_target = len(names) == 1
 
     def _score(self, answers: NDArray[np.float64], rows: RecordingSplit, task: Any) -> float:

@@ -19,7 +19,8 @@ def read_sequences(X: Any, *, channels: int | None = None) -> Sequences:
 
             - an array (n, channels, time),
             - an array or a DataFrame (n, time), for one channel; the columns of a DataFrame are the time steps,
-            - a list of arrays (channels, time_i), or (time_i,) for one channel, of any lengths.
+            - a list of arrays (channels, time_i), or (time_i,) for one channel, of any lengths,
+            - a list of DataFrames (time_i, channels), whose columns are the channels.
 
             NaN is a missing value.
         channels: number of channels that is expected; None takes any.
@@ -37,7 +38,10 @@ def read_sequences(X: Any, *, channels: int | None = None) -> Sequences:
     for i, x in enumerate(sequences):
         if len(x) != expected:
             other = "sequence 0 has" if channels is None else "fit saw"
-            raise ValueError(f"X: sequence {i} has {len(x)} channels, {other} {expected}; all need the same number")
+            raise ValueError(
+                f"X: sequence {i} has {len(x)} channels, {other} {expected}; all need the same number; "
+                "an array is (channels, time)"
+            )
     return sequences
 
 
@@ -87,7 +91,7 @@ def _ragged(X: Any) -> Sequences:
         name = f"X: sequence {i}"
         if _dimensions(x) not in (1, 2):
             raise TypeError(f"{name}: expected an array (channels, time), got {type(x).__name__}")
-        x = np.atleast_2d(_one(x, name))
+        x = np.atleast_2d(_one(x.to_numpy().T if hasattr(x, "columns") else x, name))
         if 0 in x.shape:
             raise ValueError(f"{name}: expected shape (channels >= 1, time >= 1), got {x.shape}")
         sequences.append(x)

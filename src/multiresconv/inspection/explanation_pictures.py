@@ -31,7 +31,14 @@ class Ruler(NamedTuple):
 
 
 def draw_explanation(
-    path: Path, explanation: Explanation, x: Values, input: Input, title: str, channels: Sequence[int] | None = None
+    path: Path,
+    explanation: Explanation,
+    x: Values,
+    input: Input,
+    title: str,
+    channels: Sequence[int] | None = None,
+    *,
+    value: bool = False,
 ) -> None:
     """Draw an explanation as a PNG.
 
@@ -42,6 +49,7 @@ def draw_explanation(
         input: description of the input.
         title: title of the picture.
         channels: numbers of the channels of a signal to draw, in order; default the first `MOST_TRACES`.
+        value: the explanation is of a value, not of a label.
     """
     ruler, above, below = ruler_of(input), _sequence_height(x, input, channels), 1.5 + 0.24 * len(explanation.shares)
     figure = Figure(figsize=(_WIDTH, above + _EVIDENCE + below + 0.5), layout="constrained")
@@ -58,7 +66,8 @@ def draw_explanation(
             _draw_image(left, right, explanation, x, input)
         else:
             _draw_tokens(parts[0].subplots(), explanation, x, input)
-    patches = [Patch(color=FOR, label="speaks for it"), Patch(color=AGAINST, label="speaks against it")]
+    words = ("raises it", "lowers it") if value else ("speaks for it", "speaks against it")
+    patches = [Patch(color=colour, label=word) for colour, word in zip((FOR, AGAINST), words, strict=True)]
     parts[0].legend(handles=patches, loc="outside upper right", ncols=2, frameon=False, fontsize="small")
     _draw_evidence(rate, total, explanation, ruler)
     _draw_scales(parts[-1].subplots(), explanation, ruler)

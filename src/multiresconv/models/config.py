@@ -44,7 +44,7 @@ class NetConfig:
     Args:
         d_model: width of the blocks, the number of channels D.
         n_layers: number of blocks.
-        kernel_size: taps of each learned filter; default 2. Null if a wavelet is given.
+        kernel_size: taps of each learned filter. Null means 2, or those of the wavelet.
         wavelet: name of a discrete wavelet that initialises the filters, such as db2.
         depth: number of scales J.
         max_length: sequence length that the coarsest scale must cover; sets the depth.

@@ -34,6 +34,9 @@ class Input:
             with other channels or another rate.
         usual: lowest and highest value of each channel of a signal in usual training rows; None if unknown. Readers
             doubt values far outside.
+        steps: fewest and most time steps of a training row; None if unknown. Readers doubt much shorter or longer rows.
+        window: time before and after the event around which each training row was cut, in seconds, in samples without a
+            rate; None if the rows were no such windows.
         vocabulary: the tokens; the index of a token is its number.
         end: token that ends every sequence, or None.
         ignored: characters to remove from a text before it is split into tokens.
@@ -53,6 +56,8 @@ class Input:
     missing: Missing = "refuse"
     reading: Literal["exact", "select"] = "exact"
     usual: tuple[tuple[float, float], ...] | None = None
+    steps: tuple[int, int] | None = None
+    window: tuple[float, float] | None = None
     vocabulary: tuple[str, ...] = ()
     end: str | None = None
     ignored: str = ""
@@ -80,6 +85,8 @@ class Input:
                 self.usual is None or _are_ranges(self.usual, self.channels),
                 "(lowest, highest) for each channel, or None",
             ),
+            "steps": (self.steps is None or _are_counts(self.steps), "(fewest, most) or None"),
+            "window": (self.window is None or _are_times(self.window), "(before, after), at least 0, or None"),
             "vocabulary": (_are_names(self.vocabulary), "different texts"),
             "end": (self.end is None or _holds(self.vocabulary, self.end), "a token of the vocabulary or None"),
             "ignored": (isinstance(self.ignored, str), "a text"),
@@ -211,6 +218,14 @@ def _are_ranges(ranges: Any, channels: Any) -> bool:
         isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_finite, pair)) and pair[0] <= pair[1]
         for pair in ranges
     )
+
+
+def _are_counts(pair: Any) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_count, pair)) and pair[0] <= pair[1]
+
+
+def _are_times(pair: Any) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and all(_is_finite(time) and time >= 0 for time in pair)
 
 
 def _are_probabilities(values: Any) -> bool:

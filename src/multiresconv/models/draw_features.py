@@ -43,6 +43,8 @@ def draw_features(
     values = np.concatenate(sequences, axis=1, dtype=np.float64)
     missing = np.isnan(values)
     channels = len(values)
+    if missing.all():
+        raise ValueError("X: expected values, all of them are missing")
     count = np.maximum((~missing).sum(1), 1)
     mean = np.where(missing, 0, values).sum(1) / count
     std = np.sqrt((np.where(missing, 0, values - mean[:, None]) ** 2).sum(1) / count)

@@ -74,7 +74,7 @@ def explain_row(
     total = explanation.evidence.sum()
     what = f"{said[label]:.4g}" if model.output.kind == "value" else f"probability {said[label]:.3f}"
     title = f"{where}: {label}, {what}, evidence {total:+.3g}"
-    draw_explanation(out, explanation, x.numpy(), input, title, numbers)
+    draw_explanation(out, explanation, x.numpy(), input, title, numbers, value=model.output.kind == "value")
     return Explained(explanation, said, label)
 
 

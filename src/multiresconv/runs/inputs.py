@@ -22,6 +22,7 @@ from multiresconv.models import Input, Missing, SequenceModel
 
 # Standard deviations around the mean of the training data that count as usual if a model does not know the usual range
 USUAL_DEVIATIONS = 10.0
+UNLIKE = 2  # times that a row is longer than every training row, or shorter, when that is told
 
 Row = Iterable[Tensor]  # a sequence as consecutive blocks: (n, channels), or tokens (n,)
 
@@ -52,7 +53,7 @@ def read_rows(
         yield from ((torch.from_numpy(row[order].copy()),) for row in pixels)
     elif input.kind == "signal":
         for signal in read_signals(path, _channels(model, missing), tell):
-            yield map(torch.from_numpy, signal)
+            yield _counted(map(torch.from_numpy, signal), input, tell)
     else:
         yield from ((torch.from_numpy(_sequence(text, input, where)),) for where, text in _texts(path, input))
 
@@ -68,7 +69,9 @@ def read_events(
     """
     if model.input.kind != "signal" or model.input.reading != "select":
         raise ValueError("events: expected a model that was trained on recordings of your own, which take any channels")
-    return read_surroundings(path, _channels(model, missing), wanted, tell)
+    for found in read_surroundings(path, _channels(model, missing), wanted, tell):
+        _doubt_length(len(found.signal), model.input, tell)
+        yield found
 
 
 def read_steps(
@@ -88,6 +91,25 @@ def read_steps(
         yield from map(torch.from_numpy, read_samples(lines, _channels(model, missing), tell=tell))
     else:
         yield from _token_steps(input, lines)
+
+
+def _counted(blocks: Row, input: Input, tell: Tell) -> Iterator[Tensor]:
+    """Yield the blocks of a row, then doubt its length."""
+    count = 0
+    for block in blocks:
+        count += len(block)
+        yield block
+    _doubt_length(count, input, tell)
+
+
+def _doubt_length(count: int, input: Input, tell: Tell) -> None:
+    """Tell a row that is far shorter or longer than every training row."""
+    if input.steps is None or (input.steps[0] <= UNLIKE * count and count <= UNLIKE * input.steps[1]):
+        return
+    fewest, most = (f"{steps:,}" for steps in input.steps)
+    known = fewest if fewest == most else f"{fewest} to {most}"
+    events = "; predict windows around events with --events" if input.window is not None else ""
+    tell(f"a row of {count:,} time steps, the model learned from rows of {known}{events}")
 
 
 def _token_steps(input: Input, lines: Iterable[str]) -> Iterator[Tensor]:

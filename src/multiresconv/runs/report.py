@@ -116,7 +116,7 @@ def _data(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         units = decided.get("units") or [None] * len(channels)
         named = [name if unit is None else f"{name} ({unit})" for name, unit in zip(channels, units, strict=True)]
         rows.append(("channels", _listed(named)))
-        rows.append(("samples per second", "not known" if decided.get("rate") is None else f"{decided['rate']:g}"))
+        rows.append(_rate(decided.get("rate")))
         rows.append(("missing values", "in the training rows, masked" if decided.get("missing_values") else "none"))
     if lengths := decided.get("lengths"):
         rows.append(("time steps of a row", f"{lengths['0']:,} to {lengths['1']:,}, median {lengths['0.5']:,}"))
@@ -127,6 +127,12 @@ def _data(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("left out", f"{len(skipped):,} recordings that cannot be read: {_listed([s[0] for s in skipped])}")
         )
     return rows
+
+
+def _rate(rate: float | None) -> tuple[str, str]:
+    if rate is None:
+        return "samples per second", "not known"
+    return ("samples per second", f"{rate:g}") if rate >= 1 else ("seconds between samples", f"{1 / rate:g}")
 
 
 def _training(
@@ -165,7 +171,7 @@ def _use(directory: RunDirectory) -> str:
     quoted = shlex.quote(str(folder))
     files = "FILE..." if model.input.kind != "signal" else f"FILE...   # {_expected(model.input)}"
     lines = [f"multiresconv predict {quoted} {files}"]
-    if not model.net.config.get("bidirectional"):
+    if not model.net.config.get("bidirectional") and model.input.window is None:
         lines.append(f"multiresconv predict {quoted} --stream < SAMPLES   # a line per time step")
     lines += [
         "",

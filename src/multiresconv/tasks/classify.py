@@ -38,6 +38,13 @@ class Classify(RecordingTask, Classification):  # pyright: ignore[reportIncompat
         super().__init__(data, model)
         self.task = task
 
+    def prepare(self, *, may_generate: bool = True) -> None:
+        super().prepare()
+        known = np.unique(self.open("train").targets.values)
+        if len(known) < 2:
+            only = ", ".join(self.classes[number] for number in known)
+            raise ValueError(f"{self.data.table}: expected at least two classes in the training rows, got only {only}")
+
     @cached_property
     def weights(self) -> Tensor | None:
         """(C,) weight of a row of each class in the loss, 1 on average over the training rows."""

@@ -172,7 +172,7 @@ class RecordingTask:
             targets,
             Output(cast(OutputKind, self.targets), self.classes),
             weights=self.row_weights(targets),
-            input=recording_input(self.recordings, self.statistics, masked=features.mask_missing)["input"],
+            input=self._input(masked=features.mask_missing)["input"],
             groups=[group for rows in parts for group in rows.groups],
         ).model
 
@@ -275,7 +275,15 @@ class RecordingTask:
         """Return the arguments that every model takes: its input and its network."""
         longest = max(int(self.open(split).lengths.max()) for split in ("train", "val"))
         arguments = self.model.arguments_for(len(self.open("train")), longest)
-        return arguments | recording_input(self.recordings, self.statistics, masked=self.masked)
+        return arguments | self._input(masked=self.masked)
+
+    def _input(self, *, masked: bool) -> dict[str, Any]:
+        """Return `recording_input` with what the rows are."""
+        lengths, around = self.statistics.lengths, (self.data.before, self.data.after)
+        window = None if self.data.events is None else around
+        return recording_input(
+            self.recordings, self.statistics, masked=masked, steps=(lengths[0.0], lengths[1.0]), window=window
+        )
 
     def standardised(self, model: SequenceModel) -> None:
         """Store mean and standard deviation of the training rows in the model."""
@@ -312,8 +320,11 @@ class RecordingTask:
         )
 
 
-def recording_input(data: RecordingSet, statistics: Statistics, *, masked: bool) -> dict[str, Any]:
-    """Return the arguments of a model's constructor that describe its input; `masked` masks missing values."""
+def recording_input(data: RecordingSet, statistics: Statistics, *, masked: bool, **rows: Any) -> dict[str, Any]:
+    """Return the arguments of a model's constructor that describe its input.
+
+    `masked` masks missing values. `rows` says more about the training rows: fields of `Input`.
+    """
     units = set(data.units)
     description = Input(
         "signal",
@@ -323,6 +334,7 @@ def recording_input(data: RecordingSet, statistics: Statistics, *, masked: bool)
         missing="mask" if masked else "refuse",
         reading="select",
         usual=statistics.usual,
+        **rows,
     )
     return {"d_input": len(data.channels), "input": description, "mask_missing": masked}
 

@@ -20,8 +20,10 @@ def test_rows_of_another_unit_are_named() -> None:
     less[4] /= 1000
     assert doubts(more) == [
         "2 training row(s) cover over 300 times more than the others, in channel II and perhaps more: r2, r5; "
-        "another unit?"
+        "another unit? Mend or leave them out: the model learns what it is given"
     ]
+    windows = [f"r{number // 5}, window {number} s to {number + 1} s" for number in range(9)]
+    assert ": r0, r1; another unit?" in doubt_scales(more, windows, ("I", "II"), (None, None))[0]
     assert doubts(less)[0].startswith("1 training row(s) cover over 300 times less than the others, in channel I ")
     cover[3], cover[6] = np.nan, 0  # no value, and a constant: no scale
     assert doubts(cover) == []

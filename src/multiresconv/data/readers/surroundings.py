@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from multiresconv.data.readers.around import Around
 from multiresconv.data.readers.channels import Channels
 from multiresconv.data.readers.events import event_source
+from multiresconv.data.readers.recording import listed
 from multiresconv.data.readers.remarks import Tell
 from multiresconv.data.readers.signals import read_selected
 
@@ -61,8 +62,11 @@ def read_surroundings(path: Path, channels: Channels, wanted: WantedEvents, tell
         ValueError: a file is damaged or does not fit the channels, or no event is left; the message names it.
     """
     signal, rate = read_selected(path, channels, tell)
-    events = event_source(wanted.events, Path())(path)
-    events = events.select(events.kept(wanted.keep, None))
+    found = event_source(wanted.events, Path())(path)
+    events = found.select(found.kept(wanted.keep, None))
+    if found.labels and not events.labels:
+        there = listed(sorted({*found.labels}))
+        raise ValueError(f"{path}: expected events to keep, {listed(wanted.keep or ['beats'])}, got only {there}")
     around = Around.of(wanted.before, wanted.after, rate)
     places = np.round(events.times * (1.0 if rate is None else rate))
     whole = around.fits(places, len(signal))

@@ -30,10 +30,12 @@ def doubt_scales(
     for what, far in (("more", there > APART * median), ("less", there * APART < median)):
         if len(cover) >= LEAST_ROWS and (rows := np.flatnonzero(far.any(1))).size:
             first: int = rows.tolist()[0]
-            shown = listed([names[row] for row in rows.tolist()])
+            shown = listed(sorted({names[row].partition(", window ")[0] for row in rows.tolist()}))
+            channel = channels[int(far[first].argmax())]
+            channel = channels[int(far[first].argmax())]
             doubts.append(
-                f"{len(rows)} training row(s) cover over {APART:g} times {what} than the others, in channel "
-                f"{channels[int(far[first].argmax())]} and perhaps more: {shown}; another unit?"
+                f"{len(rows)} training row(s) cover over {APART:g} times {what} than the others, in channel {channel} "
+                f"and perhaps more: {shown}; another unit? Mend or leave them out: the model learns what it is given"
             )
     for channel, unit, usual in zip(channels, units, median.tolist(), strict=True):
         factor = conversion(unit, "mV") if unit is not None and unit[:1] in "mu\u00b5\u03bc" else None
