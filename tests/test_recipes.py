@@ -47,7 +47,11 @@ def test_a_recipe_trains(task: str, name: str, tmp_path: Path) -> None:
     if task in OWN:
         target = [] if OWN[task] is None else ["--data.target", OWN[task]]
         data = ["--data.table", str(write_recordings(tmp_path / "data")), *target]
-        data += [] if target else ["--task.horizon", "4", "--data.val_share", "0.25", "--data.test_share", "0.25"]
+        data += (
+            ["--model.method", "network"]
+            if target
+            else ["--task.horizon", "4", "--data.val_share", "0.25", "--data.test_share", "0.25"]
+        )
     else:
         data = ["--data.folder", str(DATA[task](tmp_path / "data"))]
     assert main(["train", task, "--recipe", name, *small, *data, *SMALLER.get((task, name), ())]) == 0

@@ -39,8 +39,8 @@ def without(line: dict[str, Any], name: str) -> dict[str, Any]:
 
 WRONG: dict[str, tuple[str, str]] = {
     **{
-        f"step {step!r}": (json.dumps({**VAL, "step": step}), "step: expected an integer of at least 1")
-        for step in ("4", None, [4], {}, 4.0, 2.5, True, 0, -4, 10**30)
+        f"step {step!r}": (json.dumps({**VAL, "step": step}), "step: expected an integer of at least 0")
+        for step in ("4", None, [4], {}, 4.0, 2.5, True, -4, 10**30)
     },
     **{
         f"loss {loss!r}": (json.dumps({**VAL, "loss": loss}), "loss: expected a finite number")
@@ -64,6 +64,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "nested": ("[" * 100_000, "nested too deeply"),
     "nested objects": ('{"a":' * 100_000, "nested too deeply"),
     "digits": (json.dumps(VAL).replace("2.2", "9" * 10_000), "damaged"),
+    "step 0": (json.dumps({**VAL, "step": 0}), "step 0 follows step 3"),
+    "train at step 0": (json.dumps({**TRAIN, "step": 0}), "step: expected an integer of at least 1"),
     "twice": (json.dumps(TRAIN), "step 3 follows step 3"),
     "back": (json.dumps({**VAL, "step": 2}), "step 2 follows step 3"),
 }

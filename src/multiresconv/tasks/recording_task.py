@@ -151,7 +151,7 @@ class RecordingTask:
         given, rows = self.model.method, len(self.open("train")) + len(self.open("val"))
         if given != "auto":
             return (given,)
-        own = not type(self).build.__module__.startswith("multiresconv.")  # a network that the user wrote
+        own = not type(self).__module__.startswith("multiresconv.")  # a task of the user's, perhaps with its own loss
         steps = sum(int(self.open(split).lengths.sum()) for split in ("train", "val"))
         if self.model.init is not None or own or rows > MOST_ROWS or steps > MOST_STEPS:
             return ("network",)
