@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 
 from multiresconv.estimators.sequences import read_sequences
-from multiresconv.models.features import hold_missing
+from multiresconv.models.feature_counter import hold_missing
 
 X = np.arange(24, dtype=np.float64).reshape(2, 3, 4)
 

@@ -15,7 +15,7 @@ from multiresconv import load
 from multiresconv.cli import main
 from multiresconv.data.recordings import TableData
 from multiresconv.tasks import Classify, ClassifyOptions, Label, LabelOptions, RecordingBatch
-from multiresconv.tasks.recording_task import RecordingModelOptions
+from multiresconv.tasks.recording_options import RecordingModelOptions
 
 SMALL = [
     "--model.method",

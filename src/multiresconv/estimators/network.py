@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from multiresconv.tasks.recording_task import RecordingModelOptions
+from multiresconv.tasks.recording_options import RecordingModelOptions
 
 
 class Plan(NamedTuple):

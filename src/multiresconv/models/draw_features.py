@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from multiresconv.models.features import MultiresFeatures, hold_missing
+from multiresconv.models.feature_counter import hold_missing
+from multiresconv.models.features import MultiresFeatures
 from multiresconv.ops import default_depth, wavelet_taps
 from multiresconv.ops.shares import quantile_thresholds
 

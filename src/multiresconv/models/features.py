@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from multiresconv.layers.lengths import Lengths
 from multiresconv.layers.missing import hold_last
 from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.config import MAX_WEIGHTS, check_sizes
+from multiresconv.models.feature_counter import Arrays, FeatureCounter, as_channels, share
 from multiresconv.ops import Backend, State
 from multiresconv.ops.cpu.shares import Counter
-from multiresconv.ops.shares import STATISTICS, Bank, Counts, no_counts, shares, shares_of, shares_reference
+from multiresconv.ops.shares import STATISTICS, Bank, Counts, no_counts, shares, shares_reference
 from multiresconv.ops.streaming import check_state_names, check_state_tensor
 
 _CPU = torch.device("cpu")
@@ -28,19 +29,6 @@ _STATE = {
     "last": torch.float32,
     "missing": torch.int64,
 }
-
-
-class Arrays(NamedTuple):
-    """The buffers of `MultiresFeatures` as arrays, and what counts with them."""
-
-    bank: Bank
-    counter: Counter
-    mean: NDArray[np.float32]  # (C, 1)
-    std: NDArray[np.float32]  # (C, 1)
-
-    def filled(self, x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return x (C, n) standardised, missing values replaced by the last good one; `last` (C,) comes before x."""
-        return hold_missing((x - self.mean) / self.std, last)
 
 
 class MultiresFeatures(Streamable):
@@ -104,7 +92,7 @@ class MultiresFeatures(Streamable):
             )
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.standardise = Standardise(d_input, mask_missing=bool(mask_missing), **where)
-        self._seen: tuple[Any, Arrays] | None = None
+        self._seen: tuple[Any, Arrays, list[Tensor]] | None = None
         for name, shape in {
             "mix": (n_filters, d_input),
             "h0": (n_filters, kernel_size),
@@ -112,6 +100,9 @@ class MultiresFeatures(Streamable):
             "thresholds": (n_filters, depth, 2, n_thresholds),
         }.items():
             self.register_buffer(name, torch.zeros(shape, **where))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_seen": None}  # copies make their own arrays
 
     @property
     def config(self) -> dict[str, Any]:
@@ -144,7 +135,8 @@ class MultiresFeatures(Streamable):
         if self._seen is None or seen is None or self._seen[0] != seen:
             arrays = [t.detach().cpu().float().contiguous().numpy() for t in parts]
             bank = Bank(*arrays[:4])
-            self._seen = seen, Arrays(bank, Counter(bank), arrays[4][:, None], arrays[5][:, None])
+            kept = [t.detach() for t in parts]  # keep the addresses from being reused
+            self._seen = seen, Arrays(bank, Counter(bank), arrays[4][:, None], arrays[5][:, None]), kept
         return self._seen[1]
 
     @property
@@ -259,7 +251,7 @@ class MultiresFeatures(Streamable):
         found = shares([arrays.filled(x, zero) for x in sequences], arrays.bank).reshape(len(sequences), -1)
         if not self.mask_missing:
             return found
-        missing = [_share(np.isnan(x).sum(1), x.shape[1]) for x in sequences]
+        missing = [share(np.isnan(x).sum(1), x.shape[1]) for x in sequences]
         return np.hstack([found, np.array(missing)])
 
     def checked(self, state: State, batch_size: int) -> State:
@@ -278,13 +270,13 @@ class MultiresFeatures(Streamable):
             check_state_tensor(name, state[name], (batch_size, *shape), _STATE[name], _CPU)
         return state
 
-    def counter(self, state: State | None = None, row: int = 0) -> "FeatureCounter":
+    def counter(self, state: State | None = None, row: int = 0) -> FeatureCounter:
         """Return the counter of a sequence without steps yet, or of one row of a state, which it changes in place."""
         if state is None:
             state = self.init_state(1)
         counts = Counts(*(state[name][row].numpy() for name in ("lines", "before", "totals")))
         last, missing = (state[name][row].numpy() for name in ("last", "missing"))
-        return FeatureCounter(self, counts, last, missing, int(state["position"][row]))
+        return FeatureCounter(self.arrays(), self.mask_missing, counts, last, missing, int(state["position"][row]))
 
     def advance_in_place(self, x: Tensor, state: State) -> None:
         """Count the next steps x (B, n, d_input), in the state itself.
@@ -302,62 +294,3 @@ class MultiresFeatures(Streamable):
         """Return the features (B, n_features) of the sequences so far, which have had at least one step."""
         rows = [self.counter(state, row).features() for row in range(len(state["position"]))]
         return torch.from_numpy(np.stack(rows)).to(self.mix.device, self.mix.dtype)
-
-
-class FeatureCounter:
-    """The features of one sequence that arrives step by step, in NumPy; made by `MultiresFeatures.counter`.
-
-    Args:
-        module: the features; filters and thresholds are those of now.
-        counts, last, missing: arrays of a row of `MultiresFeatures.init_state`; changed in place.
-        steps: number of steps so far.
-    """
-
-    def __init__(
-        self,
-        module: MultiresFeatures,
-        counts: Counts,
-        last: NDArray[np.float32],
-        missing: NDArray[np.int64],
-        steps: int,
-    ) -> None:
-        self.steps = steps
-        self._arrays, self._mask_missing = module.arrays(), module.mask_missing
-        self._counts, self._last, self._missing = counts, last, missing
-
-    def advance(self, x: NDArray[np.float32]) -> None:
-        """Count the next steps x (C, n), NaN where a value is missing."""
-        filled = self._arrays.filled(x, self._last)
-        self._arrays.counter.advance(filled, self.steps, self._counts)
-        self._last[:] = filled[:, -1]
-        self._missing += np.isnan(x).sum(1)
-        self.steps += x.shape[1]
-
-    def features(self) -> NDArray[np.float32]:
-        """Return the features (n_features,) of the steps so far, of which there is at least one."""
-        found = shares_of(self._counts.totals, self.steps).ravel()
-        return np.concatenate([found, _share(self._missing, self.steps)]) if self._mask_missing else found
-
-
-def hold_missing(x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return x (C, n) with each missing value replaced by the last good value of its channel.
-
-    Args:
-        x: the values; NaN is missing.
-        last: (C,) what to take before the first good value.
-    """
-    missing = np.isnan(x)
-    if not missing.any():
-        return x
-    padded = np.concatenate([last[:, None], x], axis=1)
-    source = np.where(missing, 0, np.arange(1, padded.shape[1]))
-    return np.take_along_axis(padded, np.maximum.accumulate(source, axis=1), axis=1)
-
-
-def as_channels(x: Tensor) -> NDArray[np.float32]:
-    """Return a sequence (n, C) as an array (C, n)."""
-    return np.ascontiguousarray(x.detach().cpu().float().numpy().T)
-
-
-def _share(count: NDArray[np.integer], length: int) -> NDArray[np.float32]:
-    return (count / length).astype(np.float32)

@@ -11,7 +11,8 @@ from multiresconv.layers.lengths import Lengths, to_lengths
 from multiresconv.layers.stream import StreamParts
 from multiresconv.models.config import MAX_WEIGHTS, check_sizes
 from multiresconv.models.description import Input, Output, numbered
-from multiresconv.models.features import MultiresFeatures, as_channels
+from multiresconv.models.feature_counter import as_channels
+from multiresconv.models.features import MultiresFeatures
 from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.ops import Backend, State
 from multiresconv.ops.shares import split_over_steps
@@ -130,7 +131,7 @@ class MultiresRidge(SequenceModel):
         return self.head(self.net(x, lengths) - self.centre)
 
     @torch.no_grad()
-    def contributions(self, x: Tensor, lengths: Lengths | None = None, *, chunk: int | None = None) -> Tensor:
+    def contributions(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """Split the outputs over the time steps; the sum over the steps is the outputs.
 
         This is exact because the features are sums over the steps, see `multiresconv.ops.shares.split_over_steps`, and
@@ -140,7 +141,6 @@ class MultiresRidge(SequenceModel):
         Args:
             x: (B, L, d_input), as in `forward`.
             lengths: (B,) valid steps of each sequence, as in `forward`.
-            chunk: not needed: memory is small for any length.
 
         Returns:
             (B, L, d_output) float64, 0 at padded steps; of values, in standard deviations from the mean of the targets.

@@ -8,7 +8,8 @@ from multiresconv.tasks.label import Label, LabelOptions
 from multiresconv.tasks.listops import ListOps, ListOpsData
 from multiresconv.tasks.model_options import ModelOptions, PooledModelOptions
 from multiresconv.tasks.ptbxl import PtbXl, PtbXlData, PtbXlLabels
-from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOptions, RecordingTask
+from multiresconv.tasks.recording_options import RecordingModelOptions
+from multiresconv.tasks.recording_task import RecordingBatch, RecordingTask
 from multiresconv.tasks.regress import Regress
 from multiresconv.tasks.scifar import scifar
 from multiresconv.tasks.smnist import psmnist, smnist

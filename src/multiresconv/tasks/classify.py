@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from multiresconv.data.recordings import TableData
 from multiresconv.models import MultiresClassifier, Output
 from multiresconv.tasks.classification import Classification, classify
-from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOptions, RecordingTask
+from multiresconv.tasks.recording_options import RecordingModelOptions
+from multiresconv.tasks.recording_task import RecordingBatch, RecordingTask
 from multiresconv.tasks.task import Outcome
 
 

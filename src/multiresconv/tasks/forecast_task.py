@@ -27,7 +27,8 @@ from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import MultiresForecaster, Output
 from multiresconv.tasks.forecasting import forecast, forecast_report, forecast_table, futures, naive_scale
 from multiresconv.tasks.naive_forecasts import seasonal_scale
-from multiresconv.tasks.recording_task import STEPS, SizedModelOptions, facts_of, recording_input
+from multiresconv.tasks.recording_options import SizedModelOptions
+from multiresconv.tasks.recording_task import STEPS, facts_of, recording_input
 from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:

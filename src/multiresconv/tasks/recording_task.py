@@ -2,10 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -26,14 +26,14 @@ from multiresconv.data.splits import SPLITS, Split, fingerprint
 from multiresconv.models import Input, MultiresRidge, Output, SequenceModel
 from multiresconv.models.description import OutputKind
 from multiresconv.models.draw_features import draw_features
-from multiresconv.tasks.model_options import PooledModelOptions, standardise
+from multiresconv.tasks.model_options import standardise
+from multiresconv.tasks.recording_options import RecordingModelOptions
 from multiresconv.tasks.task import Method, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STEPS = 2_000  # of a training whose length is left to the task
-FEW_ROWS = 2_000  # up to this number of training rows the network is small
 ENOUGH_ROWS = 300  # up to this number of rows no network is trained: it rarely beats ridge regression
 MOST_ROWS, MOST_STEPS = 3_000, 50_000_000  # up to which ridge regression takes minutes at most
 FEATURES: dict[str, Any] = {"n_filters": 96, "kernel_size": 6, "wavelets": None, "n_thresholds": 4}
@@ -52,60 +52,6 @@ class RecordingBatch(NamedTuple):
     def targets(self) -> Tensor:
         """The labels, by the name that they have in a regression."""
         return self.labels
-
-
-@dataclass(frozen=True)
-class SizedModelOptions(PooledModelOptions):
-    """Options of the network; what is null follows from the data.
-
-    Args:
-        d_model: width of the blocks; null means 64 for up to 2,000 training rows, else 128.
-        n_layers: number of blocks; null means 4 for up to 2,000 training rows, else 6.
-    """
-
-    d_model: int | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    n_layers: int | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def __post_init__(self) -> None:
-        own = {field.name: getattr(self, field.name) for field in fields(PooledModelOptions)}
-        PooledModelOptions(**{**own, **self._sizes(FEW_ROWS)})  # checks what is given
-
-    def arguments_for(self, rows: int, longest: int) -> dict[str, Any]:
-        """Return the arguments of the model's constructor for training rows of at most `longest` steps."""
-        filled = {**self.arguments(), **self._sizes(rows)}
-        if self.depth is None and self.max_length is None and self.memory == "fading":
-            filled["max_length"] = max(longest, 2)
-        return filled
-
-    def _sizes(self, rows: int) -> dict[str, int]:
-        few = rows <= FEW_ROWS
-        return {
-            "d_model": (64 if few else 128) if self.d_model is None else self.d_model,
-            "n_layers": (4 if few else 6) if self.n_layers is None else self.n_layers,
-        }
-
-
-@dataclass(frozen=True)
-class RecordingModelOptions(SizedModelOptions):
-    """Options of the method and of the network; what is null follows from the data.
-
-    Args:
-        method: ridge fits a linear model to untrained features, within seconds. network trains a network. auto does the
-            first for up to 300 rows, both for up to 3,000, of which it keeps what is best on the validation rows, and
-            trains a network for more.
-    """
-
-    method: Literal["auto", "ridge", "network"] = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.method == "ridge" and self.init is not None:
-            raise ValueError(
-                f"model.init: expected null with the method ridge, which trains no network, got {self.init}"
-            )
-
-    def arguments(self) -> dict[str, Any]:
-        return {name: value for name, value in super().arguments().items() if name != "method"}
 
 
 class RecordingTask:

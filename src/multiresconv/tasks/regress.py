@@ -11,7 +11,8 @@ from torch import Tensor
 
 from multiresconv.data.recordings import TableData
 from multiresconv.models import MultiresRegressor, Output
-from multiresconv.tasks.recording_task import RecordingBatch, RecordingModelOptions, RecordingTask
+from multiresconv.tasks.recording_options import RecordingModelOptions
+from multiresconv.tasks.recording_task import RecordingBatch, RecordingTask
 from multiresconv.tasks.regression import regress, regression_report, regression_table
 from multiresconv.tasks.task import Outcome
 
