@@ -12,7 +12,9 @@ from tiny_table import write_recordings
 from multiresconv import MultiresRegressor, MultiresRidge, load
 from multiresconv.cli import main
 from multiresconv.data.recordings import TableData
+from multiresconv.runs.train import suffices
 from multiresconv.tasks import Classify, ClassifyOptions, RecordingModelOptions, recording_task
+from multiresconv.training.state import Best
 
 NETWORK = ["--model.d_model", "8", "--model.n_layers", "1", "--trainer.epochs", "2", "--trainer.accelerator", "cpu"]
 
@@ -173,3 +175,26 @@ def test_equal_arguments_give_equal_models_and_class_weights_count(table: Path) 
     weights = balanced.row_weights(np.array([0, 1]))
     assert weights is not None
     assert weights.shape == (2,)
+
+
+def test_under_torchrun_a_wanted_network_is_trained_since_the_other_processes_wait(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perfect = Best(0, 0, 1.0, {})
+    assert suffices(task(table), ("ridge", "network"), perfect)
+    assert not suffices(task(table), ("ridge", "network"), replace(perfect, score=0.9))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    assert not suffices(task(table), ("ridge", "network"), perfect)
+    assert suffices(task(table), ("ridge",), None)
+
+
+@pytest.mark.slow
+def test_an_option_of_the_network_that_is_wrong_shows_before_the_fit(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr(recording_task, "ENOUGH_ROWS", 10)
+    assert train(table, tmp_path / "run", "--model.kernel_size", "1") == 2
+    error = capfd.readouterr().err
+    assert "kernel_size: expected at least 2, got 1" in error
+    assert "config.yaml" not in error
+    assert not (tmp_path / "run").exists()

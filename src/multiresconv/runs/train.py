@@ -27,7 +27,7 @@ from multiresconv.training.checkpoint import Checkpoint, check_weights
 from multiresconv.training.finite import NO_VALUE
 from multiresconv.training.fit import fit
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
-from multiresconv.training.processes import is_first_process
+from multiresconv.training.processes import is_first_process, under_torchrun
 from multiresconv.training.state import Best, RunState
 
 
@@ -115,7 +115,8 @@ def fit_at_once(task: Any, recorder: RunRecorder, trainer: TrainerOptions, seed:
         recorder, trainer, seed: of the run.
     """
     if "network" in task.methods:
-        check_model(task, recorder.directory, None)  # before the fit: an option that is wrong shows at once
+        with torch.device("meta"):
+            task.build()  # before the fit: an option of the network that is wrong shows at once
     start = time.monotonic()
     recorder.start(RunState())
     model = task.fit_at_once(("train",), seed)
@@ -152,8 +153,13 @@ def load_last(directory: RunDirectory) -> Checkpoint | None:
 
 
 def suffices(task: Task, methods: Sequence[Method], fitted: Best | None) -> bool:
-    """Return True if no network is to be trained after a fit at once: none is wanted, or nothing is left to improve."""
-    return "network" not in methods or (fitted is not None and task.maximize and fitted.score >= 1)
+    """Return True if no network is to be trained after a fit at once: none is wanted, or nothing is left to improve.
+
+    Under torchrun the other processes do not know the score and wait in the training, so a wanted network is trained.
+    """
+    if "network" not in methods:
+        return True
+    return fitted is not None and task.maximize and fitted.score >= 1 and not under_torchrun()
 
 
 def last_best(task: Task, directory: RunDirectory) -> Best | None:
@@ -191,7 +197,7 @@ def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: st
     try:
         draw_curves(directory.path / "curves.png", directory.read_metrics(task.monitor), task.monitor)
         if best is not None:
-            title = f"{task.name}, validation, epoch {best.epoch}"
+            title = f"{task.name}, validation, {f'epoch {best.epoch}' if best.epoch else 'ridge regression'}"
             figures = dict(task.figures(best.scores, title))
             if best.epoch:  # a model that was fitted at once has learned the validation rows too
                 model = load(directory.model, choose_device("cuda" if accelerator == "gpu" else accelerator))

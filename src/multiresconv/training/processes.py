@@ -14,9 +14,14 @@ def is_first_process() -> bool:
     return known.rank == 0
 
 
+def under_torchrun() -> bool:
+    """True if torchrun started this process; all others then run already, and wait for the first in the training."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def processes(options: TrainerOptions) -> tuple[int | str, int]:
     """Return the number of processes on this machine and the number of machines; under torchrun, its numbers."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if under_torchrun():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local
     return options.devices, options.num_nodes
