@@ -18,8 +18,8 @@ from multiresconv.models.sequence_model import SequenceModel  # noqa: E402
 class Exported:
     """A model and its ONNX file."""
 
-    def __init__(self, model: SequenceModel, folder: Path, chunk: int | None = None) -> None:
-        to_onnx(model, folder / "model.onnx", chunk)
+    def __init__(self, model: SequenceModel, folder: Path, chunk: int | None = None, *, int8: bool = False) -> None:
+        to_onnx(model, folder / "model.onnx", chunk, int8=int8)
         self._open(model, folder)
 
     @classmethod

@@ -6,7 +6,7 @@ from multiresconv.models.sequence_model import SequenceModel
 NAMES = 20  # at most as many names are listed
 
 
-def card(model: SequenceModel, chunk: int | None) -> str:
+def card(model: SequenceModel, chunk: int | None, int8: bool) -> str:
     """Return a card in Markdown: what goes in, what comes out, how to run it."""
     weights = sum(tensor.numel() for tensor in model.state_dict().values())
     if chunk is None:
@@ -14,10 +14,11 @@ def card(model: SequenceModel, chunk: int | None) -> str:
     else:
         form = f"chunks of 1 to {chunk} steps, with a state"
         stream = "    python run.py --stream < FILE     # the running answer after each line\n"
+    kept = ", the weights of its linear maps as int8" if int8 else ""
     return f"""\
 # {type(model).__name__}
 
-{weights:,} numbers; exported by multiresconv as an ONNX file of {form}.
+{weights:,} numbers; exported by multiresconv as an ONNX file of {form}{kept}.
 
 | | |
 |---|---|

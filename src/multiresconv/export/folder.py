@@ -19,7 +19,9 @@ ENTRYPOINT ["python", "run.py"]
 """
 
 
-def export_folder(model: SequenceModel, folder: str | os.PathLike[str], chunk: int | None = None) -> None:
+def export_folder(
+    model: SequenceModel, folder: str | os.PathLike[str], chunk: int | None = None, *, int8: bool = False
+) -> None:
     """Write `run.py`, `README.md`, `Dockerfile` and, last, `model.onnx` into `folder`, which is created if need be.
 
     Each file is written atomically. An older `model.onnx` is removed first, so that a folder with one is complete.
@@ -28,12 +30,13 @@ def export_folder(model: SequenceModel, folder: str | os.PathLike[str], chunk: i
         model: any model.
         folder: the folder.
         chunk: largest number of steps of a chunk; None exports whole sequences. See `to_onnx`, also for the errors.
+        int8: store the weights of linear maps as int8, see `to_onnx`.
     """
     check_exportable(model, chunk)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").unlink(missing_ok=True)
     write_text(folder / "run.py", RUNNER.read_text(encoding="utf-8"))
-    write_text(folder / "README.md", card(model, chunk))
+    write_text(folder / "README.md", card(model, chunk, int8))
     write_text(folder / "Dockerfile", DOCKERFILE)
-    to_onnx(model, folder / "model.onnx", chunk)
+    to_onnx(model, folder / "model.onnx", chunk, int8=int8)

@@ -14,6 +14,7 @@ import torch
 from torch.export import Dim
 
 from multiresconv.export.chunks import Chunks
+from multiresconv.export.int8 import quantised, rounded
 from multiresconv.export.whole import WholeSequences
 from multiresconv.files import write_atomically
 from multiresconv.layers import MultiresLayer
@@ -24,7 +25,9 @@ from multiresconv.models.sequence_model import SequenceModel
 OPSET = 18
 
 
-def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | None = None) -> None:
+def to_onnx(
+    model: SequenceModel, path: str | os.PathLike[str], chunk: int | None = None, *, int8: bool = False
+) -> None:
     """Write a model as one ONNX file (opset 18) that computes in float32.
 
     The batch size is any. Inputs and outputs are float32 or int32:
@@ -36,12 +39,13 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
       on; see `Chunks`.
 
     The outputs are those of the model, so logits of classes and labels. The metadata of the file has the keys "class",
-    "input" and "output" (JSON as in `config.json`), and "chunk" (JSON: a number or null).
+    "input" and "output" (JSON as in `config.json`), "chunk" (JSON: a number or null) and "int8" (JSON: true or false).
 
     Args:
         model: any model; it is not changed. Float64 and half precision become float32.
         path: the file, which is replaced if it exists.
         chunk: largest number of steps of a chunk; None exports whole sequences.
+        int8: store the weights of linear maps as int8, see `multiresconv.export.int8`. The file needs ONNX Runtime.
 
     Raises:
         ImportError: the extra "export" is missing.
@@ -53,7 +57,7 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
         from multiresconv.export.running_maximum import running_maximum
     except ImportError as error:
         raise ImportError(f'export needs onnx and onnxscript: pip install "multiresconv[export]" ({error})') from error
-    ready, batch = _with_reference(model), Dim("batch")
+    ready, batch = _with_reference(rounded(model) if int8 else model), Dim("batch")
     if chunk is None:
         program, names = WholeSequences(ready), ("x", "lengths")
         arguments, outputs = program.example(), ("y",)
@@ -77,15 +81,18 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
             custom_translation_table={torch.ops.aten.cummax.default: running_maximum},
         )
     assert exported is not None
+    _forget_origins(exported.model)
     exported.model.metadata_props.update(
         {
             "class": type(model).__name__,
             "input": json.dumps(to_dict(model.input)),
             "output": json.dumps(to_dict(model.output)),
             "chunk": json.dumps(chunk),
+            "int8": json.dumps(int8),
         }
     )
-    write_atomically(Path(path), lambda part: exported.save(part, external_data=False))
+    proto = quantised(exported.model_proto) if int8 else exported.model_proto
+    write_atomically(Path(path), lambda part: part.write_bytes(proto.SerializeToString()))
 
 
 def check_exportable(model: SequenceModel, chunk: int | None) -> None:
@@ -107,6 +114,16 @@ def _with_reference(model: SequenceModel) -> Any:
         if isinstance(part, MultiresLayer | MultiresFeatures):
             part.backend = "reference"
     return ready
+
+
+def _forget_origins(model: Any) -> None:
+    """Remove what the exporter keeps of every node: paths of this machine and lines of source, most of the file."""
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for value in (*model.graph.inputs, *model.graph.initializers.values()):
+        value.metadata_props.clear()
 
 
 @contextmanager
