@@ -60,7 +60,10 @@ def _filtered(x: Tensor, taps: Tensor, dilation: int) -> Tensor:
     if count > 8:
         return F.conv1d(x, taps[:, None], dilation=dilation, groups=x.shape[1])
     length = x.shape[2] - (count - 1) * dilation
-    return sum(taps[:, i, None] * x[:, :, i * dilation : i * dilation + length] for i in range(count))
+    y = taps[:, :1] * x[:, :, :length]
+    for i in range(1, count):
+        y = y + taps[:, i, None] * x[:, :, i * dilation : i * dilation + length]
+    return y
 
 
 def _reorder(lines: Tensor, slots: list[Tensor], sizes: list[int]) -> Tensor:
