@@ -20,5 +20,5 @@ def export(model: Path, folder: Path, to: Literal["onnx"] = "onnx", chunk: int |
     from multiresconv.export.folder import export_folder
 
     export_folder(model_of(model, device("cpu")), folder, chunk)
-    print(f"{folder}: model.onnx, run.py, README.md, Dockerfile")
+    print(f"{folder}: model.onnx, run.py, model.js, package.json, README.md, Dockerfile")
     return 0

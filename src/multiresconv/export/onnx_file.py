@@ -17,7 +17,7 @@ from multiresconv.export.chunks import Chunks
 from multiresconv.export.whole import WholeSequences
 from multiresconv.files import write_atomically
 from multiresconv.layers import MultiresLayer
-from multiresconv.models import MultiresFeatures, MultiresRidge
+from multiresconv.models import MultiresAR, MultiresFeatures, MultiresRidge
 from multiresconv.models.description import to_dict
 from multiresconv.models.sequence_model import SequenceModel
 
@@ -36,7 +36,8 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
       on; see `Chunks`.
 
     The outputs are those of the model, so logits of classes and labels. The metadata of the file has the keys "class",
-    "input" and "output" (JSON as in `config.json`), and "chunk" (JSON: a number or null).
+    "input" and "output" (JSON as in `config.json`), "chunk" (JSON: a number or null), and "before" (JSON: the pixel
+    that a density model reads before the first one in chunks, else null).
 
     Args:
         model: any model; it is not changed. Float64 and half precision become float32.
@@ -83,6 +84,7 @@ def to_onnx(model: SequenceModel, path: str | os.PathLike[str], chunk: int | Non
             "input": json.dumps(to_dict(model.input)),
             "output": json.dumps(to_dict(model.output)),
             "chunk": json.dumps(chunk),
+            "before": json.dumps(_pixel_before(ready, chunk)),
         }
     )
     write_atomically(Path(path), lambda part: exported.save(part, external_data=False))
@@ -98,6 +100,19 @@ def check_exportable(model: SequenceModel, chunk: int | None) -> None:
         raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
     if chunk is not None and isinstance(model, MultiresRidge):
         raise ValueError("chunk: untrained features (MultiresRidge) are exported for whole sequences only")
+
+
+def takes_chunks(model: SequenceModel) -> bool:
+    """Return True if `to_onnx` can export the model in chunks."""
+    return not model.net.config.get("bidirectional") and not isinstance(model, MultiresRidge)
+
+
+def _pixel_before(model: SequenceModel, chunk: int | None) -> list[float] | None:
+    """Return the pixel that a density model reads before the first one, if it is exported in chunks."""
+    if chunk is None or not isinstance(model, MultiresAR):
+        return None
+    assert model.net.standardise is not None
+    return model.net.standardise.mean.tolist()
 
 
 def _with_reference(model: SequenceModel) -> Any:
