@@ -36,7 +36,7 @@ export class Answers {
       value.textContent = values ? this.text(values[i], i) : "–";
     });
     if (!values) this.headline.textContent = "–";
-    else if (this.bars) this.headline.textContent = `${this.names[best]} ${this.text(values[best], best)}`;
+    else if (this.bars) this.headline.replaceChildren(this.names[best], " ", element("span", { textContent: this.text(values[best], best) }));
     else this.headline.textContent = this.names.length === 1 ? this.text(values[0], 0) : this.kind === "forecast" ? "Next" : "Now";
     if (still && values) this.spoken.textContent = `${this.headline.textContent}, ${note}`;
   }

@@ -149,7 +149,7 @@ export function densityPage(main, about, engine, page) {
     ),
   );
   onDrop((file) => open(file, ""));
-  if (page.example) example();
+  if (page.example) example().then(() => guarded(start));
   else {
     rows.value = 0;
     change();

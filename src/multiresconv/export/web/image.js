@@ -6,6 +6,7 @@ import { button, element, fileButton, guarded, onDrop } from "./dom.js";
 import { inOrder } from "./model.js";
 import { readPicture, show } from "./picture.js";
 import { Reading } from "./reading.js";
+import { isDigits } from "./words.js";
 
 const SECONDS = 5; // of reading an image at speed 1
 const MARGIN = 46;
@@ -69,7 +70,7 @@ export function imagePage(main, about, engine, page) {
   };
 
   const figures = element("div", { className: "pictures" });
-  if (drawn) figures.append(figure(board.canvas, output.names?.length === 10 ? "Draw a digit here" : "Draw here"));
+  if (drawn) figures.append(figure(board.canvas, isDigits(output) ? "Draw a digit here" : "Draw here"));
   figures.append(figure(read, "What the network has read"));
   const files = [];
   if (drawn) files.push(button("Clear", clear));

@@ -5,8 +5,13 @@ const NAMES = 6; // at most as many names are listed
 export function titleOf({ input, output }) {
   if (output.kind === "density") return "A network completes your picture";
   if (output.kind === "forecast") return "A network forecasts a signal while it runs";
-  if (input.kind === "image") return output.names?.join() === "0,1,2,3,4,5,6,7,8,9" ? "A network reads your digit" : "A network reads a picture";
+  if (input.kind === "image") return isDigits(output) ? "A network reads your digit" : "A network reads a picture";
   return input.kind === "tokens" ? "A network reads a text token by token" : "A network reads a signal while it runs";
+}
+
+/** Return true if the classes are the ten digits. */
+export function isDigits({ names }) {
+  return names?.join() === "0,1,2,3,4,5,6,7,8,9";
 }
 
 /** Return one or two sentences on what is seen. */
@@ -41,5 +46,6 @@ function valuesOf({ names, units = [] }) {
 }
 
 function listed(names) {
+  if (names.length > 2 && names.every((name, i) => name === String(i))) return `0 to ${names.length - 1}`;
   return names.length > NAMES ? `${names.slice(0, NAMES).join(", ")} and ${names.length - NAMES} more` : names.join(", ");
 }
