@@ -18,6 +18,7 @@ from multiresconv.cli import main
 from multiresconv.export import onnxruntime_web
 from multiresconv.export.onnxruntime_web import runtime_files
 from multiresconv.export.page import WEB, export_page
+from multiresconv.models import Input
 from multiresconv.models.logistic_mixture import draw_pixels
 
 pytestmark = pytest.mark.slow
@@ -121,6 +122,9 @@ def test_what_a_page_cannot_show_is_refused_first(no_npm: None, tmp_path: Path) 
         export_page(classifier(SIGNAL), tmp_path / "page", source="", example=tmp_path / "ecg.hea")
     with pytest.raises(ValueError, match="the page needs the size of its images"):
         export_page(MultiresAR(4, 1, depth=2), tmp_path / "page", source="")
+    mixed = Input("image", ("grey",), side=2, order=(3, 1, 2, 0))
+    with pytest.raises(ValueError, match="this density model has another order of pixels"):
+        export_page(MultiresAR(4, 1, n_channels=1, depth=2, input=mixed), tmp_path / "page", source="")
     with pytest.raises(ValueError, match="chunk: expected at least 1 step"):
         export_page(classifier(COLOURS), tmp_path / "page", source="", chunk=0)
     assert main(["export", str(ROOT / "results/ptbxl"), str(tmp_path / "page"), "--example", "ecg.csv"]) == 2

@@ -67,9 +67,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def export(name: str, model: SequenceModel | None = None, example: Path | None = None) -> Path:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            if model is None:
-                model = load(ROOT / "results" / name / "model")
-            export_page(model, folder, source=name, example=example)
+            kept = load(ROOT / "results" / name / "model") if model is None else model
+            export_page(kept, folder, source=name, example=example)
             made[name] = folder
         return made[name]
 

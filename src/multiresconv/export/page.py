@@ -49,6 +49,8 @@ def export_page(
         raise ValueError("model: the page needs the size of its images, and the model's input names none (side)")
     if model.output.kind == "density" and kind != "image":
         raise ValueError(f"model: the page completes images, and this is a density model of kind {kind!r}")
+    if model.output.kind == "density" and model.input.order is not None:
+        raise ValueError("model: the page draws row by row, and this density model has another order of pixels")
     if example is not None and example.suffix.lower() not in EXAMPLES[kind]:
         raise ValueError(f"{example}: expected an example of a model of kind {kind!r}: {' or '.join(EXAMPLES[kind])}")
     contents = {path.name: path.read_bytes() for path in sorted(WEB.iterdir()) if path.is_file()}

@@ -7,9 +7,6 @@ const COUNT = 4;
 
 export function densityPage(main, about, engine, page) {
   const { input } = about, { side, channels } = input, pixels = side * side, width = channels.length;
-  if (about.chunk === null || input.order) {
-    throw new Error("this page draws row by row with a model in chunks, and this model has another order");
-  }
   let picture = new Uint8Array(pixels * width), completions = [], running = 0;
 
   const original = element("canvas", { className: "pixels", role: "img", "aria-label": "The picture; rows below the line are wiped out" });

@@ -96,7 +96,7 @@ export class Player {
   }
 
   onKey(event) {
-    if (!this.length || event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) {
+    if (!this.length || !this.root.isConnected || event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) {
       return;
     }
     const far = event.shiftKey ? Math.max(1, Math.round(this.length / 20)) : 1;

@@ -35,6 +35,7 @@ export function signalPage(main, about, engine, page) {
   /** Return the steps that the width shows: all if they fit, else a window that follows the position. */
   function view() {
     const length = reading?.length ?? 0, ahead = output.horizon ?? 0;
+    if (reading?.whole) return [0, Math.max(2, length + ahead)];
     const shown = Math.max(2, Math.min(length + ahead, Math.max(span, 4 * ahead)));
     const from = Math.min(Math.max(0, reading.player.position + ahead - shown * (ahead ? 1 : 0.85)), length + ahead - shown);
     return [Math.max(0, from), Math.max(0, from) + shown];
