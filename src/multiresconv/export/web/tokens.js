@@ -84,7 +84,7 @@ export function tokensPage(main, about, engine, page) {
         ...(reading.whole ? [] : [reading.player.root]),
         ...chart,
       ),
-      element("div", { className: "side first" }, reading.answers.root),
+      element("div", { className: "side" }, reading.answers.root),
       element("div", { className: "side files" }, ...files, reading.saver),
     ),
   );

@@ -41,9 +41,10 @@ export function drawTraces(context, width, height, { sequence, channels, scales 
   context.textBaseline = "middle";
   channels.forEach((name, channel) => {
     const { middle, range } = scales[channel];
-    const y = (value) => (channel + 0.5) * lane - ((value - middle) / range) * lane * (count > 2 ? 1.6 : 0.85);
+    const y = (value) => (channel + 0.5) * lane - ((value - middle) / range) * lane * (count > 2 ? 1.6 : 0.8);
     context.fillStyle = colour("--faint");
-    context.fillText(name.length > 7 ? `${name.slice(0, 6)}…` : name, 0, (channel + 0.5) * lane, MARGIN - 6);
+    if (lane > 60) context.fillText(name, 0, channel * lane + 7);
+    else context.fillText(name.length > 6 ? `${name.slice(0, 5)}…` : name, 0, (channel + 0.5) * lane, MARGIN - 6);
     context.lineWidth = count > 2 ? 1 : 1.5;
     context.strokeStyle = colour("--ahead");
     trace(context, sequence, count, channel, Math.max(position - 1, from), Math.min(to, length), x, y);

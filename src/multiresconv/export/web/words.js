@@ -20,12 +20,12 @@ export function leadOf({ input, output, chunk }) {
     return "Rows below the line are wiped out. The network draws them anew, four times, one pixel after another: each from all pixels before it.";
   }
   const what = { signal: signalOf, image: imageOf, tokens: tokensOf }[input.kind](input);
-  const answers = { class: "how likely each class is", labels: "how likely each label is", value: valuesOf(output) };
-  answers.forecast = `the next ${output.horizon} values${output.quantiles?.length ? ", with the range in which they should lie" : ""}`;
   const names = output.kind === "class" || output.kind === "labels" ? ` (${listed(output.names)})` : "";
-  if (chunk === null) return `The network reads ${what} as a whole, and says ${answers[output.kind]}${names}.`;
+  const answers = { class: `how likely each class${names} is`, labels: `how likely each label${names} is`, value: valuesOf(output) };
+  answers.forecast = `the next ${output.horizon} values${output.quantiles?.length ? ", with the range in which they should lie" : ""}`;
+  if (chunk === null) return `The network reads ${what} as a whole, and says ${answers[output.kind]}.`;
   const step = { signal: "sample", image: "pixel", tokens: "token" }[input.kind];
-  return `The network reads ${what}. After every ${step} it says ${answers[output.kind]}${names}, from all it has read so far.`;
+  return `The network reads ${what}. After every ${step} it says ${answers[output.kind]}, from all it has read so far.`;
 }
 
 function signalOf({ channels, unit, rate }) {
