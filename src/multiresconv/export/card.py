@@ -44,7 +44,7 @@ answers = Runner().predict("FILE")  # or an array; one answer for each sequence
 `model.js` does the same in node and in a browser. In node, `npm install` once, then save this as `predict.js`:
 
 ```js
-import * as ort from "onnxruntime-node";
+import * as ort from "onnxruntime-web";
 import {{ Model }} from "./model.js";
 
 const model = await Model.load(ort, "model.onnx");

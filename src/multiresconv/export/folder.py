@@ -5,12 +5,13 @@ from pathlib import Path
 
 from multiresconv.export.card import card
 from multiresconv.export.onnx_file import check_exportable, to_onnx
+from multiresconv.export.onnxruntime_web import VERSION
 from multiresconv.files import write_json, write_text
 from multiresconv.models.sequence_model import SequenceModel
 
 RUNNER = Path(__file__).with_name("runner.py")
 RUNNER_IN_JAVASCRIPT = Path(__file__).with_name("web") / "model.js"
-PACKAGE = {"private": True, "type": "module", "dependencies": {"onnxruntime-node": ">=1.20"}}
+PACKAGE = {"private": True, "type": "module", "dependencies": {"onnxruntime-web": VERSION}}
 DOCKERFILE = """\
 FROM python:3.12-slim
 RUN pip install --no-cache-dir "numpy>=1.26" "onnxruntime>=1.20"

@@ -1,7 +1,7 @@
 /**
  * Runs an ONNX file of `multiresconv export`: the twin of run.py for browsers and node.
  *
- *     import * as ort from "onnxruntime-node"; // or "onnxruntime-web"
+ *     import * as ort from "onnxruntime-web"; // or "onnxruntime-node"
  *     import { Model } from "./model.js";
  *
  *     const model = await Model.load(ort, "model.onnx");
