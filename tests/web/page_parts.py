@@ -9,7 +9,9 @@ import numpy as np
 NOTHING = "\N{EN DASH}"  # shown where there is no answer
 READ_CANVAS = """canvas => {
     const { width, height } = canvas;
-    return [width, Array.from(canvas.getContext("2d").getImageData(0, 0, width, height).data)];
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return [width, Array.from(copy.getImageData(0, 0, width, height).data)];
 }"""
 
 
