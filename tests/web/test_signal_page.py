@@ -48,6 +48,7 @@ def test_the_keyboard_steps_plays_and_pauses(opened: Callable[..., Any], folder:
     page = opened(folder, still=False)
     page.wait_for_function("document.querySelector('.player .primary').textContent === 'Pause'")
     page.keyboard.press(" ")
+    page.wait_for_function("!document.querySelector('.files button:disabled')", timeout=60_000)  # all is computed
     page.keyboard.press("Home")
     assert page.locator(".headline").inner_text() == NOTHING
     for _ in range(3):
