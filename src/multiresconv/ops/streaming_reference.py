@@ -33,37 +33,24 @@ def chunk_in_order(
     Returns:
         y (B, D, L), and the lines after x, in the same order.
     """
-    lines = past.split(line_sizes(h0.shape[1], memory), dim=2)
-    depth, stop = len(memory), w.shape[1] - 1
+    sizes = line_sizes(h0.shape[1], memory)
+    lines = past.split(sizes, dim=2)
+    depth, channels, stop = len(memory), x.shape[1], w.shape[1] - 1
     y, a = w[:, -1:] * x, x
     later_a, later_b = [], []
     for j, kept in enumerate(reversed(memory), start=1):
         a_line = torch.cat([lines[j - 1], a], dim=2)
+        later_a.append(a_line[:, :, -sizes[j - 1] :])
         if kept:
-            b_line = _filtered(a_line, h1, 2 ** (j - 1))
+            b_line = F.conv1d(a_line, h1[:, None], dilation=2 ** (j - 1), groups=channels)
             if kept > 1:
                 b_line = torch.cat([lines[depth + len(later_b)], b_line], dim=2)
-                later_b.append(b_line[:, :, x.shape[2] :])
-            y = y + _filtered(b_line, w[:, stop - kept : stop].flip(1), 2**j)
+                later_b.append(b_line[:, :, -sizes[depth + len(later_b)] :])
+            weights = w[:, None, stop - kept : stop].flip(2)
+            y = y + F.conv1d(b_line, weights, dilation=2**j, groups=channels)
             stop -= kept
-        later_a.append(a_line[:, :, x.shape[2] :])
-        a = _filtered(a_line, h0, 2 ** (j - 1))
+        a = F.conv1d(a_line, h0[:, None], dilation=2 ** (j - 1), groups=channels)
     return y + w[:, :1] * a, torch.cat(later_a + later_b, dim=2)
-
-
-def _filtered(x: Tensor, taps: Tensor, dilation: int) -> Tensor:
-    """Return the outputs of a dilated filter at the steps of x (B, D, L) that have their whole past in x.
-
-    Few taps are summed one by one, which is faster than the grouped convolution of PyTorch and of ONNX Runtime.
-    """
-    count = taps.shape[1]
-    if count > 8:
-        return F.conv1d(x, taps[:, None], dilation=dilation, groups=x.shape[1])
-    length = x.shape[2] - (count - 1) * dilation
-    y = taps[:, :1] * x[:, :, :length]
-    for i in range(1, count):
-        y = y + taps[:, i, None] * x[:, :, i * dilation : i * dilation + length]
-    return y
 
 
 def _reorder(lines: Tensor, slots: list[Tensor], sizes: list[int]) -> Tensor:
