@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multiresconv.cli.bench import bench
 from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops, data_listops_parts
+from multiresconv.cli.doctor import doctor
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.explain import explain
 from multiresconv.cli.export import export
@@ -66,6 +67,7 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         "export": _export(),
         "upgrade": _upgrade(),
         "bench": _bench(),
+        "doctor": _of_function(doctor),
     }
     top = _parser("Long-sequence models with multiresolution convolutional memory", version=version("multiresconv"))
     top.prog = "multiresconv"
