@@ -8,7 +8,14 @@ RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 CASES ?= 10000
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**31))')
 
-.PHONY: demo test test-quick test-random fuzz check bench clean
+PORT ?= 8000
+LIVE := ptbxl smnist psmnist cifar-density listops-quick listops-demo
+EXAMPLE_ptbxl := --example examples/ecg.csv
+EXAMPLE_smnist := --example examples/digit.png
+EXAMPLE_psmnist := --example examples/digit.png
+EXAMPLE_cifar-density := --example examples/picture.png
+
+.PHONY: demo test test-quick test-random test-web fuzz check bench live clean
 
 demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where the pictures are
 	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
@@ -16,7 +23,10 @@ demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where
 	@echo "Pictures: $(RUN)/curves.png  $(RUN)/confusion.png  $(RUN)/confusion-test.png"
 
 test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/web
+
+test-web: $(INSTALLED)  ## the pages of models in Chromium; needs chromium, and npm or a cached onnxruntime-web
+	$(BIN)/pytest -n auto --dist loadfile tests/web
 
 test-quick: $(INSTALLED)  ## what neither trains nor starts processes
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
@@ -25,7 +35,7 @@ test-quick: $(INSTALLED)  ## what neither trains nor starts processes
 test-random: SEED := $(SEED)
 test-random: $(INSTALLED)  ## other orders, seeds and examples than in `make test`; SEED=... repeats a run
 	@echo "make test-random SEED=$(SEED)"
-	TEST_SEED=$(SEED) PYTHONHASHSEED=$(SEED) $(BIN)/pytest -n auto --dist worksteal \
+	TEST_SEED=$(SEED) PYTHONHASHSEED=$(SEED) $(BIN)/pytest -n auto --dist worksteal --ignore tests/web \
 		-p randomly --randomly-seed=$(SEED) --randomly-dont-reset-seed \
 		--hypothesis-profile random --hypothesis-seed=$(SEED)
 
@@ -47,6 +57,15 @@ bench: $(INSTALLED)  ## run the CPU benchmarks on this machine
 	$(BIN)/python benchmarks/bench_length.py --repeats 9
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_sample.py
+
+live: $(LIVE:%=build/live/%/index.html)  ## pages of the trained models in results/, served on 127.0.0.1; PORT=...
+	cp results/live.html build/live/index.html
+	@echo "http://127.0.0.1:$(PORT)/"
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/live $(PORT)
+
+build/live/%/index.html: results/%/model/model.safetensors $(INSTALLED) $(wildcard src/multiresconv/export/web/* src/multiresconv/export/*.py)
+	@mkdir -p build/live
+	$(BIN)/multiresconv export results/$* build/live/$* --to web $(EXAMPLE_$*)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("multiresconv needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.12")'

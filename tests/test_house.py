@@ -13,7 +13,7 @@ OWN_TESTS = sorted(TESTS.rglob("*.py"))
 # Folders of tests that hold no tests
 DATA_OF_TESTS = {"fixtures", "golden"}
 # Folders of tests of the whole package
-WHOLE = {Path("fuzz")}
+WHOLE = {Path("fuzz"), Path("web")}
 
 
 def is_private(name: str) -> bool:

@@ -20,6 +20,8 @@ from multiresconv.export.runner import Runner, sequences_of, tokens
 
 pytestmark = pytest.mark.slow
 
+FILES = ["Dockerfile", "README.md", "model.js", "model.onnx", "package.json", "run.py"]
+
 
 @pytest.fixture(scope="module")
 def model(folders: tuple[Path, Path]) -> Path:
@@ -49,8 +51,8 @@ def run(folder: Path, *arguments: str, text: str = "") -> subprocess.CompletedPr
     return subprocess.run(command, input=text, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": places})
 
 
-def test_the_folder_holds_four_files(exported: Path) -> None:
-    assert sorted(path.name for path in exported.iterdir()) == ["Dockerfile", "README.md", "model.onnx", "run.py"]
+def test_the_folder_holds_the_runners_and_a_card(exported: Path) -> None:
+    assert sorted(path.name for path in exported.iterdir()) == FILES
     card = (exported / "README.md").read_text()
     assert "signal of 3 channels (I, II, V1) in mV, 100 samples per second" in card
     assert "one class: a, b, c" in card

@@ -10,33 +10,45 @@ from multiresconv.runs.directory import RunDirectory
 def export(
     model: Path,
     folder: Path,
-    to: Literal["onnx"] = "onnx",
+    to: Literal["onnx", "web"] = "onnx",
     chunk: int | None = None,
     int8: bool = False,
     data: Path | None = None,
+    example: Path | None = None,
+    runtime: Path | None = None,
 ) -> int:
-    """Export a trained model as a folder that runs without PyTorch: model.onnx, run.py, README.md and Dockerfile.
+    """Export a trained model as a folder that runs without PyTorch, or as a page that runs it in the browser.
 
     Args:
         model: a model folder, or a run directory to load its best model from.
         folder: the folder to write.
-        to: the format.
-        chunk: export for streams, in chunks of at most this many steps; default for whole sequences.
+        to: onnx writes model.onnx with runners for Python and JavaScript, web a static page for any file server.
+        chunk: export for streams, in chunks of at most this many steps; default for whole sequences, of a page 1000.
         int8: store the weights of linear maps in 8 bits. Of a run directory, this scores the model on the run's test
             rows before and after, and prints both.
         data: folder of the run's data; default as in the run.
+        example: a file that the page opens at first: a signal (.csv, .tsv, .txt, .wav), a picture (.png) or a text.
+        runtime: the tarball or folder of the npm package onnxruntime-web for the page; default what npm gets.
     """
     from torch import device
 
     from multiresconv.export.folder import export_folder
+    from multiresconv.export.page import export_page
 
     if data is not None and not int8:
         raise ValueError(f"--data {data}: expected with --int8, which scores the model on the test rows")
-    trained = model_of(model, device("cpu"))
+    if to == "onnx" and (example or runtime):
+        raise ValueError(f"{'example' if example else 'runtime'}: only a page has one; add --to web")
+    exported = model_of(model, device("cpu"))
     if int8:
         print(loss_of_rounding(RunDirectory(model), data))
-    export_folder(trained, folder, chunk, int8=int8)
-    print(f"{folder}: model.onnx, run.py, README.md, Dockerfile")
+    if to == "onnx":
+        export_folder(exported, folder, chunk, int8=int8)
+        print(f"{folder}: model.onnx, run.py, model.js, package.json, README.md, Dockerfile")
+        return 0
+    export_page(exported, folder, source=model.name, example=example, runtime=runtime, chunk=chunk, int8=int8)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    print(f"{folder}: a page of {size / 1e6:.1f} MB; serve it: python -m http.server --bind 127.0.0.1 -d {folder} 8000")
     return 0
 
 

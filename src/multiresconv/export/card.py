@@ -42,6 +42,16 @@ from run import Runner
 answers = Runner().predict("FILE")  # or an array; one answer for each sequence
 ```
 
+`model.js` does the same in node and in a browser. In node, `npm install` once, then save this as `predict.js`:
+
+```js
+import * as ort from "onnxruntime-web";
+import {{ Model }} from "./model.js";
+
+const model = await Model.load(ort, "model.onnx");
+console.log(await model.predict({_in_javascript(model.input)}));
+```
+
 `run.py` converts and resamples nothing: give it the channels, the unit and the rate above. The model says nothing about
 data that differ from those it was trained on.
 """
@@ -57,6 +67,15 @@ def _input(input: Input) -> str:
     rate = "" if input.rate is None else f", {input.rate:g} samples per second"
     missing = {"refuse": "are refused", "hold": "repeat the last value", "mask": "are allowed (NaN)"}[input.missing]
     return f"signal of {len(input.channels)} channels ({_listed(input.channels)}){unit}{rate}; missing values {missing}"
+
+
+def _in_javascript(input: Input) -> str:
+    """Return an example of a sequence in JavaScript, zeros of the right size."""
+    if input.kind == "tokens":
+        return "[0, 0]"
+    if input.kind == "image":
+        return f"new Uint8Array({(input.side or 1) ** 2 * len(input.channels)})"
+    return f"new Float32Array({10 * len(input.channels)})"
 
 
 def _output(output: Output) -> str:

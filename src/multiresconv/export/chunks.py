@@ -4,8 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from multiresconv.export.whole import example_input
+from multiresconv.layers import MultiresLayer
 from multiresconv.models import MultiresAR
 from multiresconv.models.sequence_model import SequenceModel
+from multiresconv.ops import State
+from multiresconv.ops.streaming_reference import chunk_in_order
 
 
 class Chunks(nn.Module):
@@ -14,6 +17,8 @@ class Chunks(nn.Module):
     The state before the first step is zeros for every model. It holds the tensors of `init_state`, batch first, with
     these differences:
 
+    - "lines" is (B, layers, D, S), and each delay line has its oldest step first. A ring buffer, which may begin
+      elsewhere in each row of a batch, would have to be gathered value by value.
     - "position" is int32. It counts up to 2^31 - 1 steps.
     - The "pooled" sum of a mean, float64 in PyTorch, is two float32 numbers (B, 2, D) that add up to it. That keeps 48
       of the 53 bits of its mantissa.
@@ -23,12 +28,15 @@ class Chunks(nn.Module):
       needs the distribution before the pixel exists.
 
     Args:
-        model: a causal model in eval mode with backend "reference".
+        model: a causal model in eval mode with backend "reference"; its layers are changed.
     """
 
     def __init__(self, model: SequenceModel) -> None:
         super().__init__()
         self.model = model
+        for part in model.modules():
+            if isinstance(part, MultiresLayer):
+                part.__class__ = _InOrder
         self._density = isinstance(model, MultiresAR)
         start = model.net.init_state(1) if self._density else model.init_state(1)
         self.names = tuple(start)
@@ -54,6 +62,8 @@ class Chunks(nn.Module):
 
     def _outer(self, name: str, value: Tensor) -> Tensor:
         """Turn a tensor of the model's state into one of this state."""
+        if name == "lines":
+            return value.transpose(2, 3)
         if name == "position":
             return value.int()
         if name in self._sums:
@@ -65,9 +75,21 @@ class Chunks(nn.Module):
         """Turn a state of this module into one of the model."""
         fresh, inner = state["position"] == 0, dict(state)
         inner["position"] = state["position"].long()
+        inner["lines"] = state["lines"].transpose(2, 3)
         for name in self._sums:
             inner[name] = state[name].double().sum(1)
         for name in self._starts:
             value = state[name]
             inner[name] = torch.where(fresh.view(-1, *[1] * (value.ndim - 1)), getattr(self, f"start_{name}"), value)
         return inner
+
+
+class _InOrder(MultiresLayer):
+    """A layer whose state has each delay line oldest step first, whatever the position."""
+
+    def forward(self, x: Tensor, state: State | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        assert state is not None
+        assert lengths is None
+        past = state["lines"].transpose(1, 2)
+        y, later = chunk_in_order(x.transpose(1, 2), past, self.h0, self.h1, self.w, self.memory)
+        return y.transpose(1, 2), {"lines": later.transpose(1, 2)}

@@ -49,7 +49,7 @@ def quantised(proto: Any) -> Any:
         raise ImportError(f"int8 needs onnxruntime: {how_to_install('export')} ({error})") from error
     matrices = ONNXModel(proto)
     matrices.replace_gemm_with_matmul()
-    quantiser = MatMulNBitsQuantizer(matrices.model, bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=0)
+    quantiser: Any = MatMulNBitsQuantizer(matrices.model, bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=0)
     with _log_as_it_was():
         logging.getLogger().setLevel(logging.ERROR)
         quantiser.process()

@@ -19,7 +19,7 @@ from multiresconv.export.whole import WholeSequences
 from multiresconv.files import write_atomically
 from multiresconv.installation import how_to_install
 from multiresconv.layers import MultiresLayer
-from multiresconv.models import MultiresFeatures, MultiresRidge
+from multiresconv.models import MultiresAR, MultiresFeatures, MultiresRidge
 from multiresconv.models.description import to_dict
 from multiresconv.models.sequence_model import SequenceModel
 
@@ -40,7 +40,8 @@ def to_onnx(
       on; see `Chunks`.
 
     The outputs are those of the model, so logits of classes and labels. The metadata of the file has the keys "class",
-    "input" and "output" (JSON as in `config.json`), "chunk" (JSON: a number or null) and "int8" (JSON: true or false).
+    "input" and "output" (JSON as in `config.json`), "chunk" (JSON: a number or null), "int8" (JSON: true or false) and
+    "before" (JSON: the pixel that a density model reads before the first one in chunks, else null).
 
     Args:
         model: any model; it is not changed. Float64 and half precision become float32.
@@ -90,6 +91,7 @@ def to_onnx(
             "output": json.dumps(to_dict(model.output)),
             "chunk": json.dumps(chunk),
             "int8": json.dumps(int8),
+            "before": json.dumps(_pixel_before(ready, chunk)),
         }
     )
     proto = quantised(exported.model_proto) if int8 else exported.model_proto
@@ -106,6 +108,19 @@ def check_exportable(model: SequenceModel, chunk: int | None) -> None:
         raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
     if chunk is not None and isinstance(model, MultiresRidge):
         raise ValueError("chunk: untrained features (MultiresRidge) are exported for whole sequences only")
+
+
+def takes_chunks(model: SequenceModel) -> bool:
+    """Return True if `to_onnx` can export the model in chunks."""
+    return not model.net.config.get("bidirectional") and not isinstance(model, MultiresRidge)
+
+
+def _pixel_before(model: SequenceModel, chunk: int | None) -> list[float] | None:
+    """Return the pixel that a density model reads before the first one, if it is exported in chunks."""
+    if chunk is None or not isinstance(model, MultiresAR):
+        return None
+    assert model.net.standardise is not None
+    return model.net.standardise.mean.tolist()
 
 
 def _with_reference(model: SequenceModel) -> Any:
