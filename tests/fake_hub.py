@@ -118,6 +118,8 @@ class _Endpoint(_Handler):
 
     def serve(self) -> None:
         hub = self.hub
+        if self.path == "/api/agent-harnesses":  # huggingface_hub asks this once a process, for its User-Agent
+            return self.answer(404)
         hub.asked.append((self.command, self.path, self.headers["Authorization"]))
         if hub.fault == "stall":
             hub.closing.wait()
@@ -253,6 +255,7 @@ def use_hub(patch: pytest.MonkeyPatch, url: str, cache: object, *, token: str | 
     patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
     patch.setattr(constants, "HF_HUB_CACHE", str(cache))
     patch.setattr(constants, "HF_TOKEN_PATH", f"{cache}/no-token")
+    patch.setattr(constants, "AGENT_HARNESSES_PATH", f"{cache}/agents")
     patch.setattr(constants, "HF_HUB_OFFLINE", False)
     patch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # its protocol has no fake
     if token is None:

@@ -2,12 +2,11 @@
 
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from fake_hub import TOKEN, Hub, serve_hub, use_hub
+from fake_hub import TOKEN, Hub, use_hub
 from huggingface_hub import constants
 from small_models import SIGNAL, classifier
 
@@ -16,13 +15,6 @@ from multiresconv.hub import FILES_OF_A_MODEL, local_folder, upload
 
 NAME = "owner/beats"
 X = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serve_hub() as hub:
-        use_hub(monkeypatch, hub.url, tmp_path / "cache", token=TOKEN)
-        yield hub
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ Long-sequence models with multiresolution convolutional memory
   explain    draw what spoke for a prediction
   report     write a run as one HTML file
   export     export a model that runs without PyTorch
+  push       put a model on a hub
   data       get, generate or verify a data set
   upgrade    rewrite old model folders
   bench      compare the speed of layers

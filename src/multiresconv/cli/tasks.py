@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiresconv.hub import local_folder
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.tasks import (
     CifarDensity,
@@ -117,9 +118,10 @@ def restore(
 
 
 def model_of(path: Path, device: "torch.device") -> "SequenceModel":
-    """Load the model of a model folder, or the best model of a run directory, in eval mode.
+    """Load the model of a model folder, the best model of a run directory, or a model of a hub, in eval mode.
 
     Raises:
+        ConnectionError, ModuleNotFoundError, PermissionError: the hub cannot be read, see `multiresconv.hub`.
         FileNotFoundError: the path is neither.
         ValueError: the model is damaged, or has format 1, which lacks descriptions, and its run is missing.
     """
@@ -127,6 +129,7 @@ def model_of(path: Path, device: "torch.device") -> "SequenceModel":
     from multiresconv.models.files import model_format
     from multiresconv.runs.evaluate import best_model
 
+    path = local_folder(path)
     if not (path / "config.json").is_file():
         directory = RunDirectory(path)
         if not directory.about.is_file() and directory.model.is_dir():
