@@ -11,7 +11,7 @@ _REQUIREMENT = re.compile(
 
 def how_to_install(extra: str) -> str:
     """Return the command that installs an extra; the package is on no public index that we know of."""
-    return f"pip install -c constraints.txt -e '.[{extra}]' in a clone of the repository"
+    return f"pip install -c constraints.txt -e '.[{extra}]' in a clone of the repository of multiresconv"
 
 
 def missing(extra: str) -> list[str]:

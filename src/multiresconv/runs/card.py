@@ -1,6 +1,6 @@
 """`model_card`: the README of a model on a hub, written from what the model and its run say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -32,7 +32,7 @@ class Run(NamedTuple):
     task: str
     monitor: str
     data: list[tuple[str, str]]
-    evaluations: list[tuple[str, Mapping[str, Any], str]]
+    evaluations: Sequence[tuple[str, Mapping[str, Any], str]]
 
 
 def read_run(task: Task, directory: RunDirectory) -> Run:
