@@ -1,10 +1,10 @@
-"""The core alone answers: help, version and `doctor`; so does `python -m multiresconv`."""
+"""The core alone answers: help, version and `doctor`."""
 
 import re
 import subprocess
 
 import pytest
-from seeded import python, python_module
+from seeded import python
 
 from multiresconv import __version__
 from multiresconv.cli import main
@@ -53,12 +53,6 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         shown.append(capsys.readouterr().out)
     assert shown[0] == shown[1]
     assert shown[0].startswith("usage: multiresconv")
-
-
-@pytest.mark.slow
-def test_the_package_runs_as_a_module() -> None:
-    ended = subprocess.run(python_module("multiresconv", "--version"), capture_output=True, text=True, timeout=60)
-    assert (ended.returncode, ended.stdout) == (0, f"multiresconv {__version__}\n")
 
 
 def test_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ from small_models import SIGNAL, classifier, signal
 from tiny_run import N_TEST, N_TRAIN, N_VAL
 
 from multiresconv import load, save
-from multiresconv.cli import main
+from multiresconv.cli import dispatch, main
+from multiresconv.cli.parsers import build_parsers
 from multiresconv.models import Input, MultiresForecaster, Output
 from multiresconv.runs.card import model_card
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.facts import evaluations
 
 NAME = "owner/beats"
+
+
+parsers = cache(build_parsers)  # building them takes longer than most of these tests
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "build_parsers", parsers)
 
 
 @pytest.fixture
@@ -120,7 +130,7 @@ def test_a_forecaster_is_told_as_the_hub_names_it() -> None:
 
 
 def test_commands_take_a_model_of_a_hub(
-    hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: Hub, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["push", str(folder), NAME]) == 0
     name = capsys.readouterr().out.strip()
@@ -132,7 +142,15 @@ def test_commands_take_a_model_of_a_hub(
         assert main(["explain", model, str(file), "--out", str(tmp_path / "why.png")]) == 0
         shown.append(capsys.readouterr().out)
     assert shown[0] == shown[1] == shown[2]
-    monkeypatch.chdir(tmp_path)
+    hub.fault = 503
+    assert main(["predict", f"hub:{NAME}", str(file)]) == 0
+    said = capsys.readouterr()
+    assert shown[0].startswith(said.out)
+    assert said.err == (
+        f"multiresconv: hub:{NAME}: {hub.url} is out of order (status 503); try again later; this is the model that it "
+        "had last time\n"
+    )
+    hub.fault = None
     assert main(["predict", "hub:owner/nothing", str(file)]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"multiresconv: error: hub:owner/nothing: {hub.url} shows no such repository; ")

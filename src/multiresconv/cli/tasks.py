@@ -2,6 +2,8 @@
 
 import argparse
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -129,7 +131,10 @@ def model_of(path: Path, device: "torch.device") -> "SequenceModel":
     from multiresconv.models.files import model_format
     from multiresconv.runs.evaluate import best_model
 
-    path = local_folder(path)
+    with warnings.catch_warnings(record=True, action="always") as remarks:
+        path = local_folder(path)
+    for remark in remarks:
+        print(f"multiresconv: {remark.message}", file=sys.stderr, flush=True)
     if not (path / "config.json").is_file():
         directory = RunDirectory(path)
         if not directory.about.is_file() and directory.model.is_dir():
