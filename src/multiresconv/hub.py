@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 PREFIX = "hub:"
-FILES_OF_A_MODEL = ("config.json", "model.safetensors", "classes.json")
-NEEDED = FILES_OF_A_MODEL[:2]  # the last is written by a `SequenceClassifier` whose classes are numbers
+# In the order of their download: a cache with the last one has all. A `SequenceClassifier` of numbers has classes.json.
+FILES_OF_A_MODEL = ("config.json", "classes.json", "model.safetensors")
+NEEDED = ("config.json", "model.safetensors")
 TIMEOUT = 10.0  # seconds without an answer after which the hub counts as unreachable
 UPLOAD_TIMEOUT = 60.0  # of each request of an upload; the hub checks what it got before it answers
 
