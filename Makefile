@@ -15,7 +15,7 @@ EXAMPLE_smnist := --example examples/digit.png
 EXAMPLE_psmnist := --example examples/digit.png
 EXAMPLE_cifar-density := --example examples/picture.png
 
-.PHONY: demo test test-quick test-random test-web fuzz check bench live clean
+.PHONY: demo test test-quick test-random test-web fuzz dist check bench live clean
 
 demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where the pictures are
 	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
@@ -43,6 +43,11 @@ fuzz: SEED := $(SEED)
 fuzz: $(INSTALLED)  ## 10,000 damaged files, CASES=..., against the command line; SEED=... repeats a run
 	@echo "make fuzz SEED=$(SEED) CASES=$(CASES)"
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --cases $(CASES) --seed $(SEED)
+
+dist: $(INSTALLED)  ## sdist and wheel in dist/, checked in fresh environments; PYTHONS="python3.11 ..." chooses
+	rm -rf dist
+	$(BIN)/python release/build.py --out dist
+	$(BIN)/python release/check.py dist/*.whl --complete $(BIN)/python $(if $(PYTHONS),--pythons $(PYTHONS))
 
 check: $(INSTALLED)  ## style, types, direction of imports
 	$(BIN)/ruff check .

@@ -9,12 +9,15 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import profiles  # noqa: F401  # loads the profile of Hypothesis, before tests ask for it
 import pytest
 import torch
 from seeded import seed_all, seed_of
+
+if TYPE_CHECKING:
+    from fake_hub import Hub
 
 torch.set_num_threads(1)
 
@@ -42,6 +45,16 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
     assert train(data, path) == 0
     return path
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Hub]":
+    """A fake hub, which huggingface_hub of this process asks with a token that it accepts."""
+    from fake_hub import TOKEN, serve_hub, use_hub
+
+    with serve_hub() as hub:
+        use_hub(monkeypatch, hub.url, tmp_path / "cache", token=TOKEN)
+        yield hub
 
 
 def settings_of_the_process() -> dict[str, Any]:

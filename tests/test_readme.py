@@ -17,7 +17,7 @@ from multiresconv.cli import main
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("explain", "export", "files", "own-data", "performance", "reliability")
+PAGES = ("explain", "export", "files", "hub", "own-data", "performance", "reliability")
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
 
 NETWORK = "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2"
@@ -42,7 +42,7 @@ def test_the_commands_of_the_readme_run_in_their_order(
     write_data(Path("data/listops-quick"))  # train finds it there and does not generate the recipe's
     assert "    python examples/make_recordings.py pumps " in README
     run_path("examples/make_recordings.py")["write_recordings"](Path("pumps"))
-    verbs = {"train", "evaluate", "predict", "inspect", "explain", "report", "sample", "data", "export"}
+    verbs = {"doctor", "train", "evaluate", "predict", "inspect", "explain", "report", "sample", "data", "export"}
     assert {command[0] for command in COMMANDS} == verbs
     for command in COMMANDS:
         if "web" in command and shutil.which("npm") is None:

@@ -26,6 +26,7 @@ from multiresconv.bench.setting import Setting
 from multiresconv.bench.timing import take_turns
 from multiresconv.bench.trial import try_out
 from multiresconv.cli import main
+from multiresconv.installation import how_to_install
 
 pytestmark = pytest.mark.slow
 
@@ -272,7 +273,7 @@ def test_a_missing_package_is_named_with_what_installs_it(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pytorch_tcn", None)
     assert main(["bench", "--out", str(tmp_path)]) == 2
-    expected = 'multiresconv: error: the speed table needs pytorch-tcn: pip install "multiresconv[bench]"\n'
+    expected = f"multiresconv: error: the speed table needs pytorch-tcn: {how_to_install('bench')}\n"
     assert capsys.readouterr().err == expected
 
 

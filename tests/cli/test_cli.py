@@ -15,6 +15,7 @@ from multiresconv.cli import main
 from multiresconv.cli.entry import EXTRA
 from multiresconv.cli.parsers import build_parsers
 from multiresconv.data.listops import encode, read_listops, split_path
+from multiresconv.installation import how_to_install
 from multiresconv.models import load
 from multiresconv.runs.directory import RunDirectory
 
@@ -259,5 +260,5 @@ for name in {EXTRA}:
 """
     result = subprocess.run(python(program), capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
-    line = 'this needs the training extra: pip install "multiresconv[train]"\n'
+    line = f"multiresconv: error: this needs the training extra: {how_to_install('train')}\n"
     assert result.stderr == line * (1 + len(EXTRA))

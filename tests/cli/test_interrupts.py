@@ -41,6 +41,7 @@ print(*sorted(name for name in set(sys.modules) - before if name.startswith("mul
     assert said.split() == [
         "multiresconv",
         "multiresconv.cli",
+        "multiresconv.cli.core",
         "multiresconv.cli.entry",
         "multiresconv.cli.interrupts",
     ]

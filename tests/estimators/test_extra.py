@@ -5,6 +5,8 @@ import subprocess
 import pytest
 from seeded import python
 
+from multiresconv.installation import how_to_install
+
 PROGRAM = """
 import sys
 sys.modules["sklearn"] = None
@@ -18,6 +20,5 @@ except ImportError as error:
 @pytest.mark.slow
 def test_the_extra_is_named() -> None:
     done = subprocess.run(python(PROGRAM), capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout == (
-        "multiresconv.estimators: scikit-learn is missing; install it with pip install 'multiresconv[estimators]'\n"
-    )
+    line = f"multiresconv.estimators: scikit-learn is missing: {how_to_install('estimators')}\n"
+    assert done.stdout == line

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from multiresconv.installation import how_to_install
+
 try:
     from pytorch_tcn import TCN
 except ModuleNotFoundError:
-    raise ModuleNotFoundError('the speed table needs pytorch-tcn: pip install "multiresconv[bench]"') from None
+    raise ModuleNotFoundError(f"the speed table needs pytorch-tcn: {how_to_install('bench')}") from None
 
 # With two taps per convolution a given receptive field takes the fewest multiplications.
 TAPS = 2

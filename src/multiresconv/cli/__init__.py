@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, sample, inspect, explain, report, export, data, upgrade, bench."""
+"""The command line; `core.HELP` lists its commands."""
 
 from multiresconv.cli.entry import main
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from multiresconv.cli.core import answer
 from multiresconv.cli.interrupts import ending_at_once
 
 EXTRA = (
@@ -25,15 +26,18 @@ EXTRA = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; bad input prints one line on standard error and returns 2."""
+    """Run one command and return its exit code; bad input prints one line on standard error and returns 2.
+
+    Without arguments it shows the help, as `--help` does.
+    """
     with ending_at_once():
-        if not all(importlib.util.find_spec(name) for name in EXTRA):
-            print('this needs the training extra: pip install "multiresconv[train]"', file=sys.stderr)
-            return 2
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        if given == ["--version"] or not all(importlib.util.find_spec(name) for name in EXTRA):
+            return answer(given)
         if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
             return complain("NUMBA_DISABLE_JIT is set, but the kernels have to be compiled; unset it")
         from multiresconv.cli.dispatch import dispatch  # here, because it needs the extra, and seconds
-    return guarded(lambda: dispatch(sys.argv[1:] if arguments is None else arguments))
+    return guarded(lambda: dispatch(given or ["--help"]))
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -20,7 +20,7 @@ def explain(
     """Explain a prediction: draw what spoke for and against a label over time, and print the strongest stretches.
 
     Args:
-        model: a model folder, or a run directory to load its best model from.
+        model: a model folder, a run directory to load its best model from, or hub:owner/name[@revision].
         file: a file that predict reads; - reads text from standard input.
         row: number of the row in the file, from 1.
         label: the label or value to explain; default the most probable label, or the first value.

@@ -20,7 +20,7 @@ def export(
     """Export a trained model as a folder that runs without PyTorch, or as a page that runs it in the browser.
 
     Args:
-        model: a model folder, or a run directory to load its best model from.
+        model: a model folder, a run directory to load its best model from, or hub:owner/name[@revision].
         folder: the folder to write.
         to: onnx writes model.onnx with runners for Python and JavaScript, web a static page for any file server.
         chunk: export for streams, in chunks of at most this many steps; default for whole sequences, of a page 1000.

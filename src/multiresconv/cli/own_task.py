@@ -27,7 +27,7 @@ def with_own_task(arguments: Sequence[str]) -> list[str]:
     given = list(arguments)
     if len(given) > 1 and given[0] == "train" and ".py:" in given[1]:
         given[1] = add_own_task(given[1])
-    elif given and given[0] in ("evaluate", "report"):
+    elif given and given[0] in ("evaluate", "report", "push"):
         for place, argument in enumerate(given[1:], start=1):
             option, equals, value = argument.partition("=")
             if option == "--task" and ".py:" in (value or "".join(given[place + 1 : place + 2])):

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multiresconv.cli.bench import bench
 from multiresconv.cli.data import DOWNLOADED, data_downloaded, data_listops, data_listops_parts
+from multiresconv.cli.doctor import doctor
 from multiresconv.cli.evaluate import evaluate
 from multiresconv.cli.explain import explain
 from multiresconv.cli.export import export
 from multiresconv.cli.inspect import inspect
 from multiresconv.cli.predict import predict
+from multiresconv.cli.push import push
 from multiresconv.cli.report import report
 from multiresconv.cli.sample import sample
 from multiresconv.cli.tasks import TASKS, add_option_groups, default_recipe, recipe_names, recipe_path
@@ -64,8 +66,10 @@ def build_parsers() -> tuple["ArgumentParser", dict[str, Command]]:
         "report": _of_run(report),
         "explain": _explain(),
         "export": _export(),
+        "push": _push(),
         "upgrade": _upgrade(),
         "bench": _bench(),
+        "doctor": _of_function(doctor),
     }
     top = _parser("Long-sequence models with multiresolution convolutional memory", version=version("multiresconv"))
     top.prog = "multiresconv"
@@ -140,6 +144,13 @@ def _export() -> Command:
     for name in ("model", "folder"):
         parser.add_argument(name, type=Path, help=_help_of(export, name))
     return _of_function(export, parser, {"model", "folder"})
+
+
+def _push() -> Command:
+    parser = _parser(push.__doc__)
+    parser.add_argument("model", type=Path, help=_help_of(push, "model"))
+    parser.add_argument("repository", help=_help_of(push, "repository"))
+    return _of_function(push, parser, {"model", "repository"})
 
 
 def _upgrade() -> Command:

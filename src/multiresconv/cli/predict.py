@@ -28,7 +28,7 @@ def predict(
     """Predict rows of files with a trained model: print labels and probabilities, values, or forecasts.
 
     Args:
-        model: a model folder, or a run directory to load its best model from.
+        model: a model folder, a run directory to load its best model from, or hub:owner/name[@revision].
         files: pictures (PNG, JPEG, GIF, BMP, TIFF, PPM), .npy, .csv, WFDB records or texts, depending on the model's
             input; - reads text from standard input.
         stream: read time steps from standard input, one per line, and print the running prediction after each.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from multiresconv.cli.tasks import model_of
+from multiresconv.hub import is_on_hub
 
 
 def sample(
@@ -19,14 +20,14 @@ def sample(
     """Draw images from a density model: write a PNG grid, and the pixels as an .npy array.
 
     Args:
-        model: a model folder, or a run directory to load its best model from.
+        model: a model folder, a run directory to load its best model from, or hub:owner/name[@revision].
         n: number of images, default 16; with --complete, number of completions of each image, default 1.
         complete: file of images (PNG, .npy, .csv) whose upper rows are kept and whose other rows are drawn.
         rows: number of upper rows to keep; default half of them.
         temperature: below 1 draws likelier images, above 1 less likely ones.
         seed: seed of the draws; the same seed gives the same images.
         out: path of the grid, OUT.png; the pixels go to OUT.npy. Default MODEL/samples.png, or MODEL/completed.png
-            with --complete.
+            with --complete; for a model of a hub in this folder.
         device: where to compute.
     """
     from multiresconv.devices import choose_device
@@ -39,7 +40,7 @@ def sample(
         rows=rows,
         temperature=temperature,
         seed=seed,
-        out=out or model / ("samples.png" if complete is None else "completed.png"),
+        out=out or (Path() if is_on_hub(model) else model) / ("samples.png" if complete is None else "completed.png"),
     )
     print(f"{path}, {path.with_suffix('.npy')}")
     return 0

@@ -2,11 +2,14 @@
 
 import argparse
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiresconv.hub import local_folder
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.tasks import (
     CifarDensity,
@@ -117,9 +120,10 @@ def restore(
 
 
 def model_of(path: Path, device: "torch.device") -> "SequenceModel":
-    """Load the model of a model folder, or the best model of a run directory, in eval mode.
+    """Load the model of a model folder, the best model of a run directory, or a model of a hub, in eval mode.
 
     Raises:
+        ConnectionError, ModuleNotFoundError, PermissionError: the hub cannot be read, see `multiresconv.hub`.
         FileNotFoundError: the path is neither.
         ValueError: the model is damaged, or has format 1, which lacks descriptions, and its run is missing.
     """
@@ -127,6 +131,10 @@ def model_of(path: Path, device: "torch.device") -> "SequenceModel":
     from multiresconv.models.files import model_format
     from multiresconv.runs.evaluate import best_model
 
+    with warnings.catch_warnings(record=True, action="always") as remarks:
+        path = local_folder(path)
+    for remark in remarks:
+        print(f"multiresconv: {remark.message}", file=sys.stderr, flush=True)
     if not (path / "config.json").is_file():
         directory = RunDirectory(path)
         if not directory.about.is_file() and directory.model.is_dir():

@@ -10,6 +10,7 @@ from typing import Any
 
 from multiresconv.cli.own_task import REFERENCES
 from multiresconv.cli.tasks import TASKS
+from multiresconv.hub import is_on_hub
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.training.options import OptimizerOptions, TrainerOptions
 
@@ -86,4 +87,8 @@ def train(
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values for YAML, with absolute paths, which hold in any working directory."""
-    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in values.items()}
+    return {name: _anywhere(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def _anywhere(path: Path) -> str:
+    return str(path if is_on_hub(path) else path.resolve())

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from multiresconv.installation import how_to_install
+
 if TYPE_CHECKING:  # part of the training extra; `fetch` imports it
     import requests
 
@@ -71,7 +73,7 @@ def fetch(
         import pooch
         import requests
     except ImportError:
-        raise ImportError('downloads need the training extra: pip install "multiresconv[train]"') from None
+        raise ImportError(f"downloads need the training extra: {how_to_install('train')}") from None
     path = Path(path)
     pooch.get_logger().setLevel("WARNING")  # the progress bar and the error say it already
     reasons = []

@@ -3,9 +3,9 @@
 try:
     import sklearn as _sklearn  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        "multiresconv.estimators: scikit-learn is missing; install it with pip install 'multiresconv[estimators]'"
-    ) from error
+    from multiresconv.installation import how_to_install
+
+    raise ImportError(f"multiresconv.estimators: scikit-learn is missing: {how_to_install('estimators')}") from error
 
 from multiresconv.estimators.classifier import SequenceClassifier
 from multiresconv.estimators.early import Prediction, PredictionStream

@@ -20,6 +20,7 @@ from multiresconv.estimators.features import generator_of
 from multiresconv.estimators.network import Plan, train_network
 from multiresconv.estimators.outputs import outputs_of, running
 from multiresconv.estimators.sequences import Sequences, read_sequences
+from multiresconv.hub import local_folder
 from multiresconv.models import MultiresRidge, Output, load_model, save
 from multiresconv.models.description import OutputKind
 from multiresconv.models.draw_features import draw_features
@@ -58,13 +59,14 @@ class CombinedEstimator(BaseEstimator):
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Self:
-        """Return an estimator with the model of a folder, from `save` or from `multiresconv train`.
+        """Return an estimator with the model of a folder, from `save` or from `multiresconv train`, or of a hub.
 
         Classes are texts then, as in the folder, unless a `SequenceClassifier` of numbers was saved there.
 
         Raises:
             FileNotFoundError, ValueError: there is no such model, or it is damaged.
         """
+        folder = local_folder(folder)
         model = load_model(folder)
         if model.output.kind != cls._kind or model.input.kind != "signal":
             raise ValueError(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from multiresconv.export.card import card
+from multiresconv.export.card import exported_card
 from multiresconv.export.onnx_file import check_exportable, to_onnx
 from multiresconv.export.onnxruntime_web import VERSION
 from multiresconv.files import write_json, write_text
@@ -43,6 +43,6 @@ def export_folder(
     write_text(folder / "run.py", RUNNER.read_text(encoding="utf-8"))
     write_text(folder / "model.js", RUNNER_IN_JAVASCRIPT.read_text(encoding="utf-8"))
     write_json(folder / "package.json", PACKAGE)
-    write_text(folder / "README.md", card(model, chunk, int8))
+    write_text(folder / "README.md", exported_card(model, chunk, int8))
     write_text(folder / "Dockerfile", DOCKERFILE)
     to_onnx(model, folder / "model.onnx", chunk, int8=int8)

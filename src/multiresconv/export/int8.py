@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from multiresconv.installation import how_to_install
+
 BLOCK = 32  # weights of one row that share a scale
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -44,7 +46,7 @@ def quantised(proto: Any) -> Any:
             from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
             from onnxruntime.quantization.onnx_model import ONNXModel
     except ImportError as error:
-        raise ImportError(f'int8 needs onnxruntime: pip install "multiresconv[export]" ({error})') from error
+        raise ImportError(f"int8 needs onnxruntime: {how_to_install('export')} ({error})") from error
     matrices = ONNXModel(proto)
     matrices.replace_gemm_with_matmul()
     quantiser: Any = MatMulNBitsQuantizer(matrices.model, bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=0)

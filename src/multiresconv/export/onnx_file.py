@@ -17,6 +17,7 @@ from multiresconv.export.chunks import Chunks
 from multiresconv.export.int8 import quantised, rounded
 from multiresconv.export.whole import WholeSequences
 from multiresconv.files import write_atomically
+from multiresconv.installation import how_to_install
 from multiresconv.layers import MultiresLayer
 from multiresconv.models import MultiresAR, MultiresFeatures, MultiresRidge
 from multiresconv.models.description import to_dict
@@ -57,7 +58,7 @@ def to_onnx(
     try:
         from multiresconv.export.running_maximum import running_maximum
     except ImportError as error:
-        raise ImportError(f'export needs onnx and onnxscript: pip install "multiresconv[export]" ({error})') from error
+        raise ImportError(f"export needs onnx and onnxscript: {how_to_install('export')} ({error})") from error
     ready, batch = _with_reference(rounded(model) if int8 else model), Dim("batch")
     if chunk is None:
         program, names = WholeSequences(ready), ("x", "lengths")

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from multiresconv.files import write_atomically
+from multiresconv.hub import local_folder
 from multiresconv.layers import MultiresLayer
 from multiresconv.models.autoregressive import MultiresAR
 from multiresconv.models.classifier import MultiresClassifier
@@ -96,13 +97,21 @@ def save(model: Saved, folder: str | os.PathLike[str]) -> None:
 
 
 @torch.inference_mode(False)
-def load(folder: str | os.PathLike[str], device: torch.device | str | None = None, *, backend: Backend = "auto") -> Any:
+def load(
+    folder: str | os.PathLike[str],
+    device: torch.device | str | None = None,
+    *,
+    backend: Backend = "auto",
+    revision: str | None = None,
+) -> Any:
     """Load the model, net or layer that `save` wrote into `folder`, in eval mode; call `train()` on it to train it on.
 
     Args:
-        folder: path of the model folder.
+        folder: path of the model folder; or `hub:owner/name`, a model of a hub, see `multiresconv.hub`. A local folder
+            never touches the network.
         device: where to put the model; default the CPU.
         backend: where the blocks run; see `multires_conv`.
+        revision: branch, tag or commit of a model of a hub; default its branch "main".
 
     Returns:
         An object of the saved class. The `.input` and `.output` of a model describe what it takes and gives.
@@ -110,8 +119,9 @@ def load(folder: str | os.PathLike[str], device: torch.device | str | None = Non
     Raises:
         FileNotFoundError: the folder or one of its two files is missing.
         ValueError: a file is damaged, has a newer format, or contradicts the other file or this version.
+        ConnectionError, ModuleNotFoundError, PermissionError: a hub cannot be read, see `multiresconv.hub`.
     """
-    folder = Path(folder)
+    folder = local_folder(folder, revision)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a model folder, there is none")
     for name in ("config.json", "model.safetensors"):

@@ -2,7 +2,7 @@
 
 import base64
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,9 @@ from multiresconv.models import Input, load
 from multiresconv.models.files import model_format
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.documents import parse_json, read_text
+from multiresconv.runs.facts import data_facts, evaluations, listed
 from multiresconv.tasks import Task
 
-_FEW = 12  # names that are listed whole
 _CAPTIONS = {
     "confusion": "Rows are true classes, columns are predicted classes.",
     "roc": "Receiver operating characteristic of each label.",
@@ -49,7 +49,7 @@ def write_report(task: Task, directory: RunDirectory) -> Path:
     best = [line for line in metrics if line.get("best")][-1:]
     if not best:
         raise FileNotFoundError(f"{directory.path}: no report yet: the run stopped before its first validation")
-    reports = dict(_evaluations(directory))
+    reports = dict(evaluations(directory))
     environment = Environment(
         loader=PackageLoader("multiresconv.runs", "."),
         autoescape=select_autoescape(["html", "j2"]),
@@ -72,13 +72,6 @@ def write_report(task: Task, directory: RunDirectory) -> Path:
     path = directory.path / "report.html"
     write_text(path, page)
     return path
-
-
-def _evaluations(directory: RunDirectory) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and content of each evaluation-NAME.json, the test first."""
-    paths = sorted(directory.path.glob("evaluation-*.json"), key=lambda path: (path.stem != "evaluation-test", path))
-    for path in paths:
-        yield path.stem.removeprefix("evaluation-"), parse_json(read_text(path), str(path))
 
 
 def _headline(task: Task, best: Mapping[str, Any], reports: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -108,31 +101,10 @@ def _remarks(directory: RunDirectory, reports: Mapping[str, Any], decided: Mappi
 
 def _data(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what run.json says about the data, as (name, value)."""
-    data, decided = about.get("data", {}), about.get("decided", {})
-    rows = [(f"{split} rows", f"{data[split]['rows']:,}") for split in ("train", "val") if split in data]
-    if splits := decided.get("splits"):
-        rows.append(("recordings", ", ".join(f"{len(names):,} {split}" for split, names in splits.items())))
-    if channels := decided.get("channels"):
-        units = decided.get("units") or [None] * len(channels)
-        named = [name if unit is None else f"{name} ({unit})" for name, unit in zip(channels, units, strict=True)]
-        rows.append(("channels", _listed(named)))
-        rows.append(_rate(decided.get("rate")))
-        rows.append(("missing values", "in the training rows, masked" if decided.get("missing_values") else "none"))
-    if lengths := decided.get("lengths"):
-        rows.append(("time steps of a row", f"{lengths['0']:,} to {lengths['1']:,}, median {lengths['0.5']:,}"))
-    if targets := decided.get("targets"):
-        rows.append(("targets", _listed(targets)))
-    if skipped := decided.get("skipped"):
-        rows.append(
-            ("left out", f"{len(skipped):,} recordings that cannot be read: {_listed([s[0] for s in skipped])}")
-        )
+    rows = data_facts(about)
+    if skipped := about.get("decided", {}).get("skipped"):
+        rows.append(("left out", f"{len(skipped):,} recordings that cannot be read: {listed([s[0] for s in skipped])}"))
     return rows
-
-
-def _rate(rate: float | None) -> tuple[str, str]:
-    if rate is None:
-        return "samples per second", "not known"
-    return ("samples per second", f"{rate:g}") if rate >= 1 else ("seconds between samples", f"{1 / rate:g}")
 
 
 def _training(
@@ -185,7 +157,7 @@ def _use(directory: RunDirectory) -> str:
 def _expected(input: Input) -> str:
     rate = "" if input.rate is None else f", {input.rate:g} samples a second"
     unit = "" if input.unit is None else f" in {input.unit}"
-    return f"channels {_listed(input.channels)}{unit}{rate}"
+    return f"channels {listed(input.channels)}{unit}{rate}"
 
 
 def _pictures(directory: RunDirectory, name: str | None) -> list[tuple[str, str]]:
@@ -201,11 +173,6 @@ def _embedded(path: Path) -> list[str]:
     if not path.is_file():
         return []
     return [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"]
-
-
-def _listed(names: Any) -> str:
-    names = list(map(str, names))
-    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
 
 
 def _number(value: float) -> str:

@@ -15,7 +15,8 @@ class ModelOptions(NetConfig):
     """Options of the network and of its initial weights.
 
     Args:
-        init: folder of a saved model with the same kind of input; a new run starts from its weights.
+        init: folder of a saved model with the same kind of input, or hub:owner/name; a new run starts from its
+            weights.
     """
 
     init: Path | None = None

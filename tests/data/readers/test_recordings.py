@@ -15,6 +15,7 @@ from profiles import examples
 from seeded import python
 
 from multiresconv.data.readers.read_recording import read_recording
+from multiresconv.installation import how_to_install
 
 RATE = 200
 NAMES = ("I", "II", "V1")
@@ -290,7 +291,7 @@ for name in ("a.wav", "a.edf", "a.parquet"):
 """
     told = subprocess.run(python(code), capture_output=True, text=True, check=True).stdout.splitlines()
     assert told == [
-        'Audio files need soundfile: pip install "multiresconv[signals]"',
-        'EDF and BDF files need pyedflib: pip install "multiresconv[signals]"',
-        'Parquet files need pyarrow: pip install "multiresconv[signals]"',
+        f"Audio files need soundfile: {how_to_install('signals')}",
+        f"EDF and BDF files need pyedflib: {how_to_install('signals')}",
+        f"Parquet files need pyarrow: {how_to_install('signals')}",
     ]

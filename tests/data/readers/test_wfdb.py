@@ -15,6 +15,7 @@ from tiny_ptbxl import DAMAGE, header_of, samples_file_of, samples_of, write_rec
 
 from multiresconv.data.ptbxl import LEADS
 from multiresconv.data.readers.wfdb import read_wfdb
+from multiresconv.installation import how_to_install
 
 FOLDER = SHARED / "ptbxl"
 
@@ -91,7 +92,7 @@ except ModuleNotFoundError as error:
     print(error)
 """
     told = subprocess.run(python(code), capture_output=True, text=True, check=True)
-    assert told.stdout == 'ECG records need wfdb: pip install "multiresconv[ecg]"\n'
+    assert told.stdout == f"ECG records need wfdb: {how_to_install('ecg')}\n"
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the real records are not here")

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from multiresconv.installation import how_to_install
+
 
 def load_extra(module: str, needed_by: str, extra: str = "signals") -> Any:
     """Import a module; if it is not installed, say how to get it.
@@ -21,4 +23,4 @@ def load_extra(module: str, needed_by: str, extra: str = "signals") -> Any:
         top = module.partition(".")[0]
         if error.name is not None and error.name.partition(".")[0] != top:
             raise
-        raise ModuleNotFoundError(f'{needed_by} need {top}: pip install "multiresconv[{extra}]"', name=top) from None
+        raise ModuleNotFoundError(f"{needed_by} need {top}: {how_to_install(extra)}", name=top) from None

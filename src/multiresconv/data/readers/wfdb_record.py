@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from multiresconv.data.readers.units import conversion
 from multiresconv.data.readers.wfdb_header import Header, read_header
 from multiresconv.fields import shown
+from multiresconv.installation import how_to_install
 
 MAX_WHOLE = 1 << 24  # samples of a record that can only be read at once; twelve leads of it take 1.6 GB
 
@@ -114,7 +115,7 @@ def _read(function: str, stem: Path, **section: Any) -> Any:
     try:
         import wfdb  # not at the top: slow to import, and part of an extra
     except ModuleNotFoundError:
-        raise ModuleNotFoundError('ECG records need wfdb: pip install "multiresconv[ecg]"') from None
+        raise ModuleNotFoundError(f"ECG records need wfdb: {how_to_install('ecg')}") from None
     try:
         if function == "rdheader":
             return wfdb.rdheader(str(stem))
