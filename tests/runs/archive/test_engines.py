@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -57,21 +58,13 @@ def write_fatal_archive(folder: Path, **names: int) -> Path:
     return write_archive(folder, LENGTHS, [of_row.get(row, f"r{row}.csv") for row in range(len(LENGTHS))])
 
 
-def test_processes_give_the_answers_of_one(model: Path, tmp_path: Path) -> None:
-    table = write_archive(tmp_path / "a", LENGTHS)
-    expected, _ = predicted(model, table, tmp_path / "one")
-    answers, totals = predicted(model, table, tmp_path / "two", run=partial(run_local, workers=2))
-    assert totals == (len(LENGTHS), 0)
-    assert_same(answers, expected)
-
-
 def assert_only_what_is_fatal_is_missing(answers: pd.DataFrame, expected: pd.DataFrame, row: int) -> None:
     assert answers["error"][row] == "each process that read or computed it died, perhaps for lack of memory"
     assert answers.loc[row, "label":"probability_wild"].isna().all()
     assert_same(answers.drop(row), expected.drop(row))
 
 
-def test_killed_processes_cost_nothing_but_what_kills_each(
+def test_processes_give_the_answers_of_one_although_some_are_killed(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first process that opens one file is killed, and every process that opens another."""
@@ -147,3 +140,24 @@ def test_ray_gives_the_answers_of_one_process_although_some_are_killed(model: Pa
             break
         signal.sigtimedwait([], 0.2)
     assert left == []
+
+
+def test_without_ray_one_line_says_how_to_get_it(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    table = write_archive(tmp_path / "a", [30])
+    assert main(arguments(model, table, tmp_path / "out", "ray")) == 2
+    assert 'Archives on Ray need ray: pip install "multiresconv[ray]"' in capsys.readouterr().err
+
+
+def test_processes_that_cannot_start_are_one_line(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = write_archive(tmp_path / "a", [30])
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif any('spawn_main' in argument for argument in sys.orig_argv):\n    os._exit(3)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert main(arguments(model, table, tmp_path / "out")) == 2
+    assert "processes die before they are ready, perhaps for lack of memory" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def predict_archive(
     Raises:
         OSError: a file cannot be read or written.
         ValueError: the table is malformed, or the folder was begun with another model, table or options.
-        RuntimeError: a process failed, through no fault of a recording.
+        RuntimeError: a process failed, through no fault of a recording; the message is its traceback.
     """
     folder = AnswersFolder(out)
     with folder.locked():

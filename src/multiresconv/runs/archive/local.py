@@ -26,7 +26,7 @@ def run_local(work: Work, tasks: Sequence[Task], workers: int) -> Generator[Outc
         workers: processes.
 
     Raises:
-        RuntimeError: processes die before they are ready.
+        ChildProcessError: processes die before they are ready.
     """
     waiting, died_at_start = deque(tasks), 0
     crew: dict[Any, _Worker] = {}  # those that are starting or busy, by their connections
@@ -41,7 +41,9 @@ def run_local(work: Work, tasks: Sequence[Task], workers: int) -> Generator[Outc
                 except (EOFError, ConnectionResetError):
                     died_at_start = 0 if worker.began else died_at_start + 1
                     if died_at_start == STARTS:
-                        raise RuntimeError("processes die before they are ready; what they printed says why") from None
+                        raise ChildProcessError(
+                            "processes die before they are ready, perhaps for lack of memory"
+                        ) from None
                     crew.pop(connection).end()
                     if waiting:
                         _join(crew, _Worker(work))

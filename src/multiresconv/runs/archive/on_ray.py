@@ -34,7 +34,6 @@ def on_ray(workers: int | None, address: str | None) -> Iterator[Run]:
     with ExitStack() as session:
 
         def run(work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray = load_extra("ray", "Archives on Ray", "ray")
             if not ray.is_initialized():
                 session.enter_context(_session(ray, workers, address))
@@ -47,6 +46,7 @@ def on_ray(workers: int | None, address: str | None) -> Iterator[Run]:
 def _session(ray: Any, workers: int | None, address: str | None) -> Iterator[None]:
     """Connect to the cluster, or start Ray on this machine; at the end leave it, or stop it."""
     address = address or os.environ.get(ADDRESS) or "local"
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
     try:
