@@ -17,7 +17,7 @@ from multiresconv.cli import main
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("explain", "export", "files", "hub", "own-data", "performance", "reliability")
+PAGES = ("archives", "explain", "export", "files", "hub", "own-data", "performance", "reliability")
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
 
 NETWORK = "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2"

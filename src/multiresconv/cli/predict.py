@@ -5,6 +5,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from multiresconv.cli.predict_table import TableOptions, model_folder, predict_table
 from multiresconv.cli.tasks import model_of
 
 if TYPE_CHECKING:
@@ -24,8 +25,19 @@ def predict(
     missing: Literal["refuse", "hold", "mask"] | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    table: Path | None = None,
+    out: Path | None = None,
+    engine: Literal["local", "ray"] | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    rows_of_part: int | None = None,
+    window: float | None = None,
+    hop: float | None = None,
 ) -> int:
     """Predict rows of files with a trained model: print labels and probabilities, values, or forecasts.
+
+    With a table of recordings the predictions become a folder of Parquet files. The same command goes on where it was
+    interrupted. The exit code is 1 if a recording could not be predicted.
 
     Args:
         model: a model folder, a run directory to load its best model from, or hub:owner/name[@revision].
@@ -42,6 +54,15 @@ def predict(
             was trained with missing values; default as the model says.
         batch_size: rows that are computed together; default 50.
         device: where to compute.
+        table: predict every recording that a table lists, in several processes: CSV or Parquet with a column file,
+            relative to the table, and perhaps id, start and stop, in seconds.
+        out: folder for the predictions of the table, such as predictions.parquet.
+        engine: local starts processes on this machine; ray uses Ray, here or on a cluster; default local.
+        workers: recordings of how many parts are predicted at the same time; default one for each processor.
+        address: of the Ray cluster, as Ray takes it; default the variable RAY_ADDRESS, else Ray is started here.
+        rows_of_part: rows of the table that are predicted and written together; default 1000.
+        window: cut each recording of the table into windows of so many seconds, as in training.
+        hop: seconds from the beginning of a window to that of the next; default the window.
     """
     from torch import from_numpy
 
@@ -52,17 +73,27 @@ def predict(
     from multiresconv.runs.predict import predict as predict_rows
     from multiresconv.runs.predict import predict_stream
 
-    if stream == bool(files):
-        raise ValueError("predict: expected files, or --stream without files")
+    if [stream, bool(files), table is not None].count(True) != 1:
+        raise ValueError("predict: expected files, or --stream, or --table, and one of them alone")
+    of_table = TableOptions(out, engine, workers, address, rows_of_part, window, hop)
+    of_table.check(table)
+    if table is not None and json:
+        raise ValueError("--json: expected no --table, whose predictions are written to --out")
     if stream and (device == "cuda" or batch_size is not None):
         raise ValueError("--stream: runs step by step on the CPU; leave out --batch_size and --device cuda")
     if stream and events is not None:
         raise ValueError("--stream: expected no --events, which are in files")
-    trained = model_of(model, choose_device("cpu" if stream else device))
+    path = model if table is None else model_folder(model)
+    trained = model_of(path, choose_device("cpu" if stream or table is not None else device))
     wanted = _wanted(events, before, after, keep, trained.input.window)
     kind = trained.output.kind
     if kind == "density":
         raise ValueError(f"{model}: a model of {kind} labels nothing; see multiresconv sample and evaluate")
+    size = 50 if batch_size is None else batch_size
+    if table is not None:
+        return predict_table(
+            path, trained, table, of_table, wanted=wanted, missing=missing, batch_size=size, device=device
+        )
 
     def show(number: int, answer: dict[str, Any], **where: str | float) -> None:
         place = {**where, "step" if stream else "row": number}
@@ -83,7 +114,7 @@ def predict(
     for file in files:
         remarks = Remarks()
         path = STANDARD_INPUT if str(file) == "-" else file
-        size, of_row = 50 if batch_size is None else batch_size, list[dict[str, Any]]()
+        of_row = list[dict[str, Any]]()
         if wanted is None:
             rows = read_rows(trained, path, missing=missing, tell=remarks.add)
         else:

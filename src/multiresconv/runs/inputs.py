@@ -52,7 +52,7 @@ def read_rows(
         order = slice(None) if input.order is None else list(input.order)
         yield from ((torch.from_numpy(row[order].copy()),) for row in pixels)
     elif input.kind == "signal":
-        for signal in read_signals(path, _channels(model, missing), tell):
+        for signal in read_signals(path, channels_of(model, missing), tell):
             yield _counted(map(torch.from_numpy, signal), input, tell)
     else:
         yield from ((torch.from_numpy(_sequence(text, input, where)),) for where, text in _texts(path, input))
@@ -69,8 +69,8 @@ def read_events(
     """
     if model.input.kind != "signal" or model.input.reading != "select":
         raise ValueError("events: expected a model that was trained on recordings of your own, which take any channels")
-    for found in read_surroundings(path, _channels(model, missing), wanted, tell):
-        _doubt_length(len(found.signal), model.input, tell)
+    for found in read_surroundings(path, channels_of(model, missing), wanted, tell):
+        doubt_length(len(found.signal), model.input, tell)
         yield found
 
 
@@ -88,7 +88,7 @@ def read_steps(
     if input.kind == "image":
         yield from (torch.from_numpy(pixel) for pixel in read_pixels(lines, len(input.channels)))
     elif input.kind == "signal":
-        yield from map(torch.from_numpy, read_samples(lines, _channels(model, missing), tell=tell))
+        yield from map(torch.from_numpy, read_samples(lines, channels_of(model, missing), tell=tell))
     else:
         yield from _token_steps(input, lines)
 
@@ -99,10 +99,10 @@ def _counted(blocks: Row, input: Input, tell: Tell) -> Iterator[Tensor]:
     for block in blocks:
         count += len(block)
         yield block
-    _doubt_length(count, input, tell)
+    doubt_length(count, input, tell)
 
 
-def _doubt_length(count: int, input: Input, tell: Tell) -> None:
+def doubt_length(count: int, input: Input, tell: Tell) -> None:
     """Tell a row that is far shorter or longer than every training row."""
     if input.steps is None or (input.steps[0] <= UNLIKE * count and count <= UNLIKE * input.steps[1]):
         return
@@ -122,8 +122,12 @@ def _token_steps(input: Input, lines: Iterable[str]) -> Iterator[Tensor]:
         yield from torch.from_numpy(tokens).unsqueeze(1)
 
 
-def _channels(model: SequenceModel, missing: Missing | None) -> Channels:
-    """Return what the model says about its signal; the standardisation tells the usual range if nothing else does."""
+def channels_of(model: SequenceModel, missing: Missing | None) -> Channels:
+    """Return what the model says about its signal; the standardisation tells the usual range if nothing else does.
+
+    Raises:
+        ValueError: `missing` is "mask", but the model was trained without missing values.
+    """
     input, usual = model.input, model.input.usual
     statistics = _statistics(model)
     if usual is None and statistics is not None:

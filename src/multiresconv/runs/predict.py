@@ -40,11 +40,37 @@ def predict(
     Raises:
         ValueError: batch_size below 1, or the model gives an output that is not finite.
     """
+    for number, output in enumerate(outputs(model, rows, batch_size=batch_size, long=long), start=1):
+        yield answer(model, output, f"{where}, row {number}")
+
+
+@torch.inference_mode()
+def outputs(
+    model: SequenceModel, rows: Iterable[Iterable[Tensor]], *, batch_size: int, long: int = LONG
+) -> Iterator[Tensor]:
+    """Yield the output of the model for each row in order; see `predict`, which turns it into an answer.
+
+    Raises:
+        ValueError: batch_size below 1.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    outputs = _outputs(model, rows, batch_size, long if can_stream(model) else None)
-    for number, output in enumerate(outputs, start=1):
-        yield answer(model, output, f"{where}, row {number}")
+    most = long if can_stream(model) else None  # None computes every row whole
+    batch: list[Tensor] = []
+    for row in rows:
+        blocks = iter(row)
+        start = _first_blocks(blocks, most)
+        if isinstance(start, Tensor):
+            longest = max(len(start), max(map(len, batch), default=0))
+            if batch and (len(batch) == batch_size or longest * (len(batch) + 1) > TOGETHER):
+                yield from _of_batch(model, batch)
+                batch = []
+            batch.append(start)
+        else:
+            yield from _of_batch(model, batch)
+            batch = []
+            yield _of_chunks(model, chain(start, blocks), min(CHUNK, long))
+    yield from _of_batch(model, batch)
 
 
 @torch.inference_mode()
@@ -83,27 +109,6 @@ def answer(model: SequenceModel, output: Tensor, where: str) -> dict[str, Any]:
 
 def can_stream(model: SequenceModel) -> bool:
     return not model.net.config.get("bidirectional")
-
-
-def _outputs(
-    model: SequenceModel, rows: Iterable[Iterable[Tensor]], batch_size: int, long: int | None
-) -> Iterator[Tensor]:
-    """Yield the output of each row in order; `long` None computes every row whole."""
-    batch: list[Tensor] = []
-    for row in rows:
-        blocks = iter(row)
-        start = _first_blocks(blocks, long)
-        if isinstance(start, Tensor):
-            longest = max(len(start), max(map(len, batch), default=0))
-            if batch and (len(batch) == batch_size or longest * (len(batch) + 1) > TOGETHER):
-                yield from _of_batch(model, batch)
-                batch = []
-            batch.append(start)
-        else:
-            yield from _of_batch(model, batch)
-            batch = []
-            yield _of_chunks(model, chain(start, blocks), min(CHUNK, long or CHUNK))
-    yield from _of_batch(model, batch)
 
 
 def _first_blocks(blocks: Iterator[Tensor], long: int | None) -> Tensor | list[Tensor]:

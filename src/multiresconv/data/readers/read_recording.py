@@ -68,6 +68,15 @@ def read_recording(
 
 def read_sections(path: Path, sections: Sequence[Wanted]) -> Iterator[Recording]:
     """Yield several sections of a recording; see `read_recording`. A table of text is parsed once for all of them."""
+    for recording, wanted in zip(read_stored(path, sections), sections, strict=True):
+        yield at_rate(recording, wanted.rate, str(path))
+
+
+def read_stored(path: Path, sections: Sequence[Wanted]) -> Iterator[Recording]:
+    """Yield sections as `read_sections` does, but with the rate of the file, None if it states none.
+
+    Only the channels of a file that have different rates are brought to the wanted one.
+    """
     suffix = path.suffix.lower()
     read = READERS.get(suffix)
     if read is None:
@@ -87,7 +96,7 @@ def read_sections(path: Path, sections: Sequence[Wanted]) -> Iterator[Recording]
         else:
             recording = read(path, wanted)
         _check_size(recording, path)
-        yield at_rate(recording, wanted.rate, str(path))
+        yield recording
 
 
 def at_rate(recording: Recording, rate: float | None, where: str) -> Recording:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from multiresconv.data.readers.channels import Channels
 from multiresconv.data.readers.npy import NumbersFile, open_numbers
 from multiresconv.data.readers.npz import read_npz
-from multiresconv.data.readers.read_recording import at_rate, read_recording
-from multiresconv.data.readers.recording import Recording
+from multiresconv.data.readers.read_recording import at_rate, read_stored
+from multiresconv.data.readers.recording import Recording, Wanted
 from multiresconv.data.readers.remarks import Tell, tell_nobody
 from multiresconv.data.readers.samples import read_samples
 from multiresconv.data.readers.text import STANDARD_INPUT, read_lines
@@ -64,7 +64,7 @@ def _selected(path: Path, channels: Channels, tell: Tell) -> Iterator[Signal]:
                 recording = at_rate(recording, channels.rate, f"{path}, {place}")
             yield _checked(recording, channels, f"{path}, {place}", lambda text, at=place: tell(f"{at}: {text}"))
         return
-    yield _blocks_at_rate(path, channels, tell)[0]
+    yield _at_rate(next(read_stored(path, [wanted_of(channels)])), channels, str(path), tell)[0]
 
 
 def read_selected(path: Path, channels: Channels, tell: Tell = tell_nobody) -> tuple[NDArray[np.float32], float | None]:
@@ -79,22 +79,40 @@ def read_selected(path: Path, channels: Channels, tell: Tell = tell_nobody) -> t
         OSError: the file cannot be read.
         ValueError: the content does not fit the channels; the message names the file and the place in it.
     """
-    blocks, rate = _blocks_at_rate(path, channels, tell)
+    return selected(next(read_stored(path, [wanted_of(channels)])), channels, str(path), tell)
+
+
+def wanted_of(channels: Channels, start: float | None = None, stop: float | None = None) -> Wanted:
+    """Return what to read of a file for these channels, from `start` to `stop`; see `Wanted`."""
+    return Wanted(channels.names if channels.named else None, channels.rate, start, stop)
+
+
+def selected(
+    recording: Recording, channels: Channels, where: str, tell: Tell = tell_nobody
+) -> tuple[NDArray[np.float32], float | None]:
+    """Bring a recording to the rate and the unit of the channels; return its signal (n, C) and samples per second.
+
+    Args:
+        recording: with the wanted channels and the rate of its file, as `read_stored` yields it.
+        channels: what to expect.
+        where: what the recording is called in messages.
+        tell: takes remarks: conversions, and doubts about the range.
+
+    Raises:
+        ValueError: the recording does not fit the channels; the message begins with `where`.
+    """
+    blocks, rate = _at_rate(recording, channels, where, tell)
     return np.concatenate(list(blocks)), rate
 
 
-def _blocks_at_rate(path: Path, channels: Channels, tell: Tell) -> tuple[Signal, float | None]:
-    """Return the blocks of the wanted channels of a recording, and its rate."""
-    several_rates = path.suffix.lower() in (".edf", ".bdf")  # of the channels of one file
-    recording = read_recording(
-        path, channels=channels.names if channels.named else None, rate=channels.rate if several_rates else None
-    )
+def _at_rate(recording: Recording, channels: Channels, where: str, tell: Tell) -> tuple[Signal, float | None]:
+    """Return the blocks of a recording at the rate of the channels, and that rate."""
     if channels.rate is not None and recording.rate is None:
         tell(f"states no rate, taken as {channels.rate:g} samples a second")
     elif channels.rate not in (None, recording.rate):
         tell(f"resampled from {recording.rate:g} to {channels.rate:g} samples a second")
-    recording = at_rate(recording, channels.rate, str(path))
-    return _checked(recording, channels, str(path), tell), recording.rate
+    recording = at_rate(recording, channels.rate, where)
+    return _checked(recording, channels, where, tell), recording.rate
 
 
 def _checked(recording: Recording, channels: Channels, where: str, tell: Tell) -> Signal:

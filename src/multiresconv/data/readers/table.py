@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ class Table(NamedTuple):
     path: Path
     frame: Any  # pandas.DataFrame; of a text file all cells are texts
     lines: NDArray[np.int64] | None  # (rows,) line of each row in a text file; None of another file
+    first: int = 0  # number of rows of the file that come before these
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -39,7 +41,9 @@ class Table(NamedTuple):
 
     def place(self, row: int) -> str:
         """Name a row, counted from 0, by its line in a text file, else by its number."""
-        return f"{self.path}, row {row + 1}" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+        return (
+            f"{self.path}, row {self.first + row + 1}" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+        )
 
     def check_column(self, name: str, option: str) -> None:
         """Raise ValueError unless there is a column of this name; `option` says who asks for it."""
@@ -123,57 +127,97 @@ def read_table(path: Path) -> Table:
         ModuleNotFoundError: the signals extra is not installed.
     """
     arrow = load_extra("pyarrow", "Tables")
-    text = path.suffix.lower() not in (".parquet", ".pq")
+    text = is_text(path)
     with open(path, "rb") as file:
         content = bounded(file, path).read()
     try:
         table = _parse_text(content, path) if text else _parse_parquet(content)
     except (arrow.ArrowException, OSError) as error:  # damaged pages of Parquet are an OSError
-        raise ValueError(f"{path}: {_reason(str(error), text)}") from None
-    names = [name.strip() for name in table.column_names]
-    if len(set(names)) < len(names):
-        double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{path}, line 1: expected columns of different names, {shown(double)} comes twice")
+        raise ValueError(f"{path}: {reason(str(error), text)}") from None
+    names = stripped_names(table.column_names, path)
     if not table.num_rows:
         raise ValueError(f"{path}: expected rows below the header, got none")
-    frame = table.rename_columns(names).to_pandas()
-    if not text:
-        return Table(path, frame, None)
-    frame = frame.fillna("").astype(object)
-    return Table(path, frame, _lines(frame))
+    return table_of(path, table.rename_columns(names))
 
 
-def _lines(frame: Any) -> NDArray[np.int64]:
-    """Return the line on which each row begins; quoted cells may hold line breaks."""
+def is_text(path: Path) -> bool:
+    """True if the suffix says that a table is text, False for Parquet."""
+    return path.suffix.lower() not in (".parquet", ".pq")
+
+
+def table_of(path: Path, table: Any, first: int = 0, line: int = 2) -> Table:
+    """Return rows of a file, a `pyarrow.Table`, as a `Table`.
+
+    Args:
+        path: the file.
+        table: the rows; of a text file all cells are texts.
+        first: number of rows before these.
+        line: of a text file, the line on which these rows begin.
+    """
+    if not is_text(path):
+        return Table(path, table.to_pandas(), None, first)
+    frame = table.to_pandas().fillna("").astype(object)
+    breaks = breaks_within(frame)
+    return Table(path, frame, line + np.arange(len(frame)) + np.cumsum(breaks) - breaks, first)
+
+
+def breaks_within(frame: Any) -> NDArray[np.int64]:
+    """Return the number of line breaks in the cells of each row (rows,); quoted cells may hold some."""
     inside = np.zeros(len(frame), np.int64)
     for name in frame.columns:
         inside += np.array([cell.count("\n") for cell in frame[name]], np.int64)
-    return 2 + np.arange(len(frame)) + np.cumsum(inside) - inside
+    return inside
+
+
+def stripped_names(names: Sequence[str], path: Path) -> list[str]:
+    """Return the names of columns without blanks around them; raises ValueError if one comes twice."""
+    names = [name.strip() for name in names]
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{path}, line 1: expected columns of different names, {shown(double)} comes twice")
+    return names
+
+
+def text_options(head: bytes, names: Callable[[Any], list[str]], path: Path) -> dict[str, Any]:
+    """Return how to parse a table of text, for `pyarrow.csv`: all cells as texts, errors that name the row.
+
+    Args:
+        head: the beginning of the file, with its first line.
+        names: returns the names of the columns, given how to separate them.
+        path: of the file, for messages.
+
+    Raises:
+        ValueError: the first line is not UTF-8.
+    """
+    csv, arrow = load_extra("pyarrow.csv", "Tables"), load_extra("pyarrow", "Tables")
+    try:
+        header = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}, line 1: expected UTF-8") from None
+    delimiter = "\t" if "\t" in header else ";" if ";" in header else ","
+    types = dict.fromkeys(names(csv.ParseOptions(delimiter=delimiter)), arrow.string())
+    return {
+        "read_options": csv.ReadOptions(use_threads=False),  # with threads errors do not name the row
+        "parse_options": csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
+        "convert_options": csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+    }
 
 
 def _parse_text(content: bytes, path: Path) -> Any:
     csv = load_extra("pyarrow.csv", "Tables")
-    arrow = load_extra("pyarrow", "Tables")
-    try:
-        header = content.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}, line 1: expected UTF-8") from None
-    delimiter = "\t" if "\t" in header else ";" if ";" in header else ","
-    names = csv.open_csv(io.BytesIO(content), parse_options=csv.ParseOptions(delimiter=delimiter)).schema.names
-    types = dict.fromkeys(names, arrow.string())
-    return csv.read_csv(
-        io.BytesIO(content),
-        read_options=csv.ReadOptions(use_threads=False),  # with threads errors do not name the row
-        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-    )
+
+    def names(parse: Any) -> list[str]:
+        return csv.open_csv(io.BytesIO(content), parse_options=parse).schema.names
+
+    return csv.read_csv(io.BytesIO(content), **text_options(content, names, path))
 
 
 def _parse_parquet(content: bytes) -> Any:
     return load_extra("pyarrow.parquet", "Tables").read_table(io.BytesIO(content))
 
 
-def _reason(message: str, text: bool) -> str:
+def reason(message: str, text: bool) -> str:
+    """Return what is wrong with a table in one line, from the message of pyarrow."""
     message = " ".join(message.split())[:200]
     match = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message)
     if match:

@@ -28,15 +28,19 @@ def label_recordings(data: TableData, signals: Signals) -> Labelled:
         ValueError: a window or hop of less than a sample.
     """
     lengths = np.diff(signals.offsets)
-    window, hop = (None if size is None else _steps(size, signals.rate) for size in (data.window, data.hop))
+    window, hop = (None if size is None else steps_of(size, signals.rate) for size in (data.window, data.hop))
     windows = cut_windows(lengths, window, hop)
     short = 0 if window is None else int((lengths < window).sum())
     remarks = (f"{short} recording(s) are shorter than a window, and stay whole",) if short else ()
     return Labelled(signals.listing, windows, windows.recordings, remarks)
 
 
-def _steps(size: float, rate: float | None) -> int:
-    """Return time steps of a window or hop in seconds, or in samples if the rate is not known."""
+def steps_of(size: float, rate: float | None) -> int:
+    """Return time steps of a window or hop in seconds, or in samples if the rate is not known.
+
+    Raises:
+        ValueError: less than one sample.
+    """
     steps = round(size * (1.0 if rate is None else rate))
     if steps < 1:
         at = "" if rate is None else f" s at {rate:g} samples a second"

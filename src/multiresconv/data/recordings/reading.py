@@ -1,18 +1,17 @@
 """Read the recordings of a table one after another, in several processes if there are many."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import groupby
 from multiprocessing import get_context
 
 from multiresconv.data.readers.job import Job, Unreadable, read_job
 from multiresconv.data.readers.recording import Recording, Wanted
 from multiresconv.data.recordings.rows import Row
+from multiresconv.spawning import main_module_hidden
 
 MOST = 8  # processes, if their number is not given
 WORTH = 64  # files from which on processes are started, if their number is not given
@@ -52,31 +51,12 @@ def read_rows(
         pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _main_module_hidden() -> Iterator[None]:
-    """Keep processes that are started here from running the user's script again.
-
-    A spawned process imports the main module under another name, for functions that are defined there. `read_job` is
-    not, and a script without `if __name__ == "__main__"` would start processes of its own.
-    """
-    main = sys.modules["__main__"]
-    hidden = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
-    try:
-        main.__spec__ = None
-        if "__file__" in hidden:
-            del main.__file__
-        yield
-    finally:
-        for name, value in hidden.items():
-            setattr(main, name, value)
-
-
 def _in_order(pool: ProcessPoolExecutor, jobs: Sequence[Job], ahead: int) -> Iterator[list[Recording | Unreadable]]:
     """Yield the results in order; at most `ahead` jobs are begun before, so that results do not fill the memory."""
     waiting, running = iter(jobs), deque[tuple[Job, Future[list[Recording | Unreadable]]]]()
     while True:
         while len(running) < ahead and (job := next(waiting, None)) is not None:
-            with _main_module_hidden():
+            with main_module_hidden():
                 running.append((job, pool.submit(read_job, job)))
         if not running:
             return

@@ -11,10 +11,10 @@ from multiresconv.data.readers.sequences import Sequences
 from multiresconv.data.readers.table import Table, read_table
 from multiresconv.data.readers.ts import read_ts
 from multiresconv.data.recordings.options import TableData, names_of
+from multiresconv.data.recordings.sections import listed_sections
 from multiresconv.data.splits import SPLITS
 from multiresconv.fields import shown
 
-FILE = "file"
 GROUP = "group"
 SPLIT = "split"
 
@@ -60,29 +60,16 @@ def list_files(data: TableData) -> Listing:
         ValueError: a column is missing, or a cell is not what it should be; the message names the line.
     """
     table = read_table(data.table)
-    if FILE not in table.columns:
-        raise ValueError(
-            f"{table.path}: expected a column {FILE!r} with a recording in each row, or the option id for a table with "
-            f"a row per sample; the columns are {listed(table.columns)}"
-        )
+    sections = listed_sections(table)
     targets = _targets(data, table)
-    files = table.texts(FILE)
     texts = [table.texts(name) for name in targets]
     group, split = _role(table, data.group, GROUP), _role(table, data.split, SPLIT)
     groups, splits = _texts(table, group), _splits(table, split)
-    cuts = [
-        table.numbers(name).tolist() if name in table.columns else [None] * len(table) for name in ("start", "stop")
-    ]
     rows = []
-    for index, (file, given_start, given_stop) in enumerate(zip(files, *cuts, strict=True)):
+    for index, (file, start, stop) in enumerate(sections):
         place = table.place(index)
-        if not file:
-            raise ValueError(f"{place}, column {FILE}: expected the path of a recording, got none")
-        if "\0" in file:
-            raise ValueError(f"{place}, column {FILE}: expected the path of a recording, got {shown(file)}")
         if groups is not None and not groups[index]:
             raise ValueError(f"{place}, column {group}: expected the name of a group, got none")
-        start, stop = (None if cut is None or cut != cut else cut for cut in (given_start, given_stop))
         whole = start is None and stop is None
         name = file if whole else f"{file}, {start or 0:g} to {'the end' if stop is None else f'{stop:g}'}"
         path = str(table.path.parent / file)
