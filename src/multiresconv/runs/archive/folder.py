@@ -5,7 +5,7 @@
     _rows.parquet               the rows of the table
     _SUCCESS                    how many rows there are and how many failed; written last
 
-Readers of Parquet folders pass over names that begin with an underscore or a point.
+Readers such as pyarrow pass over names that begin with an underscore or a point; others take part-*.parquet.
 """
 
 import hashlib
