@@ -65,7 +65,7 @@ def test_a_page_is_complete(
     times = {name: (page / name).stat().st_mtime_ns for name in names}
     assert max(times, key=lambda name: times[name]) == "index.html"
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr("multiresconv.export.page.to_onnx", fails)

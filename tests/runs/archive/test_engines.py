@@ -15,6 +15,7 @@ from seeded import python_module
 from tiny_archives import classifier, fatal_environment, predicted, write_archive
 
 from multiresconv.cli import main
+from multiresconv.installation import how_to_install
 from multiresconv.runs.archive.local import run_local
 
 pytestmark = pytest.mark.slow
@@ -148,7 +149,7 @@ def test_without_ray_one_line_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "ray", None)
     table = write_archive(tmp_path / "a", [30])
     assert main(arguments(model, table, tmp_path / "out", "ray")) == 2
-    assert 'Archives on Ray need ray: pip install "multiresconv[ray]"' in capsys.readouterr().err
+    assert f"Archives on Ray need ray: {how_to_install('ray')}" in capsys.readouterr().err
 
 
 def test_processes_that_cannot_start_are_one_line(
