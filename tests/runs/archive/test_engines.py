@@ -101,12 +101,18 @@ def test_ctrl_c_leaves_whole_parts_and_no_process(model: Path, tmp_path: Path) -
     table.write_text(table.read_text() + "waits.csv,patient x\n")
     program = python_module("multiresconv.cli", *arguments(model, table, out))
     running = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
-    while running.poll() is None and len(inodes(out)) < 2:
+    reader = None
+    while running.poll() is None and (len(inodes(out)) < 2 or reader is None):
         signal.sigtimedwait([], 0.05)
+        if reader is None:
+            with suppress(OSError):  # nobody reads it yet
+                reader = os.open(tmp_path / "a" / "waits.csv", os.O_WRONLY | os.O_NONBLOCK)
     os.killpg(running.pid, signal.SIGINT)  # to the whole group, as a terminal does
     said, complained = running.communicate(timeout=60)  # returns once the workers, which have its pipes, have ended too
     assert (running.returncode, said, errors(complained)) == (130, "", [])
     assert pd.read_parquet(out)["row"].tolist() == [0, 1, 2, 3]
+    assert reader is not None
+    os.close(reader)
 
 
 def test_a_model_that_processes_cannot_load_is_one_line(model: Path, tmp_path: Path) -> None:
