@@ -10,7 +10,7 @@ import torch
 from exported import Exported, assert_close, randomised
 from torch import nn
 
-from multiresconv import MultiresClassifier, MultiresForecaster, MultiresRidge
+from multiresconv import MultiresClassifier, MultiresForecaster, MultiresRidge, load
 from multiresconv.cli import main
 from multiresconv.cli.export import loss_of_rounding
 from multiresconv.export.int8 import BLOCK, rounded
@@ -86,7 +86,9 @@ def test_the_command_prints_scores_of_the_runs_test_rows_before_and_after(
     assert re.search(r"test, \d+ rows +float32 +int8\n", printed)
     assert re.search(r"\n  accuracy +0\.\d{4} +0\.\d{4}\n", printed)
     assert "the weights of its linear maps as int8" in (tmp_path / "new" / "README.md").read_text()
-    assert "not measured, since a model folder has no data" in loss_of_rounding(RunDirectory(run / "model"), None)
+    assert "not measured, since a model folder has no data" in loss_of_rounding(
+        load(run / "model"), RunDirectory(run / "model"), None
+    )
     assert main(["export", str(run), str(tmp_path / "new"), "--data", str(tmp_path)]) == 2
     assert "expected with --int8" in capsys.readouterr().err
 

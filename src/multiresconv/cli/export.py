@@ -1,10 +1,13 @@
 """`multiresconv export MODEL FOLDER`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from multiresconv.cli.tasks import model_of, restore
 from multiresconv.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from multiresconv.models import SequenceModel
 
 
 def export(
@@ -33,6 +36,7 @@ def export(
     from torch import device
 
     from multiresconv.export.folder import export_folder
+    from multiresconv.export.onnx_file import check_exportable
     from multiresconv.export.page import export_page
 
     if data is not None and not int8:
@@ -40,8 +44,9 @@ def export(
     if to == "onnx" and (example or runtime):
         raise ValueError(f"{'example' if example else 'runtime'}: only a page has one; add --to web")
     exported = model_of(model, device("cpu"))
+    check_exportable(exported, chunk)
     if int8:
-        print(loss_of_rounding(RunDirectory(model), data))
+        print(loss_of_rounding(exported, RunDirectory(model), data))
     if to == "onnx":
         export_folder(exported, folder, chunk, int8=int8)
         print(f"{folder}: model.onnx, run.py, model.js, package.json, README.md, Dockerfile")
@@ -52,23 +57,24 @@ def export(
     return 0
 
 
-def loss_of_rounding(directory: RunDirectory, folder: Path | None) -> str:
-    """Score the best model of a run on its test rows, as it is and with int8 weights; return a table as text.
+def loss_of_rounding(model: "SequenceModel", directory: RunDirectory, folder: Path | None) -> str:
+    """Score a run's best model on the test rows, as it is and with int8 weights; return a table as text.
 
     Args:
+        model: the best model of the run.
         directory: the run; if it is only a model folder, the text says that nothing was measured.
         folder: folder of the data; default as in the run.
     """
     from torch import device
 
     from multiresconv.export.int8 import rounded
-    from multiresconv.runs.evaluate import best_model, score
+    from multiresconv.runs.evaluate import score
 
     if not directory.about.is_file():
         return "int8: the loss was not measured, since a model folder has no data; name a run directory for that"
     cpu = device("cpu")
     task, trainer = restore(directory, folder=folder)
-    model, rows = best_model(task, directory, cpu), task.open("test")
+    rows = task.open("test")
     before, after = (
         task.report(score(task, one, rows, trainer.eval_batch_size, cpu)) for one in (model, rounded(model))
     )

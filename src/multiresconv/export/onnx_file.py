@@ -104,15 +104,17 @@ def check_exportable(model: SequenceModel, chunk: int | None) -> None:
         raise TypeError(f"model: expected a model with input and output, got {type(model).__name__}")
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk: expected at least 1 step, got {chunk}")
-    if chunk is not None and model.net.config.get("bidirectional"):
-        raise ValueError("chunk: a bidirectional model needs whole sequences; export it without")
-    if chunk is not None and isinstance(model, MultiresRidge):
-        raise ValueError("chunk: untrained features (MultiresRidge) are exported for whole sequences only")
+    if chunk is not None and (reason := why_no_chunks(model)):
+        raise ValueError(f"chunk: {reason}")
 
 
-def takes_chunks(model: SequenceModel) -> bool:
-    """Return True if `to_onnx` can export the model in chunks."""
-    return not model.net.config.get("bidirectional") and not isinstance(model, MultiresRidge)
+def why_no_chunks(model: SequenceModel) -> str | None:
+    """Return why `to_onnx` cannot export the model in chunks, or None if it can."""
+    if model.net.config.get("bidirectional"):
+        return "a bidirectional model needs whole sequences; export it without"
+    if isinstance(model, MultiresRidge):
+        return "untrained features (MultiresRidge) are exported for whole sequences only"
+    return None
 
 
 def _pixel_before(model: SequenceModel, chunk: int | None) -> list[float] | None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from multiresconv.export.onnx_file import check_exportable, takes_chunks, to_onnx
+from multiresconv.export.onnx_file import check_exportable, to_onnx, why_no_chunks
 from multiresconv.export.onnxruntime_web import runtime_files
 from multiresconv.files import write_atomically, write_json
 from multiresconv.models.sequence_model import SequenceModel
@@ -43,7 +43,7 @@ def export_page(
         ValueError: the page cannot show the model or the example, chunk is below 1, or there is no runtime.
     """
     folder = Path(folder)
-    if chunk is None and takes_chunks(model):
+    if chunk is None and why_no_chunks(model) is None:
         chunk = CHUNK
     check_exportable(model, chunk)
     kind, side = model.input.kind, model.input.side
