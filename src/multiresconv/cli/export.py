@@ -44,7 +44,7 @@ def export(
     if to == "onnx" and (example or runtime):
         raise ValueError(f"{'example' if example else 'runtime'}: only a page has one; add --to web")
     exported = model_of(model, device("cpu"))
-    check_exportable(exported, chunk)
+    check_exportable(exported, chunk, int8)
     if int8:
         print(loss_of_rounding(exported, RunDirectory(model), data))
     if to == "onnx":

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from multiresconv.export.float_pairs import as_pair, of_pair
 from multiresconv.export.whole import example_input
 from multiresconv.layers import MultiresLayer
 from multiresconv.models import MultiresAR
@@ -20,15 +21,14 @@ class Chunks(nn.Module):
     - "lines" is (B, layers, D, S), and each delay line has its oldest step first. A ring buffer, which may begin
       elsewhere in each row of a batch, would have to be gathered value by value.
     - "position" is int32. It counts up to 2^31 - 1 steps.
-    - The "pooled" sum of a mean, float64 in PyTorch, is two float32 numbers (B, 2, D) that add up to it. That keeps 48
-      of the 53 bits of its mantissa.
+    - The "pooled" sum of a mean, float64 in PyTorch, is two float32 numbers (B, 2, D) that add up to it, see `as_pair`.
     - A tensor whose first value is not zero, such as a maximum, gets that value where "position" is 0.
     - A density model has no "params". Its x is the pixel *before* each step, float32, with the mean of its
       standardisation before the first pixel, and its output is the distribution of the pixel at the step. Sampling
       needs the distribution before the pixel exists.
 
     Args:
-        model: a causal model in eval mode with backend "reference"; its layers are changed.
+        model: a causal network in eval mode with backend "reference"; its layers are changed.
     """
 
     def __init__(self, model: SequenceModel) -> None:
@@ -67,8 +67,7 @@ class Chunks(nn.Module):
         if name == "position":
             return value.int()
         if name in self._sums:
-            high = value.float()
-            return torch.stack([high, (value - high.double()).float()], dim=1)
+            return as_pair(value)
         return value
 
     def _inner(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -77,7 +76,7 @@ class Chunks(nn.Module):
         inner["position"] = state["position"].long()
         inner["lines"] = state["lines"].transpose(2, 3)
         for name in self._sums:
-            inner[name] = state[name].double().sum(1)
+            inner[name] = of_pair(state[name])
         for name in self._starts:
             value = state[name]
             inner[name] = torch.where(fresh.view(-1, *[1] * (value.ndim - 1)), getattr(self, f"start_{name}"), value)

@@ -36,7 +36,7 @@ def export_folder(
         chunk: largest number of steps of a chunk; None exports whole sequences. See `to_onnx`, also for the errors.
         int8: store the weights of linear maps as int8, see `to_onnx`.
     """
-    check_exportable(model, chunk)
+    check_exportable(model, chunk, int8)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from torch.export import Dim
 
 from multiresconv.export.chunks import Chunks
 from multiresconv.export.int8 import quantised, rounded
+from multiresconv.export.ridge_chunks import RidgeChunks
 from multiresconv.export.whole import WholeSequences
 from multiresconv.files import write_atomically
 from multiresconv.installation import how_to_install
@@ -37,7 +38,7 @@ def to_onnx(
       valid steps of each sequence, 1..L, which are not checked; "y", the outputs of the model.
     - chunks of a stream: "x" (B, n, ...) with 1 <= n <= chunk, and a state, zeros before the first step; "y", the
       outputs after each step (B, n, ...), and the next state. The state of input "lines" is output "next_lines", and so
-      on; see `Chunks`.
+      on; see `Chunks` and `RidgeChunks`.
 
     The outputs are those of the model, so logits of classes and labels. The metadata of the file has the keys "class",
     "input" and "output" (JSON as in `config.json`), "chunk" (JSON: a number or null), "int8" (JSON: true or false) and
@@ -54,7 +55,7 @@ def to_onnx(
         TypeError: this is no model of the library.
         ValueError: chunk is below 1, or the model needs whole sequences.
     """
-    check_exportable(model, chunk)
+    check_exportable(model, chunk, int8)
     try:
         from multiresconv.export.running_maximum import running_maximum
     except ImportError as error:
@@ -65,7 +66,7 @@ def to_onnx(
         arguments, outputs = program.example(), ("y",)
         shapes: Any = ({0: batch, 1: Dim("length")}, {0: batch})
     else:
-        program = Chunks(ready)
+        program = RidgeChunks(ready) if isinstance(ready, MultiresRidge) else Chunks(ready)
         arguments, names = program.example(min(chunk, 2)), ("x", *program.names)
         outputs = ("y", *(f"next_{name}" for name in program.names))
         steps = {} if chunk == 1 else {1: Dim("steps", max=chunk)}
@@ -98,22 +99,22 @@ def to_onnx(
     write_atomically(Path(path), lambda part: part.write_bytes(proto.SerializeToString()))
 
 
-def check_exportable(model: SequenceModel, chunk: int | None) -> None:
+def check_exportable(model: SequenceModel, chunk: int | None, int8: bool) -> None:
     """Raise TypeError or ValueError if `to_onnx` cannot export the model in this form."""
     if not isinstance(model, SequenceModel):
         raise TypeError(f"model: expected a model with input and output, got {type(model).__name__}")
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk: expected at least 1 step, got {chunk}")
-    if chunk is not None and (reason := why_no_chunks(model)):
+    if chunk is not None and (reason := why_no_chunks(model, int8)):
         raise ValueError(f"chunk: {reason}")
 
 
-def why_no_chunks(model: SequenceModel) -> str | None:
+def why_no_chunks(model: SequenceModel, int8: bool) -> str | None:
     """Return why `to_onnx` cannot export the model in chunks, or None if it can."""
     if model.net.config.get("bidirectional"):
         return "a bidirectional model needs whole sequences; export it without"
-    if isinstance(model, MultiresRidge):
-        return "untrained features (MultiresRidge) are exported for whole sequences only"
+    if int8 and isinstance(model, MultiresRidge):
+        return "chunks of untrained features (MultiresRidge) have float32 weights; export it without, or without int8"
     return None
 
 

@@ -43,9 +43,9 @@ def export_page(
         ValueError: the page cannot show the model or the example, chunk is below 1, or there is no runtime.
     """
     folder = Path(folder)
-    if chunk is None and why_no_chunks(model) is None:
+    if chunk is None and why_no_chunks(model, int8) is None:
         chunk = CHUNK
-    check_exportable(model, chunk)
+    check_exportable(model, chunk, int8)
     kind, side = model.input.kind, model.input.side
     if kind == "image" and side is None:
         raise ValueError("model: the page needs the size of its images, and the model's input names none (side)")

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from seeded import python_module
+from seeded import MODULE, python, python_module
 from tiny_archives import classifier, fatal_environment, predicted, write_archive
 
 from multiresconv.cli import main
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.slow
 
 LENGTHS = [30, 80, 45, 60, 31, 90, 33]
 ROWS_OF_PART = 2
+# A shell's background jobs, and what they start, ignore Ctrl-C
+LISTENS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,7 @@ def test_ctrl_c_leaves_whole_parts_and_no_process(model: Path, tmp_path: Path) -
     table, out = write_archive(tmp_path / "a", LENGTHS[:4]), tmp_path / "out"
     os.mkfifo(tmp_path / "a" / "waits.csv")  # nobody writes into it: who reads it waits
     table.write_text(table.read_text() + "waits.csv,patient x\n")
-    program = python_module("multiresconv.cli", *arguments(model, table, out))
+    program = python(LISTENS + MODULE, "multiresconv.cli", *arguments(model, table, out))
     running = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
     reader = None
     while running.poll() is None and (len(inodes(out)) < 2 or reader is None):
@@ -147,6 +150,19 @@ def test_ray_gives_the_answers_of_one_process_although_some_are_killed(model: Pa
             break
         signal.sigtimedwait([], 0.2)
     assert left == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: the extra ray")
+def test_an_address_where_nothing_answers_is_one_line(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_archive(tmp_path / "a", [30])
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # a port that nobody listens on
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert main([*arguments(model, table, tmp_path / "out", "ray"), f"--address={address}"]) == 2
+    [line] = errors(capsys.readouterr().err)
+    assert f"address: nothing answers at {address} (" in line
 
 
 def test_without_ray_one_line_says_how_to_get_it(

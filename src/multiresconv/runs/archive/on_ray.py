@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ from multiresconv.runs.archive.work import Answers, Failure, Outcome, Run, Task,
 
 ADDRESS = "RAY_ADDRESS"
 ALL_ROWS = -1  # in the place of the number of a row
+PATIENCE = 5.0  # seconds that a cluster has to answer
 
 
 @contextmanager
@@ -46,6 +48,7 @@ def on_ray(workers: int | None, address: str | None) -> Iterator[Run]:
 def _session(ray: Any, workers: int | None, address: str | None) -> Iterator[None]:
     """Connect to the cluster, or start Ray on this machine; at the end leave it, or stop it."""
     address = address or os.environ.get(ADDRESS) or "local"
+    _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
@@ -53,6 +56,19 @@ def _session(ray: Any, workers: int | None, address: str | None) -> Iterator[Non
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise ConnectionError if nothing answers at an address with a port; Ray would try for more than a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():  # "local", "auto"
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"address: nothing answers at {address} ({error}); name the host and port that `ray start --head` printed"
+        ) from None
 
 
 def _outcomes(work: Work, tasks: Sequence[Task], workers: int | None) -> Iterator[Outcome]:
