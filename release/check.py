@@ -114,7 +114,15 @@ def check_extra(environment: Environment, wheel: Path, extra: str) -> str:
 
 def interpreter(name: str) -> str:
     """Return the absolute path of an interpreter, which works from every folder."""
-    return os.path.abspath(shutil.which(name) or sys.exit(f"{name}: no such interpreter"))
+    if not starts(name):
+        sys.exit(f"{name}: expected a Python interpreter, which is not here or does not start")
+    return os.path.abspath(str(shutil.which(name)))
+
+
+def starts(name: str) -> bool:
+    """Return True if an interpreter is there and starts; a name that a version manager does not serve now does not."""
+    path = shutil.which(name)
+    return path is not None and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0
 
 
 def version_of(python: str) -> str:
@@ -135,8 +143,10 @@ def main() -> None:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--complete", default=sys.executable, help="interpreter of the whole check")
     parser.add_argument("--extras", nargs="*", default=list(NEEDS), choices=list(NEEDS), help="extras; default all")
-    found = [name for name in ("python3.11", "python3.12", "python3.13") if shutil.which(name)]
-    parser.add_argument("--pythons", nargs="*", default=found, help="further interpreters; default those on the PATH")
+    found = [name for name in ("python3.11", "python3.12", "python3.13") if starts(name)]
+    parser.add_argument(
+        "--pythons", nargs="*", default=found, help="further interpreters; default those on the PATH that start"
+    )
     options = parser.parse_args()
     wheel = options.wheel.resolve()
     complete = interpreter(options.complete)
