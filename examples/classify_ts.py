@@ -13,6 +13,7 @@ Any other folder goes in the place of `examples/data/BasicMotions`, with `--data
 length.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/classify_ts.png"
 import argparse
 import shlex
 import sys

@@ -13,6 +13,7 @@ whole of PTB-XL to see a difference that you can trust.
 The folder may hold a part of the set: records that are not there are left out.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/finetune_ecg.png"
 import argparse
 import ast
 import shlex

@@ -9,6 +9,7 @@ each quarter and compares the forecasts with those of the seasonal naive method,
     python examples/forecast_temperature.py
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/forecast_temperature.png"
 import argparse
 import shlex
 import sys

@@ -12,6 +12,7 @@ files and a table with a row per file.
 The folder may hold a part of the set: records that are not there are left out.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/label_ecg.png"
 import argparse
 import ast
 import json

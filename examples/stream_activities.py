@@ -10,6 +10,7 @@ until it has decided; then a new stream begins, since a stream answers for all t
     python examples/stream_activities.py
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/stream_activities.png"
 import argparse
 from pathlib import Path
 

@@ -34,7 +34,7 @@ class ScaleMeter:
         lengths: (B,) valid steps of each sequence; None if all are valid.
 
     Attributes:
-        layers: the `MultiresLayer`s of the model, from input to output.
+        layers: the modules `MultiresLayer` of the model, from input to output.
 
     Raises:
         ValueError: the model has no `MultiresLayer`, or layers of several depths.
