@@ -112,6 +112,11 @@ def check_extra(environment: Environment, wheel: Path, extra: str) -> str:
     return "what only works with it, and doctor"
 
 
+def interpreter(name: str) -> str:
+    """Return the absolute path of an interpreter, which works from every folder."""
+    return os.path.abspath(shutil.which(name) or sys.exit(f"{name}: no such interpreter"))
+
+
 def version_of(python: str) -> str:
     return run([python, "-c", "import platform; print(platform.python_version())"]).strip()
 
@@ -134,7 +139,7 @@ def main() -> None:
     parser.add_argument("--pythons", nargs="*", default=found, help="further interpreters; default those on the PATH")
     options = parser.parse_args()
     wheel = options.wheel.resolve()
-    complete = shutil.which(options.complete) or sys.exit(f"{options.complete}: no such interpreter")
+    complete = interpreter(options.complete)
     version = version_of(complete)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +150,7 @@ def main() -> None:
             below = [core, made["train"]] if extra in ON_TRAIN and "train" in made else [core]
             environment = made[extra] = Environment(complete, Path(folder) / extra, below)
             report(f"Python {version}, extra {extra}", partial(check_extra, environment, wheel, extra))
-        for number, python in enumerate(options.pythons):
+        for number, python in enumerate(map(interpreter, options.pythons)):
             if version_of(python) != version:
                 place = Path(folder) / str(number)
                 report(f"Python {version_of(python)}, no dependencies", partial(check_alone, python, wheel, place))

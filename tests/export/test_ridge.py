@@ -1,6 +1,5 @@
 """ONNX files of untrained features. Whole numbers make both sides count the same: no coefficient is rounded."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from multiresconv import MultiresRidge
 from multiresconv.export import to_onnx
+from multiresconv.export.ridge_chunks import RidgeChunks
 from multiresconv.models import Output
 
 
@@ -43,16 +43,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 
 @pytest.fixture(scope="module")
-def streams(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Exported]:
-    made: dict[bool, Exported] = {}
-
-    def stream(mask_missing: bool) -> Exported:
-        if mask_missing not in made:
-            folder = tmp_path_factory.mktemp("ridge")
-            made[mask_missing] = Exported(whole_numbers(mask_missing), folder, chunk=400)
-        return made[mask_missing]
-
-    return stream
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(whole_numbers(mask_missing=True), tmp_path_factory.mktemp("ridge"), chunk=400)
 
 
 @pytest.mark.slow
@@ -66,31 +58,44 @@ def test_outputs_are_those_of_the_kernels(exported: Exported, batch: int, length
     assert expected.std() > 0 or batch == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("batch", "mask_missing"), [(1, True), (5, True), (2, False)])
-def test_chunks_of_any_length_give_the_outputs_of_the_stream(
-    streams: Callable[[bool], Exported], batch: int, mask_missing: bool
-) -> None:
-    exported, x = streams(mask_missing), signals(batch, 120)
-    cuts = np.cumsum(np.random.default_rng(batch).choice([1, 1, 2, 5, 30], 120))
-    found = exported.chunks(list(torch.tensor_split(x, torch.tensor(cuts[cuts < 120]), dim=1)))
+def pieces(x: Tensor) -> list[Tensor]:
+    """Cut signals of 120 steps anywhere."""
+    cuts = np.cumsum(np.random.default_rng(len(x)).choice([1, 1, 2, 5, 30], 120))
+    return list(torch.tensor_split(x, torch.tensor(cuts[cuts < 120]), dim=1))
+
+
+@pytest.mark.parametrize(("batch", "mask_missing"), [(1, False), (3, True)])
+def test_chunks_of_any_length_give_the_outputs_of_the_stream(batch: int, mask_missing: bool) -> None:
+    model, x = whole_numbers(mask_missing), signals(batch, 120)
+    chunks, found = RidgeChunks(model).eval(), []
+    state = [torch.zeros(batch, *part.shape[1:], dtype=part.dtype) for part in chunks.example(1)[1:]]
     with torch.inference_mode():
-        expected, _ = exported.model(x, state=exported.model.init_state(batch))
-    assert_close(found, expected)
+        for piece in pieces(x):
+            y, *state = chunks(piece, *state)
+            found.append(y)
+        expected, _ = model(x, state=model.init_state(batch))
+    assert_close(torch.cat(found, 1), expected)
 
 
 @pytest.mark.slow
-def test_counts_do_not_drift_over_100_000_steps(streams: Callable[[bool], Exported]) -> None:
+def test_a_file_of_chunks_gives_the_outputs_of_the_stream(stream: Exported) -> None:
+    x = signals(5, 120)
+    with torch.inference_mode():
+        expected, _ = stream.model(x, state=stream.model.init_state(5))
+    assert_close(stream.chunks(pieces(x)), expected)
+
+
+@pytest.mark.slow
+def test_counts_do_not_drift_over_100_000_steps(stream: Exported) -> None:
     """The late sums reach 5e9, where float32 numbers are 512 apart."""
-    exported, x = streams(True), signals(1, 100_000)
-    found = exported.chunks(list(x.split(400, dim=1)))[:, -1]
+    x = signals(1, 100_000)
     with torch.inference_mode():
-        assert_close(found, exported.model(x))
+        assert_close(stream.chunks(list(x.split(400, dim=1)))[:, -1], stream.model(x))
 
 
 @pytest.mark.slow
-def test_a_stream_has_three_tensors_of_float32_and_int32(streams: Callable[[bool], Exported]) -> None:
-    inputs = streams(True).session.get_inputs()
+def test_a_stream_has_three_tensors_of_float32_and_int32(stream: Exported) -> None:
+    inputs = stream.session.get_inputs()
     assert [one.name for one in inputs] == ["x", "lines", "totals", "position"]
     assert {one.type for one in inputs} == {"tensor(float)", "tensor(int32)"}
 

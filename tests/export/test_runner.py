@@ -1,6 +1,7 @@
 """The exported folder: it gives the answers of `multiresconv predict`, without PyTorch."""
 
 import os
+import shutil
 import subprocess
 import sys
 import wave
@@ -132,6 +133,14 @@ def test_the_command_says_what_is_wrong(exported: Path, tmp_path: Path) -> None:
     found = run(exported, str(tmp_path / "none.csv"))
     assert found.returncode == 2
     assert found.stderr.startswith("run.py: error: ")
+    assert len(found.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_a_model_is_refused_in_one_line(exported: Path, tmp_path: Path) -> None:
+    copied = shutil.copy(exported / "run.py", tmp_path)
+    found = subprocess.run(script(copied, "none.csv"), capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"run.py: error: {tmp_path / 'model.onnx'}: not found; ")
     assert len(found.stderr.splitlines()) == 1
 
 

@@ -40,8 +40,8 @@ class RidgeChunks(nn.Module):
         self.register_buffer("of_missing", weight[:, n_shares:])  # (d_output, C) or (d_output, 0)
         self.register_buffer("constant", model.head.bias.double() - weight.double() @ model.centre.double())
 
-    def forward(self, x: Tensor, lines: Tensor, totals: Tensor, position: Tensor) -> tuple[Tensor, ...]:
-        net = self.model.net
+    def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        net, (lines, totals, position) = self.model.net, state
         delays, before, last = self._unpacked(lines)
         filled = hold_last((x - net.standardise.mean) / net.standardise.std, last[:, None])
         coefficients, delays = self._coefficients(net.mix @ filled.mT, delays)
@@ -50,12 +50,12 @@ class RidgeChunks(nn.Module):
         if net.mask_missing:
             counts.append(x.isnan().mT)
         past = of_pair(totals)
-        state = (
+        after = (
             torch.cat([delays.flatten(1), coefficients[..., -1].flatten(1), filled[:, -1]], 1),
             as_pair(past + torch.cat([count.double().sum(-1) for count in counts], 1)),
             position + x.shape[1],
         )
-        return self._outputs(counts, past, steps), *state
+        return self._outputs(counts, past, steps), *after
 
     def example(self, length: int) -> tuple[Tensor, ...]:
         """Return a chunk of two sequences of `length` steps, and the state before the first step."""

@@ -46,9 +46,12 @@ class Runner:
     """
 
     def __init__(self, folder: str | os.PathLike[str] = Path(__file__).parent, threads: int = 0) -> None:
+        file = Path(folder) / "model.onnx"
+        if not file.is_file():
+            raise FileNotFoundError(f"{file}: not found; export the model into this folder again")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(Path(folder) / "model.onnx"), options, ["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
         about = self.session.get_modelmeta().custom_metadata_map
         self.input: dict[str, Any] = json.loads(about["input"])
         self.output: dict[str, Any] = json.loads(about["output"])

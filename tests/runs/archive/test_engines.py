@@ -153,15 +153,14 @@ def test_ray_gives_the_answers_of_one_process_although_some_are_killed(model: Pa
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: the extra ray")
-def test_an_address_where_nothing_answers_is_one_line(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_address_where_nothing_answers_is_one_line(model: Path, tmp_path: Path) -> None:
     table = write_archive(tmp_path / "a", [30])
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # a port that nobody listens on
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        assert main([*arguments(model, table, tmp_path / "out", "ray"), f"--address={address}"]) == 2
-    [line] = errors(capsys.readouterr().err)
+        done = command(*arguments(model, table, tmp_path / "out", "ray"), f"--address={address}")
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = errors(done.stderr)
     assert f"address: nothing answers at {address} (" in line
 
 

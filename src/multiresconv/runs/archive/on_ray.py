@@ -17,6 +17,7 @@ from multiresconv.runs.archive.work import Answers, Failure, Outcome, Run, Task,
 ADDRESS = "RAY_ADDRESS"
 ALL_ROWS = -1  # in the place of the number of a row
 PATIENCE = 5.0  # seconds that a cluster has to answer
+TOKEN = "if it asks for a token, set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
 
 
 @contextmanager
@@ -51,7 +52,10 @@ def _session(ray: Any, workers: int | None, address: str | None) -> Iterator[Non
     _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
+    except ConnectionError as error:
+        raise ConnectionError(f"address: {error}; {TOKEN}") from None
     try:
         yield
     finally:
