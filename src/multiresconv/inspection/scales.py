@@ -41,8 +41,9 @@ class ScaleMeter:
 
     Example:
         >>> with ScaleMeter(model) as meter:
-        ...     model(x)
-        >>> meter.shares()  # (B, n_layers, J + 2), in the order x, b_1, ..., b_J, a_J
+        ...     logits = model(x)
+        >>> meter.shares().shape  # (B, n_layers, J + 2), in the order x, b_1, ..., b_J, a_J
+        torch.Size([8, 2, 12])
     """
 
     def __init__(self, model: nn.Module, lengths: Lengths | None = None) -> None:
