@@ -25,8 +25,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "benchmark_titles",
+    "constants",
     "documented_names",
     "gallery_runs",
+    "named_tuples",
     "repository_links",
 ]
 root_doc = "docs/index"

@@ -1,6 +1,5 @@
 """The pages of the site: their pictures and tables are what the scripts draw and write."""
 
-import ast
 import re
 import runpy
 from pathlib import Path
@@ -40,28 +39,6 @@ def test_every_speed_table_has_a_line_in_their_list() -> None:
     folder = ROOT / "benchmarks" / "results"
     listed = re.findall(r"^\| \[(\w+\.md)\]", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(listed) == {path.name for path in folder.glob("*.md")} - {"README.md"}
-
-
-def public_names(path: Path) -> list[str]:
-    """Return `__all__` of a file, or nothing."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return ast.literal_eval(node.value)
-    return []
-
-
-def test_the_reference_has_every_package_with_public_names() -> None:
-    package = ROOT / "src" / "multiresconv"
-    named = {path.parent: public_names(path) for path in package.rglob("__init__.py") if public_names(path)}
-    whole, command_line = named.pop(package), named.pop(package / "cli")
-    assert command_line == ["main"]  # which is no interface of Python
-    pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")}
-    documented = set(re.findall(r"automodule:: (\S+)", "".join(pages.values())))
-    modules = {".".join(path.relative_to(package.parent).parts) for path in named}
-    assert len(modules) > 7
-    assert modules <= documented
-    assert {f"`{name}`" for name in whole if name != "__version__"} <= set(re.findall(r"`\w+`", pages["index"]))
-    assert set(whole) - {"__version__"} <= {name for names in named.values() for name in names}
 
 
 def test_the_citation_names_the_version() -> None:

@@ -1,7 +1,9 @@
 """The documentation site in Chromium, as `make docs` built it: the search, narrow pages, the console."""
 
+import zlib
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -72,3 +74,14 @@ def test_every_picture_says_what_it_shows() -> None:
     for page in (SITE / "docs").glob("*.html"):
         images = Path(page).read_text(encoding="utf-8").split("<img")[1:]
         assert [image[:80] for image in images if 'alt="' not in image.partition(">")[0]] == [], page
+
+
+def test_the_reference_has_every_public_name() -> None:
+    *_, compressed = (SITE / "objects.inv").read_bytes().split(b"\n", 4)
+    documented = {line.partition(" ")[0] for line in zlib.decompress(compressed).decode().splitlines()}
+    package = ROOT / "src" / "multiresconv"
+    for path in package.rglob("__init__.py"):
+        name = ".".join(path.parent.relative_to(package.parent).parts)
+        if name not in ("multiresconv", "multiresconv.cli"):
+            public = getattr(import_module(name), "__all__", [])
+            assert [full for last in public if (full := f"{name}.{last}") not in documented] == []
