@@ -1,10 +1,10 @@
-"""The documentation site in Chromium, as `make docs` built it: the search, narrow pages, the console."""
+"""The documentation site in Chromium, as `make docs` built it: the search, narrow pages, pictures, the reference."""
 
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from importlib import import_module
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any
