@@ -15,7 +15,7 @@ EXAMPLE_smnist := --example examples/digit.png
 EXAMPLE_psmnist := --example examples/digit.png
 EXAMPLE_cifar-density := --example examples/picture.png
 
-.PHONY: demo test test-quick test-random test-web fuzz dist check bench live clean
+.PHONY: demo test test-quick test-random test-web fuzz dist check bench live docs docs-links clean
 
 demo: $(INSTALLED)  ## train on short ListOps expressions, evaluate, print where the pictures are
 	$(BIN)/multiresconv train listops --recipe demo --run $(RUN)
@@ -67,6 +67,16 @@ live: $(LIVE:%=build/live/%/index.html)  ## pages of the trained models in resul
 	cp results/live.html build/live/index.html
 	@echo "http://127.0.0.1:$(PORT)/"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/live $(PORT)
+
+SPHINX := $(BIN)/sphinx-build -c docs -W --keep-going -j auto
+
+docs: $(INSTALLED)  ## the documentation site in build/docs; every warning is an error; needs no network
+	rm -rf build/docs build/gallery
+	$(SPHINX) -q -b html . build/docs
+	@echo "build/docs/index.html"
+
+docs-links: $(INSTALLED)  ## asks every external link of the site; needs the internet
+	$(SPHINX) -b linkcheck . build/docs-links
 
 build/live/%/index.html: results/%/model/model.safetensors $(INSTALLED) $(wildcard src/multiresconv/export/web/* src/multiresconv/export/*.py)
 	@mkdir -p build/live

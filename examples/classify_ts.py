@@ -5,7 +5,7 @@ Classify sequences of a .ts file
 The archives of the UCR and UEA keep their sets as `NAME_TRAIN.ts` and `NAME_TEST.ts`. `multiresconv train classify`
 takes a folder with the two. This example trains a network on BasicMotions, in which a watch measured acceleration and
 rotation of people who stand, walk, run or play badminton, and ridge regression on untrained features beside it. Both
-read a stream, so the picture can show how good they are after each step.
+read a stream, so the picture can show how good they are after each step::
 
     python examples/classify_ts.py
 
@@ -13,6 +13,7 @@ Any other folder goes in the place of `examples/data/BasicMotions`, with `--data
 length.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/classify_ts.png"
 import argparse
 import shlex
 import sys

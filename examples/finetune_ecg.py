@@ -5,7 +5,7 @@ Fine-tune a trained ECG model on labels of your own
 `results/ptbxl/model` has learned five diagnostic superclasses from 275 ECGs. This example starts from its weights to
 learn a question of two classes from few records: is an ECG normal, or should somebody look at it? It trains the same
 network from scratch beside it. On a few dozen test records chance moves the scores by more than the weights do; use the
-whole of PTB-XL to see a difference that you can trust.
+whole of PTB-XL to see a difference that you can trust::
 
     multiresconv data ptbxl                                          # downloads PTB-XL to data/ptbxl
     python examples/finetune_ecg.py data/ptbxl
@@ -13,6 +13,7 @@ whole of PTB-XL to see a difference that you can trust.
 The folder may hold a part of the set: records that are not there are left out.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/finetune_ecg.png"
 import argparse
 import ast
 import shlex

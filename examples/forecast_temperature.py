@@ -4,11 +4,12 @@ Forecast a series
 
 PyWavelets ships the temperature of the sea surface in the eastern Pacific, four values a year from 1950 to 2015 (NOAA,
 public domain; standardised). It has seasons, and every few years an El Niño. This example forecasts the next year from
-each quarter and compares the forecasts with those of the seasonal naive method, which repeats the last year.
+each quarter and compares the forecasts with those of the seasonal naive method, which repeats the last year::
 
     python examples/forecast_temperature.py
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/forecast_temperature.png"
 import argparse
 import shlex
 import sys

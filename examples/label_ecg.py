@@ -4,7 +4,7 @@ Label ECGs from a table
 
 PTB-XL is a public set of clinical ECGs of ten seconds (Wagner et al., PhysioNet, CC BY 4.0). Doctors gave each of them
 any number of five diagnostic superclasses. This example reads it the way you would read recordings of your own: as
-files and a table with a row per file.
+files and a table with a row per file::
 
     multiresconv data ptbxl                                          # downloads it to data/ptbxl
     python examples/label_ecg.py data/ptbxl
@@ -12,6 +12,7 @@ files and a table with a row per file.
 The folder may hold a part of the set: records that are not there are left out.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/label_ecg.png"
 import argparse
 import ast
 import json

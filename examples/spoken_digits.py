@@ -4,7 +4,7 @@ Tell spoken digits apart
 
 WAV files go in as they are. This example lets the speech synthesiser eSpeak NG say the digits zero to nine in 13 voices
 and five accents, each time at a speed and pitch drawn at random. It trains on some voices, tests on others, and draws
-what spoke for the answer in one of the test recordings.
+what spoke for the answer in one of the test recordings::
 
     sudo apt install espeak-ng
     python examples/spoken_digits.py

@@ -5,11 +5,12 @@ Decide early, along a long recording
 A classifier of this library reads a stream: it takes one sample after another and always has an answer. With a
 threshold it decides as soon as it is certain enough. This example joins test recordings of BasicMotions, ten seconds
 each, to one long recording of a watch, in which a person stands, walks, runs and plays badminton. A stream reads it
-until it has decided; then a new stream begins, since a stream answers for all that it has read and forgets nothing.
+until it has decided; then a new stream begins, since a stream answers for all that it has read and forgets nothing::
 
     python examples/stream_activities.py
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/stream_activities.png"
 import argparse
 from pathlib import Path
 

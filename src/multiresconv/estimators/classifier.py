@@ -51,7 +51,8 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
 
     Example:
         >>> classifier = SequenceClassifier(random_state=0).fit(X, y)  # X: (n, channels, time), (n, time), or a list
-        >>> classifier.predict(X_new)
+        >>> classifier.predict(X_new).shape
+        (4,)
     """
 
     _best = staticmethod(max)

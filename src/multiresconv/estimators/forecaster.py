@@ -42,8 +42,10 @@ class SequenceForecaster(BaseEstimator):
 
     Example:
         >>> forecaster = SequenceForecaster(24, random_state=0).fit(series)  # (channels, time), or a list of such
-        >>> forecaster.predict()  # (n, channels, 24), after the end of each series
-        >>> forecaster.predict_quantiles(other)  # (n, channels, 24, quantiles)
+        >>> forecaster.predict().shape  # (n, channels, horizon), after the end of each series
+        (2, 3, 24)
+        >>> forecaster.predict_quantiles(other).shape  # (n, channels, horizon, quantiles), after the end of others
+        (1, 3, 24, 3)
     """
 
     def __init__(

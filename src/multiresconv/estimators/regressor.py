@@ -28,8 +28,8 @@ class SequenceRegressor(RegressorMixin, CombinedEstimator):
             a `MultiresRegressor`; "both" averages their predictions. "auto" is "ridge" for up to 300 sequences; for
             more it fits both and keeps what has the smallest squared error on the validation sequences, each target in
             its standard deviations.
-        n_filters, d_model, n_layers, epochs, batch_size, lr, patience, validation_share, time_limit, random_state,
-            verbose: see `SequenceClassifier`.
+        n_filters, d_model, n_layers, epochs, batch_size, lr, patience: see `SequenceClassifier`.
+        validation_share, time_limit, random_state, verbose: see `SequenceClassifier`.
 
     Attributes:
         method_: what was chosen, "ridge", "network" or "both".

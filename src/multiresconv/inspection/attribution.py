@@ -22,7 +22,7 @@ class Attribution(NamedTuple):
         values: (B, L, d_input), or (B, L, 1) for tokens; 0 at padded steps.
         output: (B,) the explained output.
         at_baseline: (B,) the same output if the input is the baseline.
-        error: (B,) |sum of values - (output - at_baseline)|, the error of the numerical integral.
+        error: (B,) `|sum of values - (output - at_baseline)|`, the error of the numerical integral.
         evaluations: number of gradients that were computed.
     """
 

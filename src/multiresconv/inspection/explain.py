@@ -29,7 +29,7 @@ class Explanation(NamedTuple):
         by_channel: (L, d_input) the same, split over the channels; None for tokens and without `by_input`.
         by_input: True if the evidence is that of the input values, False if it is that of the features.
         elsewhere: evidence that no step has: that of the training mean as input. 0 unless the pooling is "last".
-        error: |sum of evidence + elsewhere - evidence of the logits|, relative to the latter without elsewhere.
+        error: `|sum of evidence + elsewhere - evidence of the logits|`, relative to the latter without elsewhere.
         shares: (n_layers, J + 2) share of each term in the energy of each layer, see `ScaleMeter`. Of a `MultiresRidge`
             (2, J) share of each coefficient series, b_1, ..., b_J and a_1, ..., a_J, in its `scale_evidence`.
         rows: names of the rows of `shares`: numbers of layers, or "b" and "a".
@@ -171,7 +171,7 @@ def evidence_weights(output: Output, label: int) -> Tensor:
 
 
 def strongest_stretches(evidence: Values, most: int = 5) -> list[Stretch]:
-    """Return the stretches of one sign with the largest |sum|, the strongest first.
+    """Return the stretches of one sign with the largest `|sum|`, the strongest first.
 
     All stretches together cover the steps once, so their sums add up to the whole evidence.
     """

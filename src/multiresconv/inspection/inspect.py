@@ -21,7 +21,7 @@ def inspect_model(model: nn.Module, initial: nn.Module | None, folder: Path) -> 
     """Write filters.png, impulse-responses.png, energy-per-scale.png, frequency-response.png and inspection.json.
 
     Args:
-        model: any model with `MultiresLayer`s of one depth, on any device.
+        model: any model with layers of `MultiresLayer`, all of one depth, on any device.
         initial: the same model before training, to draw beside it; None if unknown.
         folder: where the files go; created if missing.
 

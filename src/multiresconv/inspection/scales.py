@@ -34,15 +34,16 @@ class ScaleMeter:
         lengths: (B,) valid steps of each sequence; None if all are valid.
 
     Attributes:
-        layers: the `MultiresLayer`s of the model, from input to output.
+        layers: the modules `MultiresLayer` of the model, from input to output.
 
     Raises:
         ValueError: the model has no `MultiresLayer`, or layers of several depths.
 
     Example:
         >>> with ScaleMeter(model) as meter:
-        ...     model(x)
-        >>> meter.shares()  # (B, n_layers, J + 2), in the order x, b_1, ..., b_J, a_J
+        ...     logits = model(x)
+        >>> meter.shares().shape  # (B, n_layers, J + 2), in the order x, b_1, ..., b_J, a_J
+        torch.Size([8, 2, 12])
     """
 
     def __init__(self, model: nn.Module, lengths: Lengths | None = None) -> None:

@@ -156,7 +156,7 @@ class MultiresFeatures(Streamable):
 
     @property
     def feature_names(self) -> list[str]:
-        """Names such as "filter3_b2_rises_0": filter, series (a or b with its scale), statistic, threshold."""
+        """Names such as "filter3_b2_rises_0", of filter, series (a or b with its scale), statistic, threshold."""
         filters, depth, _, count = self.thresholds.shape
         names = [
             f"filter{f}_{series}{j}_{statistic}_{t}"
@@ -194,7 +194,7 @@ class MultiresFeatures(Streamable):
         self.check_input(x, time=())
 
     def check_input(self, x: Tensor, time: tuple[str, ...] = ("length >= 1",)) -> None:
-        """Raise unless x is (batch, *time, d_input)."""
+        """Raise unless x is `(batch, *time, d_input)`."""
         if not isinstance(x, Tensor):
             raise TypeError(f"x: expected a tensor, got {type(x).__name__}")
         shape = ("batch", *time, str(self.n_inputs))

@@ -227,7 +227,7 @@ class MultiresNet(Streamable):
             raise ValueError(f"x: expected tokens in 0..{last}, got {lowest}..{highest}") from None
 
     def check_input(self, x: Tensor, time: tuple[str, ...] = ("length >= 1",)) -> None:
-        """Raise unless x is (batch, *time, channels) samples or (batch, *time) tokens."""
+        """Raise unless x is `(batch, *time, channels)` samples or `(batch, *time)` tokens."""
         if not isinstance(x, Tensor):
             raise TypeError(f"x: expected a tensor, got {type(x).__name__}")
         d_input = self._inputs["d_input"]

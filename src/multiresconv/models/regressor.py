@@ -23,7 +23,7 @@ class MultiresRegressor(PooledModel):
     Args:
         d_output: number of values.
         output: description of the output, with names and units of the values; default values named by their numbers.
-        d_model, n_layers, d_input, n_tokens, pooling, input, backend, **options: see `MultiresClassifier`.
+        d_model, n_layers, d_input, n_tokens, pooling, input, backend, `**options`: see `MultiresClassifier`.
 
     Example:
         >>> model = MultiresRegressor(2, d_model=32, n_layers=2, d_input=3, max_length=1024)

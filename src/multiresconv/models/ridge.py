@@ -170,7 +170,7 @@ class MultiresRidge(SequenceModel):
             weights: (d_output,) of the outputs.
 
         Returns:
-            (B, 2, J) float64: sum over the filters of |sum of weight * (feature - centre)|, of b_j (index 0) and a_j.
+            (B, 2, J) float64: sum over the filters of `|sum of weight * (feature - centre)|`, of b_j (index 0) and a_j.
         """
         parts = (weights.to(self.head.weight.device, torch.float64) @ self.head.weight.double()) * (
             self.net(x) - self.centre

@@ -32,7 +32,7 @@ def evaluate(
     device: torch.device,
     file: Path | None = None,
 ) -> dict[str, Any]:
-    """Score the run's best model on `rows`; write evaluation-<name>.json and pictures *-<name>.png; return the report.
+    """Score the run's best model on `rows`; write `evaluation-NAME.json` and pictures `*-NAME.png`; return the report.
 
     The report states the epoch and step of the model and, if the rows come from a `file` instead of a split, that file.
     """

@@ -106,7 +106,7 @@ class Forecast:
 
     @cached_property
     def scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of the training part: `naive_scale` (C,) over all recordings, and `seasonal_scale` (recordings, C)."""
+        """`naive_scale` (C,) over all recordings and `seasonal_scale` (recordings, C), of the training part."""
         part = self.part("train")
         signals = [torch.from_numpy(np.array(part.signal(row))) for row in range(len(part))]
         errors = torch.stack([naive_scale(signal, self.task.horizon, self.task.season) for signal in signals])

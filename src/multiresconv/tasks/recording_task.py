@@ -77,7 +77,7 @@ class RecordingTask:
 
     @cached_property
     def masked(self) -> bool:
-        """True if the network masks missing values: the options say so, or a recording of any split has some."""
+        """True if the network masks missing values, by its options or because a recording of any split has some."""
         return self.model.mask_missing or self.statistics.has_missing or self._only_others_miss
 
     @cached_property

@@ -114,7 +114,7 @@ class FitsAtOnce(Protocol):
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """The methods of which the best on "val" is kept: "ridge", "network" or both."""
+        """The methods ("ridge", "network" or both) of which the best on "val" is kept."""
         ...
 
     def fit_at_once(self, splits: Sequence[Split], seed: int) -> Any:
