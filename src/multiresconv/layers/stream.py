@@ -277,4 +277,4 @@ def _checked_copy(state: State, module: Streamable) -> State:
     batch_size = len(state["position"])
     for name, like in expected.items():
         check_state_tensor(name, state[name], (batch_size, *like.shape[1:]), like.dtype, like.device)
-    return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}

@@ -16,6 +16,7 @@ from multiresconv.ops.cpu import batch_norm
 from multiresconv.ops.cpu import block as blocks
 from multiresconv.ops.cpu import operator as convolution
 from multiresconv.ops.layout import empty_like
+from multiresconv.ops.transforms import refuse_tangents
 
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
@@ -103,8 +104,12 @@ def _register(
     gradients: Callable[..., Any],
     save: Callable[..., None] | None = None,
 ) -> None:
+    def run_checked(*args: Any) -> Any:
+        refuse_tangents(name)
+        return run(*args)
+
     torch.library.define(f"multiresconv::{name}", schema)
-    torch.library.impl(f"multiresconv::{name}", "cpu", run)
+    torch.library.impl(f"multiresconv::{name}", "cpu", run_checked)
     torch.library.register_fake(f"multiresconv::{name}", shapes)
     torch.library.register_autograd(f"multiresconv::{name}", gradients, setup_context=save)
 
