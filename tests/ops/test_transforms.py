@@ -129,7 +129,7 @@ def test_the_registered_operators_refuse_tangents(gradients: bool) -> None:
     calls = {
         "cpu_forward": lambda x: operators.cpu_forward(x, h, h, w, [1]),
         "moments": lambda x: operators.moments(x, lengths),
-        "normalise": lambda x: operators.normalise(x, lengths, norm, norm, norm, norm, one, False),
+        "normalise": lambda x: operators.normalise(x, lengths, norm, norm, norm, norm, one, ""),
     }
     for name, call in calls.items():
         with torch.set_grad_enabled(gradients), pytest.raises(RuntimeError, match=f"{name} has no forward-mode"):
