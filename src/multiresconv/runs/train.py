@@ -26,7 +26,7 @@ from multiresconv.tasks.task import Method
 from multiresconv.training.checkpoint import Checkpoint, check_weights
 from multiresconv.training.finite import NO_VALUE
 from multiresconv.training.fit import fit
-from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.options import OptimizerOptions, TrainerOptions, check_seed
 from multiresconv.training.processes import is_first_process, under_torchrun
 from multiresconv.training.state import Best, RunState
 
@@ -54,6 +54,7 @@ def train(
         FileNotFoundError, ValueError: a file is missing or damaged, or the data or an option is invalid.
         Stopped, NonFiniteError, KeyboardInterrupt: see `fit`.
     """
+    check_seed(seed)
     is_first = is_first_process()
     with ExitStack() as lock:
         if is_first and resume:

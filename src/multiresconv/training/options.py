@@ -109,6 +109,11 @@ CHANGEABLE_ON_RESUME = frozenset(
 )
 
 
+def check_seed(seed: int) -> None:
+    """Raise ValueError unless PyTorch and NumPy both take the seed."""
+    _check(0 <= seed < 2**63, "seed", "0 to 2^63 - 1", seed)
+
+
 def _check(ok: bool, name: str, expected: str, seen: Any) -> None:
     if not ok:
         raise ValueError(f"{name}: expected {expected}, got {seen}")
