@@ -21,6 +21,7 @@ from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.evaluate import score
 from multiresconv.runs.pictures import draw_curves
 from multiresconv.runs.recorder import RunRecorder
+from multiresconv.runs.same_data import check_data
 from multiresconv.tasks import FitsAtOnce, Task
 from multiresconv.tasks.task import Method
 from multiresconv.training.checkpoint import Checkpoint, check_weights
@@ -180,17 +181,6 @@ def check_model(task: Task, directory: RunDirectory, resumed: Checkpoint | None)
         raise ValueError(f"{directory.config}: not the options of a run of this version: {error}") from error
     if resumed is not None:
         check_weights(model, resumed, str(directory.last))
-
-
-def check_data(task: Task, directory: RunDirectory) -> None:
-    """Raise ValueError if the data differ from those with which the run began."""
-    seen = task.fingerprint()
-    begun_with = {split: rows for split, rows in directory.read_about().get("data", seen).items() if split in seen}
-    if begun_with != seen:
-        raise ValueError(
-            f"data: expected those that {directory.path} began with, {begun_with}, got {seen}; "
-            "restore the original data, or start another run"
-        )
 
 
 def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: str) -> None:
