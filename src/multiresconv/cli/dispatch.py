@@ -65,6 +65,8 @@ def chosen(options: "Namespace") -> tuple[str, "Namespace"]:
 def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespace") -> "Namespace":
     """Read the options of the run to resume and override those that do not affect its numbers by `given`.
 
+    A larger number of epochs is taken too: the run goes on with the learning rates of a run that long.
+
     Raises:
         FileNotFoundError: the run does not exist.
         ValueError: the run belongs to another task, or `given` has another value for an option that affects numbers.
@@ -78,7 +80,8 @@ def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespac
     refused = []
     for name, value in given.items():
         value = value.resolve() if name == "data.folder" else value
-        if name in ("resume", "max_time", "data.cache_folder", *CHANGEABLE_ON_RESUME):
+        more_epochs = name == "trainer.epochs" and value is not None and value > (options.get(name) or value)
+        if more_epochs or name in ("resume", "max_time", "data.cache_folder", *CHANGEABLE_ON_RESUME):
             options[name] = value
         elif name != "config" and options.get(name) != value:
             refused.append(f"--{name} {value}")

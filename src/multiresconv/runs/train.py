@@ -47,7 +47,7 @@ def train(
     """Train until the last epoch and write the run into `directory`; with `resume`, continue its run.
 
     `config` is the content of config.yaml, all options; options of the trainer that are left to the task are filled in.
-    A resumed run keeps the file as it is.
+    A resumed run keeps the file as it is, but for a larger number of epochs.
 
     Raises:
         BlockingIOError: another process is training this run.
@@ -75,6 +75,8 @@ def train(
             directory.read_metrics(task.monitor)  # before anything is written
             if remark := other_threads(directory.read_about()):
                 print(f"{directory.about}: {remark}", file=sys.stderr)
+            assert trainer.epochs is not None  # `settled` checks it
+            directory.extend(task.name, trainer.epochs)
 
         def create() -> None:
             lock.enter_context(directory.locked())
