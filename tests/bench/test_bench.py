@@ -49,7 +49,16 @@ def test_contenders_take_turns_and_the_slow_ones_fewer(monkeypatch: pytest.Monke
     assert (times["fast"].repeats, times["slow"].repeats) == (8, 3)
     assert [times["slow"].low, times["slow"].median, times["slow"].high] == pytest.approx([0.1] * 3)
     # Each is run once before the rounds, and in a round twice, of which the second is counted.
-    assert log == ["fast", "slow"] + 3 * ["fast", "fast", "slow", "slow"] + 5 * ["fast", "fast"]
+    rounds = [log[start : start + 4] for start in (2, 6, 10)]
+    assert log[:2] + log[14:] == ["fast", "slow"] + 5 * ["fast", "fast"]
+    assert all(sorted(turns) == ["fast", "fast", "slow", "slow"] and turns[0] == turns[1] for turns in rounds)
+
+
+def test_no_contender_always_follows_the_same_one() -> None:
+    log: list[int] = []
+    take_turns({str(n): lambda n=n: log.append(n) for n in range(4)}, repeats=20, budget=10.0)
+    turns = log[4::2]
+    assert len({tuple(turns[start : start + 4]) for start in range(0, len(turns), 4)}) > 10
 
 
 @given(

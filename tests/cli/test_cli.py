@@ -1,6 +1,7 @@
 """The command line: evaluate, predict, data, help, and one line for whatever is wrong."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -72,6 +73,38 @@ def test_evaluate_takes_a_file(run: Path, tmp_path: Path) -> None:
     assert main(["evaluate", str(run), "--file", str(tmp_path / "mine.tsv"), "--device", "cpu"]) == 0
     report = json.loads((run / "evaluation-file-mine.json").read_text())
     assert (report["n"], report["file"]) == (7, str(tmp_path / "mine.tsv"))
+
+
+def test_another_data_set_has_a_report_of_its_own(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run), "--device", "cpu"]) == 0
+    before = (run / "evaluation-test.json").read_bytes()
+    shutil.copytree(data, tmp_path / "moved")
+    shutil.copytree(data, tmp_path / "other")
+    write_rows(tmp_path / "other" / "basic_val.tsv", N_VAL, seed=99)
+    out = tmp_path / "out"
+    for folder, name in (("moved", "test"), ("other", "test-of-other")):
+        capsys.readouterr()
+        arguments = ["--folder", str(tmp_path / folder), "--out", str(out), "--device", "cpu"]
+        assert main(["evaluate", str(run), *arguments]) == 0
+        assert f"data: {name}: {tmp_path / folder}\n" in capsys.readouterr().out
+        report = json.loads((out / f"evaluation-{name}.json").read_text())
+        assert (report["data"], report["folder"], report["n"]) == (name, str(tmp_path / folder), N_TEST)
+        assert (out / f"confusion-{name}.png").is_file()
+    assert (run / "evaluation-test.json").read_bytes() == before
+    assert not list(run.glob("*of-other*"))
+
+
+def test_the_table_comes_before_what_cannot_be_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["evaluate", str(run), "--device", "cpu", "--out", str(tmp_path / "file" / "out")]) == 2
+    shown = capsys.readouterr()
+    assert "accuracy" in shown.out
+    assert shown.err.count("\n") == 1
+    assert "the scores above are not stored: --out FOLDER stores them elsewhere" in shown.err
 
 
 def test_a_file_named_like_a_split_does_not_replace_its_report(

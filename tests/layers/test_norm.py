@@ -1,6 +1,7 @@
 """Batch norm: torch's own on the valid steps laid end to end, in one process and in two."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from seeded import spawn
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from multiresconv import MultiresBlock, MultiresClassifier
-from multiresconv.layers import MaskedBatchNorm, valid_steps
+from multiresconv import MultiresBlock, MultiresClassifier, save
+from multiresconv.layers import MaskedBatchNorm, set_process_group, valid_steps
 
 DOUBLE = torch.float64
 
@@ -119,40 +120,66 @@ def global_batch():
 RAGGED = torch.tensor([6, 2, 1, 5, 3])
 
 
-def train_step(norm, x, weights, lengths):
+def train_step(norm, x, weights, lengths, fused=False):
     x = x.clone().requires_grad_()
-    y = norm(x, lengths)
+    y = norm.fused(x, lengths) if fused else norm(x, lengths)
     (y * weights).square().sum().backward()
     return [y.detach(), x.grad], [norm.weight.grad, norm.bias.grad], list(norm.buffers())
 
 
+SHARED = [(RAGGED, False), (None, False), (RAGGED, True), (None, True)]  # lengths, and whether by the kernels
+
+
 def one_of_two(rank, folder):
-    """A process with its share, 2 and 3 rows, of the batch. Saves what came out."""
+    """A process with its share, 2 and 3 rows, of the batch. Saves the results of `SHARED`, and of a model alone."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     rows = slice(0, 2) if rank == 0 else slice(2, 5)
-    out = []
-    for lengths in (RAGGED, None):
-        norm, x, weights = global_batch()
-        out.append(train_step(norm, x[rows], weights[rows], None if lengths is None else lengths[rows]))
-        if rank == 1:
-            norm.eval()(x)  # waits for no other process
-    torch.save(out, f"{folder}/{rank}.pt")
+    out, alone = [], []
+    groups = [dist.new_group([other]) for other in (0, 1)]
+    for group in ("all", dist.new_group([0, 1])):
+        for lengths, fused in SHARED:
+            norm, x, weights = global_batch()
+            set_process_group(norm, group)
+            norm = copy.deepcopy(norm)
+            out.append(train_step(norm, x[rows], weights[rows], None if lengths is None else lengths[rows], fused))
+            if rank == 1:
+                norm.eval()(x)  # waits for no other process
+    for group in ("own", groups[rank]) if rank == 1 else ():  # the other process does not take part
+        for lengths, fused in SHARED:
+            norm, x, weights = global_batch()
+            set_process_group(norm, group)
+            alone.append(train_step(norm, x, weights, lengths, fused))
+    torch.save((out, alone), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_are_one(tmp_path):
     spawn(one_of_two, str(tmp_path), processes=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    for (rows_a, sums_a, buffers_a), (rows_b, sums_b, buffers_b), lengths in zip(
-        first, second, (RAGGED, None), strict=True
+    (first, _), (second, alone) = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for (rows_a, sums_a, buffers_a), (rows_b, sums_b, buffers_b), (lengths, _) in zip(
+        first, second, 2 * SHARED, strict=True
     ):
         rows, sums, buffers = train_step(*global_batch(), lengths)
         torch.testing.assert_close([torch.cat(pair) for pair in zip(rows_a, rows_b, strict=True)], rows)
         torch.testing.assert_close([a + b for a, b in zip(sums_a, sums_b, strict=True)], sums)
         torch.testing.assert_close(buffers_a, buffers)
         torch.testing.assert_close(buffers_b, buffers)
+    for steps, (lengths, _) in zip(alone, 2 * SHARED, strict=True):
+        torch.testing.assert_close(steps, train_step(*global_batch(), lengths))
+
+
+def test_a_group_is_named_for_all_batch_norms_of_a_model(tmp_path: Path) -> None:
+    model = MultiresClassifier(3, 4, 2, d_input=2, depth=3, norm="batch")
+    norms = [part for part in model.modules() if isinstance(part, MaskedBatchNorm)]
+    assert {norm.process_group for norm in norms} == {"all"}
+    set_process_group(model, "own")
+    assert {norm.process_group for norm in norms} == {"own"}
+    save(model, tmp_path / "model")  # a group is of a process, not of the model
+    for wrong in (None, "none", 3, -100):  # the last is what torch.distributed gives processes outside a group
+        with pytest.raises(ValueError, match="process_group: expected 'all', 'own' or a"):
+            set_process_group(model, wrong)
 
 
 def test_averaged_weights_get_their_statistics() -> None:

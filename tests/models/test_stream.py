@@ -49,6 +49,38 @@ def test_stream_is_whole(model: Any, batch: int, length: int, plan: list[int], t
 
 
 @law
+@given(models(), st.integers(1, 5), st.data())
+def test_rows_of_a_chunk_may_have_different_lengths(model: Any, batch: int, data: st.DataObject) -> None:
+    stream, alone = model.stream(batch), [model.stream(1) for _ in range(batch)]
+    for _ in range(2):
+        x = sample(model, batch, 6)
+        rows = data.draw(st.lists(st.integers(0, batch - 1), min_size=1, unique=True))
+        lengths = data.draw(st.lists(st.integers(1, 6), min_size=len(rows), max_size=len(rows)))
+        y = stream(x[rows], rows=rows, lengths=lengths)
+        for found, row, length in zip(y, rows, lengths, strict=True):
+            assert_close(found[:length], alone[row](x[row : row + 1, :length])[0])
+            assert not found[length:].any()
+    for name, tensor in stream.state().items():
+        assert_close(tensor, torch.cat([other.state()[name] for other in alone]))
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_a_row_that_does_not_fit_advances_none(backend: str) -> None:
+    model = classifier(d_input=None, n_tokens=7, backend=backend)
+    stream = model.stream(2)
+    stream(torch.tensor([1, 2]))
+    before = stream.state()
+    with pytest.raises((ValueError, IndexError)):
+        stream(torch.tensor([[1, 0], [2, 9]]), lengths=[1, 2])
+    for lengths in ([1], [0, 2], [1, 3]):
+        with pytest.raises(ValueError, match="lengths: expected"):
+            stream(torch.tensor([[1, 0], [2, 3]]), lengths=lengths)
+    with pytest.raises(ValueError, match="lengths: expected a chunk of steps as x"):
+        stream(torch.tensor([1, 2]), lengths=[1, 1])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in stream.state().items())
+
+
+@law
 @given(models(), st.integers(2, 5), plans, st.data())
 def test_rows_start_and_go_on_by_themselves(model: Any, batch: int, plan: list[int], data: st.DataObject) -> None:
     """Rows that start again at different times, some of them standing still: each is the sequence since its start."""

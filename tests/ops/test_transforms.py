@@ -97,9 +97,10 @@ def test_tangents_pass_through_whole_sequences_chunks_and_steps(build: Callable[
             whole = jvp(module, (x,), (tangent,))
             chunk = jvp(lambda x, m=module: m(x, state=m.init_state(2))[0], (x,), (tangent,))
             step = jvp(lambda x, m=module: m.step(x, m.init_state(2))[0], (x[:, 0],), (tangent[:, 0],))
+            later = jvp(lambda x, m=module: m.stream(state=m(x, state=m.init_state(2))[1])(x), (x,), (tangent,))
             with forward_ad.dual_level():
                 dual = forward_ad.unpack_dual(module(forward_ad.make_dual(x, tangent)))
-            results.append((whole, chunk, step, tuple(dual)))
+            results.append((whole, chunk, step, later, tuple(dual)))
     torch.testing.assert_close(*results)
     assert all(bool(tangent.any()) for _, tangent in results[0])
 
@@ -108,6 +109,31 @@ def test_a_linear_layer_is_its_own_derivative() -> None:
     x = torch.randn(2, 9, 4, dtype=DOUBLE)
     linear = layer("auto")
     torch.testing.assert_close(jvp(linear, (x,), (x,))[1], linear(x))
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("name", ["jvp", "vmap", "grad"])
+def test_a_transform_in_a_compiled_function_is_that_of_the_reference(name: str, gradients: bool) -> None:
+    auto, reference = pair(layer)
+    x = torch.randn(2, 9, 4, dtype=DOUBLE)
+    compiled = torch.compile(lambda x: TRANSFORMS[name](auto, x), backend="eager")
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(compiled(x), TRANSFORMS[name](reference, x))
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_the_registered_operators_refuse_tangents(gradients: bool) -> None:
+    x, norm, lengths = torch.randn(2, 4, 9, dtype=DOUBLE), torch.rand(4, dtype=DOUBLE), torch.tensor([9, 5])
+    h, w, one = torch.randn(4, 2, dtype=DOUBLE), torch.randn(4, 3, dtype=DOUBLE), torch.ones((), dtype=DOUBLE)
+    operators = torch.ops.multiresconv
+    calls = {
+        "cpu_forward": lambda x: operators.cpu_forward(x, h, h, w, [1]),
+        "moments": lambda x: operators.moments(x, lengths),
+        "normalise": lambda x: operators.normalise(x, lengths, norm, norm, norm, norm, one, ""),
+    }
+    for name, call in calls.items():
+        with torch.set_grad_enabled(gradients), pytest.raises(RuntimeError, match=f"{name} has no forward-mode"):
+            jvp(call, (x,), (x,))
 
 
 @pytest.mark.parametrize("transform", ["grad", "jvp", "vmap"])

@@ -1,5 +1,6 @@
 """The loop by itself, without a run directory."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def task(data: Path) -> ListOps:
 def timeless(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines without what depends on the clock."""
     return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_second")} for line in lines]
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(3, 1), (50, 4)])
+def test_the_curve_of_a_short_run_has_points(task: ListOps, epochs: int, every: int) -> None:
+    recorder, trainer = MemoryRecorder(), replace(TRAINER, epochs=epochs, log_every=None)
+    fit(task, OPTIMIZER, trainer, recorder=recorder)
+    steps = [line["step"] for line in recorder.lines if line["kind"] == "train"]
+    assert steps == list(range(every, epochs * STEPS_PER_EPOCH + 1, every))
 
 
 def test_in_memory_it_trains_as_into_a_directory(

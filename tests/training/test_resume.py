@@ -185,6 +185,22 @@ def test_resuming_a_finished_run_changes_nothing(data: Path, whole: Path) -> Non
     assert before == ((whole / "metrics.jsonl").read_bytes(), (whole / "checkpoints" / "last.ckpt").read_bytes())
 
 
+def test_more_epochs_go_on_with_the_learning_rates_of_a_longer_run(data: Path, whole: Path, tmp_path: Path) -> None:
+    run, longer = tmp_path / "run", tmp_path / "longer"
+    shutil.copytree(whole, run)
+    resume = ["train", "listops", "--resume", str(run)]
+    assert main([*resume, "--trainer.epochs", "5"]) == 0
+    assert main(resume) == 0  # the run now has five
+    assert train(data, longer, trainer__epochs=5) == 0
+    ours, theirs = metrics(run), metrics(longer)
+    assert [(line["kind"], line["step"]) for line in ours] == [(line["kind"], line["step"]) for line in theirs]
+    rates = [[line["lr"] for line in lines if line["kind"] == "train"] for lines in (ours, theirs)]
+    first = 3 * STEPS_PER_EPOCH // 3
+    assert rates[0][first:] == rates[1][first:]
+    assert rates[0][:first] != rates[1][:first]
+    assert main([*resume, "--trainer.epochs", "4"]) == 2
+
+
 def test_options_that_would_change_a_resumed_run_are_refused_by_name(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

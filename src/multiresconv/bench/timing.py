@@ -1,5 +1,6 @@
 """Timing of calls that take turns."""
 
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ def take_turns(
 ) -> dict[str, Times]:
     """Time `repeats` runs of each call, or fewer (at least 3) once they have taken `budget` seconds.
 
-    Every call runs once per round, so that other load on the machine affects all equally. The very first run, which
+    Every call runs once per round, so that other load on the machine affects all equally, in an order that is drawn
+    anew: what always runs after the same long call pays for what that leaves behind. The very first run, which
     compiles and allocates, does not count, nor does the first run of each turn of short calls.
 
     Returns:
@@ -36,10 +38,11 @@ def take_turns(
     taken: dict[str, list[float]] = {name: [] for name in calls}
     spent = dict.fromkeys(calls, 0.0)
     last = {name: seconds(call, device) for name, call in calls.items()}
+    draw = random.Random(0)
     while running := [
         name for name, runs in taken.items() if len(runs) < repeats and (len(runs) < _AT_LEAST or spent[name] < budget)
     ]:
-        for name in running:
+        for name in draw.sample(running, len(running)):
             if last[name] < _SETTLES:
                 spent[name] += seconds(calls[name], device)
             last[name] = seconds(calls[name], device)

@@ -1,6 +1,7 @@
 """`dispatch`: parses the arguments and runs the command."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ def dispatch(arguments: Sequence[str]) -> int:
     if name.startswith("train") and options["run"] is None and (recipe := last_recipe(name.split()[1], configs or ())):
         options["run"] = Path("runs") / f"{name.split()[1]}-{recipe}"
     command = commands[name]
+    for option, value in options.items():
+        options[option] = at_home(value)
     values = vars(instantiated(command.parser, options))
     if name.startswith("train"):
         values["groups"] = {group: values.pop(group) for group in option_groups(name.split()[1])}
@@ -45,6 +48,13 @@ def instantiated(parser: "ArgumentParser", options: "Namespace") -> "Namespace":
         raise ValueError(f"{config}: not the options of a run of this version: {error}") from error
 
 
+def at_home(value: Any) -> Any:
+    """Return a path, or paths, with `~` replaced by the home of the user, where the shell has not done so."""
+    if isinstance(value, list):
+        return [at_home(part) for part in value]
+    return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
+
+
 def chosen(options: "Namespace") -> tuple[str, "Namespace"]:
     """Return the name of the command, such as "train listops", and its options."""
     name = options["command"]
@@ -55,11 +65,13 @@ def chosen(options: "Namespace") -> tuple[str, "Namespace"]:
 def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespace") -> "Namespace":
     """Read the options of the run to resume and override those that do not affect its numbers by `given`.
 
+    A larger number of epochs is taken too: the run goes on with the learning rates of a run that long.
+
     Raises:
         FileNotFoundError: the run does not exist.
         ValueError: the run belongs to another task, or `given` has another value for an option that affects numbers.
     """
-    directory = RunDirectory(given["resume"])
+    directory = RunDirectory(at_home(given["resume"]))
     config = directory.read_config(task)
     try:
         options = parser.parse_object(config)
@@ -68,7 +80,8 @@ def options_of_resumed_run(task: str, parser: "ArgumentParser", given: "Namespac
     refused = []
     for name, value in given.items():
         value = value.resolve() if name == "data.folder" else value
-        if name in ("resume", "max_time", "data.cache_folder", *CHANGEABLE_ON_RESUME):
+        more_epochs = name == "trainer.epochs" and value is not None and value > (options.get(name) or value)
+        if more_epochs or name in ("resume", "max_time", "data.cache_folder", *CHANGEABLE_ON_RESUME):
             options[name] = value
         elif name != "config" and options.get(name) != value:
             refused.append(f"--{name} {value}")

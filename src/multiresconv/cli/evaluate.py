@@ -16,23 +16,27 @@ def evaluate(
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     task: str | None = None,
+    out: Path | None = None,
 ) -> int:
-    """Score the best model of a run: print a table, write evaluation-NAME.json and pictures *-NAME.png into the run.
+    """Score the best model of a run: print a table, write evaluation-NAME.json and pictures *-NAME.png.
 
     Args:
         run: the run directory.
         split: split to score, also used as NAME in the output files; default test.
         file: labelled rows in the file format of the run's data, instead of a split. NAME is then file-STEM, where
             STEM is the file name without its suffix.
-        folder: folder of the data; default as in the run.
+        folder: folder of the data; default as in the run. If it holds other data than those of the run, NAME is
+            SPLIT-of-FOLDER.
         cache_folder: folder for caches; default as in the run.
         batch_size: rows that are scored together; default as in the run's validation.
         device: where to compute.
         task: FILE.py:CLASS of a task of your own; a run alone never makes this command run a file.
+        out: folder to write to; default the run directory.
     """
     from multiresconv.devices import choose_device
     from multiresconv.runs.evaluate import check_validation
     from multiresconv.runs.evaluate import evaluate as evaluate_run
+    from multiresconv.runs.same_data import holds_other_data
 
     if split is not None and file is not None:
         raise ValueError(f"--split {split} --file {file}: expected one of them")
@@ -41,15 +45,25 @@ def evaluate(
     split = split or "test"
     if split == "val" and file is None:
         check_validation(directory)
-    report = evaluate_run(
+    name, source = split, {}
+    if file is not None:
+        name, source = f"file-{file.stem}", {"file": str(file)}
+    elif folder is not None:
+        source = {"folder": str(folder.resolve())}
+        name = f"{split}-of-{folder.resolve().name}" if holds_other_data(built, directory) else split
+    evaluation = evaluate_run(
         built,
         directory,
-        name=split if file is None else f"file-{file.stem}",
+        name=name,
         rows=built.open(split) if file is None else built.open_file(file),
-        file=file,
+        source=source,
         batch_size=trainer.eval_batch_size if batch_size is None else batch_size,
         device=choose_device(device),
     )
-    print(f"data: {report['data']}")
-    print(built.table(report))
+    print(f"data: {': '.join((name, *source.values()))}")
+    print(built.table(evaluation.report), flush=True)
+    try:
+        evaluation.write(out or directory.path)
+    except OSError as error:
+        raise OSError(f"{error}; the scores above are not stored: --out FOLDER stores them elsewhere") from error
     return 0

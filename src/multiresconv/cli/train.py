@@ -34,7 +34,9 @@ def train(
         optimizer: AdamW and its schedule.
         trainer: epochs, batches, precision, devices, and how often to log and save.
         run: directory to write; default runs/TASK-RECIPE, or runs/TASK-TIME without a recipe.
-        resume: directory of a run to continue with its own options, also from the middle of an epoch.
+        resume: directory of a run to continue with its own options, also from the middle of an epoch. A larger
+            --trainer.epochs makes it longer, also if it was finished: the rest has the learning rates of a run of
+            that many epochs, so the rate rises again.
         seed: seed of the initial weights, the order of the rows and the dropout.
         max_time: stop after this time, HH:MM:SS; --resume continues from there.
         time_limit: end the training within this time, HH:MM:SS: the learning rate decays in time, the last steps are

@@ -80,18 +80,19 @@ class Batches(Sampler[list[int]]):
 
 
 class LengthBuckets(Batches):
-    """Batch sampler that groups sequences of similar length, in batches of `batch_size` rows.
+    """Batch sampler that groups sequences of similar length, in batches of at most `batch_size` rows.
 
     With `shuffle`, for training: a permutation drawn from (seed, epoch) is cut into pools of `pool` batches. Each pool
-    is sorted by length and cut into batches, and the batches come in random order. Rows left over at the end of the
-    permutation are dropped; they differ from epoch to epoch.
+    is sorted by length and cut into batches, and the batches come in random order. Every row comes once per epoch: if
+    the rows are no multiple of batch_size, as few batches as hold them have equally many, up to one. Only where a batch
+    has one row per rank, the rest of the permutation is dropped; it differs from epoch to epoch.
 
     Without `shuffle`, for evaluation: every row comes once, sorted by length. The last batch may be smaller, so a rank
     may get fewer rows, or even one batch fewer, than another.
 
     Args:
         lengths: (rows,) lengths of the sequences.
-        batch_size: rows of a batch over all ranks together, a multiple of world_size.
+        batch_size: most rows of a batch over all ranks together, a multiple of world_size.
         seed: seed of the permutations, at least 0.
         shuffle: see above.
         pool: batches that are sorted together. 50 keeps padding small and still mixes the rows anew every epoch.
@@ -99,7 +100,7 @@ class LengthBuckets(Batches):
         rank, world_size: of this process, 0 <= rank < world_size.
 
     Raises:
-        ValueError: an argument out of range, or shuffled with fewer rows than batch_size.
+        ValueError: an argument out of range, or shuffled with fewer rows than ranks.
     """
 
     def __init__(
@@ -116,8 +117,8 @@ class LengthBuckets(Batches):
         super().__init__(lengths, seed=seed, rank=rank, world_size=world_size)
         if batch_size < 1 or batch_size % world_size:
             raise ValueError(f"batch_size: expected a multiple of world_size {world_size}, got {batch_size}")
-        if shuffle and len(self.lengths) < batch_size:
-            raise ValueError(f"batch_size: expected at most the number of rows, {len(self.lengths)}, got {batch_size}")
+        if shuffle and len(self.lengths) < world_size:
+            raise ValueError(f"lengths: expected a row for each of {world_size} processes, got {len(self.lengths)}")
         if pool < 1:
             raise ValueError(f"pool: expected at least 1, got {pool}")
         self.batch_size = batch_size
@@ -126,15 +127,20 @@ class LengthBuckets(Batches):
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.lengths), self.batch_size)
-        return full + (not self.shuffle and rest > self.rank)
+        if self.shuffle:  # batches of equal size have over half of batch_size, a row for each of half as many ranks
+            return full + (rest > 0 and self.batch_size > self.world_size)
+        return full + (rest > self.rank)
 
     def batches(self) -> list[NDArray[np.int64]]:
         if not self.shuffle:
             return self._sorted(np.arange(len(self.lengths)))
         random = np.random.default_rng((self.seed, self.epoch))
         rows = random.permutation(len(self.lengths))[: len(self) * self.batch_size]
-        pool = self.pool * self.batch_size
-        batches = [batch for i in range(0, len(rows), pool) for batch in self._sorted(rows[i : i + pool])]
+        ends = np.cumsum([len(part) for part in np.array_split(rows, len(self))])
+        batches = []
+        for pool in np.split(rows, ends[self.pool - 1 : -1 : self.pool]):
+            count = min(self.pool, len(self) - len(batches))
+            batches += np.array_split(pool[np.argsort(self.lengths[pool], kind="stable")], count)
         return [batches[i] for i in random.permutation(len(batches))]
 
     def _sorted(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

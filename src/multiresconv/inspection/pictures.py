@@ -25,6 +25,7 @@ from multiresconv.inspection.measures import (
 )
 from multiresconv.layers import MultiresLayer
 from multiresconv.ops.analysis import frequency_response
+from multiresconv.ops.cpu.arrays import array
 
 MOST_LAYERS, MOST_CHANNELS = 8, 64  # per picture, to keep it readable
 _LEARNED, _INITIAL, _MARK = "#4477aa", "#999999", "#cc3311"
@@ -47,7 +48,7 @@ def draw_filters(path: Path, layers: Layers, initial: Layers | None) -> None:
     grid = figure.subplots(len(chosen), len(widths), squeeze=False, width_ratios=widths)
     for row, index in zip(grid, chosen, strict=True):
         maps, curves = row[:n_maps], row[n_maps:]
-        taps = {kind: [t.numpy() for t in weights(of[index])[:2]] for kind, of in kinds.items()}
+        taps = {kind: [array(t) for t in weights(of[index])[:2]] for kind, of in kinds.items()}
         by_gain = np.argsort(-taps["learned"][0].sum(1), kind="stable")
         channels = by_gain[_evenly(len(by_gain), MOST_CHANNELS)]
         limit = max(np.abs(pair).max() for pair in taps.values()) or 1.0

@@ -6,7 +6,7 @@ from multiresconv.layers.lengths import check_lengths, refuse_lengths, reverse_s
 from multiresconv.layers.memory import Memory
 from multiresconv.layers.multires_block import MultiresBlock
 from multiresconv.layers.multires_layer import MultiresLayer
-from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm, norm_name
+from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm, norm_name, set_process_group
 from multiresconv.layers.pooling import Pooling, check_pooling, pool, pool_chunk, pooled_before
 from multiresconv.layers.standardise import Standardise
 
@@ -29,6 +29,7 @@ __all__ = [
     "pooled_before",
     "refuse_lengths",
     "reverse_steps",
+    "set_process_group",
     "valid_steps",
     "why_not_fused",
 ]

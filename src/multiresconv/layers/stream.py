@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from multiresconv.layers.hooks import remember, why_any_changed
 from multiresconv.layers.integers import is_integral
-from multiresconv.layers.lengths import Lengths
+from multiresconv.layers.lengths import Lengths, check_lengths
 from multiresconv.layers.snapshot import Snapshot
 from multiresconv.layers.standardise import Standardise
 from multiresconv.ops.cpu.kernels.layout import NEXT, X
@@ -141,20 +141,24 @@ class Stream:
         self.why_not_fused = parts if isinstance(parts, str) else None
         self._fused = None if isinstance(parts, str) else _Fused(module, parts, self.batch_size)
 
-    def __call__(self, x: Tensor, rows: Sequence[int] | Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, rows: Sequence[int] | Tensor | None = None, lengths: Lengths | None = None) -> Tensor:
         """Advance the stream by one step or by a chunk of steps.
 
         Args:
             x: one step (B, d_input) or (B,) tokens, or a chunk (B, L, d_input) or (B, L) tokens.
             rows: indices of the sequences to advance; default all. x then has one row for each index.
+            lengths: (B,) valid steps of each row of a chunk, 1..L, if some rows have fewer new steps than others. The
+                module is called once for each length that occurs, with a copy of the state in case one of them fails.
 
         Returns:
-            The module's outputs (B, d_output) for a step, (B, L, d_output) for a chunk.
+            The module's outputs (B, d_output) for a step, (B, L, d_output) for a chunk; 0 at padded steps.
 
         Raises:
             RuntimeError: the module has changed since the stream was made.
             ValueError: the input or the rows do not fit; the state is then unchanged.
         """
+        if lengths is not None:
+            return self._advance_ragged(x, rows, lengths)
         if self._fused is None:
             return self._advance_module(x, rows)
         return self._fused.advance(x, None if rows is None else self._rows(rows), self._state)
@@ -169,6 +173,27 @@ class Stream:
     def state(self) -> State:
         """Return a copy of the state, to save it or to continue by `module.stream(state=...)`, a step or a chunk."""
         return {name: tensor.clone() for name, tensor in self._state.items()}
+
+    def _advance_ragged(self, x: Tensor, rows: Sequence[int] | Tensor | None, lengths: Lengths) -> Tensor:
+        """Advance rows by different numbers of steps: those of equal length together."""
+        if x.ndim != (2 if self._module.takes_tokens else 3):
+            raise ValueError(f"lengths: expected a chunk of steps as x, got shape {tuple(x.shape)}")
+        counts = check_lengths(lengths, x).cpu()
+        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else self._rows(rows)
+        if len(chosen) != len(counts):
+            raise ValueError(f"x: expected a row for each of {len(chosen)} sequences, got shape {tuple(x.shape)}")
+        before, outputs = self.state(), []
+        try:
+            for count in counts.unique():
+                same = (counts == count).nonzero().squeeze(1)
+                outputs.append((same, self(x[same.to(x.device), : int(count)], chosen[same])))
+        except Exception:
+            self._state = before
+            raise
+        y = outputs[0][1].new_zeros(*x.shape[:2], outputs[0][1].shape[-1])
+        for same, part in outputs:
+            y[same.to(y.device), : part.shape[1]] = part
+        return y
 
     @torch.no_grad()
     def _advance_module(self, x: Tensor, rows: Sequence[int] | Tensor | None) -> Tensor:
@@ -277,4 +302,4 @@ def _checked_copy(state: State, module: Streamable) -> State:
     batch_size = len(state["position"])
     for name, like in expected.items():
         check_state_tensor(name, state[name], (batch_size, *like.shape[1:]), like.dtype, like.device)
-    return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}

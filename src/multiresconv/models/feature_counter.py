@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiresconv.layers.missing import hold_last
+from multiresconv.ops.cpu.arrays import array
 from multiresconv.ops.cpu.shares import Counter
 from multiresconv.ops.shares import Bank, Counts, shares_of
 
@@ -71,7 +72,7 @@ def hold_missing(x: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[n
 
 def as_channels(x: Tensor) -> NDArray[np.float32]:
     """Return a sequence (n, C) as an array (C, n)."""
-    return np.ascontiguousarray(x.detach().cpu().float().numpy().T)
+    return np.ascontiguousarray(array(x.detach().cpu().float()).T)
 
 
 def share(count: NDArray[np.integer], length: int) -> NDArray[np.float32]:

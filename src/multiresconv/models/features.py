@@ -16,6 +16,7 @@ from multiresconv.layers.stream import Streamable, StreamParts
 from multiresconv.models.config import MAX_WEIGHTS, check_sizes
 from multiresconv.models.feature_counter import Arrays, FeatureCounter, as_channels, share
 from multiresconv.ops import Backend, State
+from multiresconv.ops.cpu.arrays import array
 from multiresconv.ops.cpu.shares import Counter
 from multiresconv.ops.shares import STATISTICS, Bank, Counts, no_counts, shares, shares_reference
 from multiresconv.ops.streaming import check_state_names, check_state_tensor
@@ -133,7 +134,7 @@ class MultiresFeatures(Streamable):
         known = not any(map(torch.Tensor.is_inference, parts))  # changes of inference tensors are not counted
         seen = tuple((t.data_ptr(), t._version) for t in parts) if known else None
         if self._seen is None or seen is None or self._seen[0] != seen:
-            arrays = [t.detach().cpu().float().contiguous().numpy() for t in parts]
+            arrays = [array(t.detach().cpu().float()) for t in parts]
             bank = Bank(*arrays[:4])
             kept = [t.detach() for t in parts]  # keep the addresses from being reused
             self._seen = seen, Arrays(bank, Counter(bank), arrays[4][:, None], arrays[5][:, None]), kept

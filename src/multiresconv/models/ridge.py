@@ -15,6 +15,7 @@ from multiresconv.models.feature_counter import as_channels
 from multiresconv.models.features import MultiresFeatures
 from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.ops import Backend, State
+from multiresconv.ops.cpu.arrays import array
 from multiresconv.ops.shares import split_over_steps
 
 
@@ -151,7 +152,7 @@ class MultiresRidge(SequenceModel):
         arrays, zero = self.net.arrays(), np.zeros(self.net.n_inputs, np.float32)
         bank = arrays.bank
         shares = 3 * bank.thresholds.size
-        weights = self.head.weight[:, :shares].double().cpu().numpy()
+        weights = array(self.head.weight[:, :shares].double().cpu())
         filters, depth, _, count = bank.thresholds.shape
         weights = weights.reshape(-1, filters, depth, 2, 3, count)
         parts = outputs.new_zeros(*x.shape[:2], len(weights))

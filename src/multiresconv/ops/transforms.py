@@ -20,6 +20,7 @@ def _private(module: str, name: str, missing: Any) -> Any:
 
 
 _functorch_active = _private("torch._C", "_are_functorch_transforms_active", lambda: False)
+_functorch_depth = _private("torch._C._functorch", "get_dynamic_layer_stack_depth", lambda: 0)
 _dispatch_mode_active = _private("torch.utils._python_dispatch", "is_in_torch_dispatch_mode", lambda **_: False)
 _function_modes = _private("torch.overrides", "_get_current_function_mode_stack", list)
 _DeviceContext = _private("torch.utils._device", "DeviceContext", None)  # the mode of an ambient default device
@@ -28,12 +29,10 @@ _DeviceContext = _private("torch.utils._device", "DeviceContext", None)  # the m
 def why_seen() -> str | None:
     """Name the transform or mode that is active and has to see PyTorch's own operators, or return None.
 
-    A fused kernel hides its work from transforms, and from modes that count or replace operators. Compilers are not
-    meant: they see the registered operator.
+    A fused kernel hides its work from transforms, and from modes that count or replace operators. A compiler sees the
+    registered operator; only a transform inside the compiled function makes a difference to it.
     """
-    if torch.compiler.is_compiling():
-        return None
-    if reason := why_transformed():
+    if (reason := why_transformed()) or torch.compiler.is_compiling():
         return reason
     if _dispatch_mode_active(include_infra_modes=False):
         return "a dispatch mode is active"
@@ -45,17 +44,28 @@ def why_seen() -> str | None:
 
 def why_transformed() -> str | None:
     """Name the transform that is active and for which a fused kernel has no rule, or return None."""
-    if _functorch_active():
+    # A compiler takes the depth for a constant. It would leave a call of the other function in its graph.
+    if _functorch_depth() if torch.compiler.is_compiling() else _functorch_active():
         return "a functorch transform is active"
-    if getattr(forward_ad, "_current_level", -1) >= 0:
-        return "forward-mode differentiation is active"
-    return None
+    return "forward-mode differentiation is active" if _forward_mode() else None
+
+
+def _forward_mode() -> bool:
+    return getattr(forward_ad, "_current_level", -1) >= 0
 
 
 def refuse_transforms(backend: str) -> None:
     """Raise if the kernels of a backend that the user named would lose derivatives."""
-    if not torch.compiler.is_compiling() and (reason := why_transformed()):
+    if reason := why_transformed():
         raise RuntimeError(f"backend: {backend!r} cannot be transformed, and {reason}; use 'auto' or 'reference'")
+
+
+def refuse_tangents(operator: str) -> None:
+    """Raise in forward-mode differentiation, whose tangents a registered operator would drop without a word."""
+    if _forward_mode():
+        raise RuntimeError(
+            f"multiresconv::{operator} has no forward-mode derivative; use multires_conv with backend 'reference'"
+        )
 
 
 def refuse_tracing() -> None:

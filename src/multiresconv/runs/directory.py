@@ -94,9 +94,17 @@ class RunDirectory:
     def create(self, config: dict[str, Any], about: dict[str, Any]) -> None:
         """Write the files that make this directory a run."""
         self.last.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.dump(config, Dumper=_PlainDumper, sort_keys=False)
-        write_text(self.config, text)
+        self._write_config(config)
         write_json(self.about, about)  # last: this file marks the directory as a run
+
+    def extend(self, task: str, epochs: int) -> None:
+        """Store in config.yaml that the run has so many epochs, if it had fewer."""
+        config = self.read_config(task)
+        if (config["trainer"]["epochs"] or 0) < epochs:
+            self._write_config({**config, "trainer": {**config["trainer"], "epochs": epochs}})
+
+    def _write_config(self, config: dict[str, Any]) -> None:
+        write_text(self.config, yaml.dump(config, Dumper=_PlainDumper, sort_keys=False))
 
     def read_about(self) -> dict[str, Any]:
         """Read run.json.

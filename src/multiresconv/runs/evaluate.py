@@ -1,8 +1,9 @@
 """Evaluate the best model of a run."""
 
 import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,21 @@ from multiresconv.tasks import Task
 from multiresconv.training.checkpoint import load_weights
 
 
+class Evaluation(NamedTuple):
+    """What an evaluation found: the name of the rows, the report, and a function that draws the pictures by name."""
+
+    name: str
+    report: dict[str, Any]
+    draw: Callable[[], Mapping[str, Any]]
+
+    def write(self, folder: Path) -> None:
+        """Write evaluation-NAME.json and the pictures *-NAME.png into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / f"evaluation-{self.name}.json", self.report)
+        for stem, figure in self.draw().items():
+            save_figure(figure, folder / f"{stem}-{self.name}.png")
+
+
 def evaluate(
     task: Task,
     directory: RunDirectory,
@@ -30,11 +46,12 @@ def evaluate(
     rows: Any,
     batch_size: int,
     device: torch.device,
-    file: Path | None = None,
-) -> dict[str, Any]:
-    """Score the run's best model on `rows`; write `evaluation-NAME.json` and pictures `*-NAME.png`; return the report.
+    source: Mapping[str, str] | None = None,
+) -> Evaluation:
+    """Score the run's best model on `rows`; nothing is written yet.
 
-    The report states the epoch and step of the model and, if the rows come from a `file` instead of a split, that file.
+    The report states the epoch and step of the model and, if the rows are not of the run's data, their `source`, such
+    as {"file": its path}.
     """
     check_batch_size(batch_size)
     model = best_model(task, directory, device)
@@ -45,14 +62,11 @@ def evaluate(
         "run": directory.path.resolve().name,
         **{f"model_{key}": line[key] for line in best for key in ("epoch", "step")},
         "data": name,
-        **({} if file is None else {"file": str(file)}),
+        **(source or {}),
         **task.report(scores),
     }
-    write_json(directory.path / f"evaluation-{name}.json", report)
     title = f"{task.name}, {name}"
-    for stem, figure in {**task.figures(scores, title), **task.examples(model, rows, title)}.items():
-        save_figure(figure, directory.path / f"{stem}-{name}.png")
-    return report
+    return Evaluation(name, report, lambda: {**task.figures(scores, title), **task.examples(model, rows, title)})
 
 
 def check_validation(directory: RunDirectory) -> None:

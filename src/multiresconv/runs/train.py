@@ -21,12 +21,13 @@ from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.evaluate import score
 from multiresconv.runs.pictures import draw_curves
 from multiresconv.runs.recorder import RunRecorder
+from multiresconv.runs.same_data import check_data
 from multiresconv.tasks import FitsAtOnce, Task
 from multiresconv.tasks.task import Method
 from multiresconv.training.checkpoint import Checkpoint, check_weights
 from multiresconv.training.finite import NO_VALUE
 from multiresconv.training.fit import fit
-from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.options import OptimizerOptions, TrainerOptions, check_seed
 from multiresconv.training.processes import is_first_process, under_torchrun
 from multiresconv.training.state import Best, RunState
 
@@ -46,7 +47,7 @@ def train(
     """Train until the last epoch and write the run into `directory`; with `resume`, continue its run.
 
     `config` is the content of config.yaml, all options; options of the trainer that are left to the task are filled in.
-    A resumed run keeps the file as it is.
+    A resumed run keeps the file as it is, but for a larger number of epochs.
 
     Raises:
         BlockingIOError: another process is training this run.
@@ -54,6 +55,7 @@ def train(
         FileNotFoundError, ValueError: a file is missing or damaged, or the data or an option is invalid.
         Stopped, NonFiniteError, KeyboardInterrupt: see `fit`.
     """
+    check_seed(seed)
     is_first = is_first_process()
     with ExitStack() as lock:
         if is_first and resume:
@@ -73,6 +75,8 @@ def train(
             directory.read_metrics(task.monitor)  # before anything is written
             if remark := other_threads(directory.read_about()):
                 print(f"{directory.about}: {remark}", file=sys.stderr)
+            assert trainer.epochs is not None  # `settled` checks it
+            directory.extend(task.name, trainer.epochs)
 
         def create() -> None:
             lock.enter_context(directory.locked())
@@ -179,17 +183,6 @@ def check_model(task: Task, directory: RunDirectory, resumed: Checkpoint | None)
         raise ValueError(f"{directory.config}: not the options of a run of this version: {error}") from error
     if resumed is not None:
         check_weights(model, resumed, str(directory.last))
-
-
-def check_data(task: Task, directory: RunDirectory) -> None:
-    """Raise ValueError if the data differ from those with which the run began."""
-    seen = task.fingerprint()
-    begun_with = {split: rows for split, rows in directory.read_about().get("data", seen).items() if split in seen}
-    if begun_with != seen:
-        raise ValueError(
-            f"data: expected those that {directory.path} began with, {begun_with}, got {seen}; "
-            "restore the original data, or start another run"
-        )
 
 
 def draw(task: Task, directory: RunDirectory, best: Best | None, accelerator: str) -> None:

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import LambdaCallback
 from multiresconv.tasks import Task
 from multiresconv.training.checkpoint import Checkpoint
 from multiresconv.training.module import TrainingModule
-from multiresconv.training.options import OptimizerOptions, TrainerOptions
+from multiresconv.training.options import OptimizerOptions, TrainerOptions, check_seed
 from multiresconv.training.processes import is_first_process, processes
 from multiresconv.training.progress import Progress
 from multiresconv.training.recorder import Recorder
@@ -50,6 +50,7 @@ def fit(
         KeyboardInterrupt: a second Ctrl-C; progress since the last checkpoint is lost.
         FileNotFoundError, ValueError: the data are missing or invalid, or an option is invalid.
     """
+    check_seed(seed)
     stop = StopRequest(max_time)
     module = TrainingModule(
         task,

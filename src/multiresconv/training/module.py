@@ -87,6 +87,7 @@ class TrainingModule(pl.LightningModule):
             raise ValueError(f"val: expected a row for each of {world_size} processes, got {len(self.val_rows)}")
         self.steps_per_epoch = len(self._train_batches())
         self.total_steps = self.steps_per_epoch * self.epochs
+        self.log_every = self.options.log_every or min(50, max(1, self.total_steps // 50))
         self._check_position()
 
     def _check_position(self) -> None:
@@ -213,7 +214,7 @@ class TrainingModule(pl.LightningModule):
         state.interval_seconds += self.tick()
         accuracy = self.hits / self.rows if self.has_hits else None
         self.progress.step(int(self.rows), self.loss_sum / self.rows, accuracy)
-        if state.step % self.options.log_every == 0:
+        if state.step % self.log_every == 0:
             self._log_interval(lr)
         every = self.options.checkpoint_steps
         old = time.monotonic() - self.saved_at >= self.options.checkpoint_seconds

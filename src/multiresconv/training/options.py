@@ -51,7 +51,8 @@ class TrainerOptions:
         devices: processes on this machine, one per GPU or CPU share; auto uses every GPU, or the processes that
             torchrun started.
         num_nodes: number of machines; ignored under torchrun.
-        log_every: steps between two lines of metrics.jsonl.
+        log_every: steps between two training lines of metrics.jsonl; null means 50, or fewer in a run of fewer than
+            2,500 steps, so that its curves have 50 points.
         checkpoint_seconds: save a checkpoint when the last one is this old.
         checkpoint_steps: also save a checkpoint every so many steps.
         patience: end the run after so many epochs without a better validation; null trains all epochs.
@@ -67,17 +68,17 @@ class TrainerOptions:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int | Literal["auto"] = "auto"
     num_nodes: int = 1
-    log_every: int = 50
+    log_every: int | None = None
     checkpoint_seconds: float = 60.0
     checkpoint_steps: int | None = None
     patience: int | None = None
     logger: Literal["csv", "tensorboard", "wandb"] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("length_pool", "eval_batch_size", "num_nodes", "log_every"):
+        for name in ("length_pool", "eval_batch_size", "num_nodes"):
             _check(getattr(self, name) >= 1, f"trainer.{name}", "at least 1", getattr(self, name))
             _check(getattr(self, name) <= _MOST, f"trainer.{name}", f"at most {_MOST:,}", getattr(self, name))
-        for name in ("epochs", "batch_size", "batch_tokens", "checkpoint_steps", "patience"):
+        for name in ("epochs", "batch_size", "batch_tokens", "log_every", "checkpoint_steps", "patience"):
             value = getattr(self, name)
             _check(value is None or value >= 1, f"trainer.{name}", "null or at least 1", value)
             _check(value is None or value <= _MOST, f"trainer.{name}", f"at most {_MOST:,}", value)
@@ -107,6 +108,11 @@ CHANGEABLE_ON_RESUME = frozenset(
     for field in fields(TrainerOptions)
     if field.name in ("accelerator", "devices", "num_nodes", "checkpoint_seconds", "checkpoint_steps", "logger")
 )
+
+
+def check_seed(seed: int) -> None:
+    """Raise ValueError unless PyTorch and NumPy both take the seed."""
+    _check(0 <= seed < 2**63, "seed", "0 to 2^63 - 1", seed)
 
 
 def _check(ok: bool, name: str, expected: str, seen: Any) -> None:

@@ -8,10 +8,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_TYPES = {getattr(torch, name): np.dtype(name).str for name in ("float32", "float64", "int64", "uint16")}
+
+
+class _Memory:
+    """The memory of a contiguous tensor, by NumPy's array interface.
+
+    `Tensor.numpy` would forbid PyTorch to resize the storage from then on, which is the caller's: FSDP2 frees and
+    refills the storages of parameters, and `out=` may grow one.
+    """
+
+    __slots__ = ("__array_interface__", "_tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor  # keeps the memory
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(tensor.shape),
+            "typestr": _TYPES[tensor.dtype],
+            "data": (tensor.data_ptr(), False),
+        }
+
 
 def array(t: Tensor) -> np.ndarray:
-    """Return t as a C-contiguous array, copied only if needed."""
-    return t.contiguous().numpy(force=True)
+    """Return a CPU tensor as a C-contiguous array, copied only if needed: float32, float64, int64 or uint16."""
+    return np.asarray(_Memory(t.resolve_neg().contiguous()))
 
 
 def bits(t: Tensor) -> np.ndarray:
@@ -26,7 +47,7 @@ def scalar(value: float, like: Tensor) -> Any:
 
 def filters(h0: Tensor, h1: Tensor, w: Tensor, memory: Sequence[int]) -> list[np.ndarray]:
     """Return [lo, hi, w, memory] as the kernels of the operator take them, taps newest first."""
-    return [h0.numpy(force=True)[:, ::-1].copy(), h1.numpy(force=True)[:, ::-1].copy(), array(w), _counts(*memory)]
+    return [array(h0)[:, ::-1].copy(), array(h1)[:, ::-1].copy(), array(w), _counts(*memory)]
 
 
 def parameter_gradients(sums: np.ndarray, taps: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

@@ -20,7 +20,7 @@ def moments(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def normalise(
-    x: Tensor, lengths: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, share: Tensor, shared: bool
+    x: Tensor, lengths: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, share: Tensor, group: str
 ) -> Tensor:
     from multiresconv.ops.cpu.kernels import batch_norm as kernels
 

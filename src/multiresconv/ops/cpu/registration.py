@@ -16,6 +16,7 @@ from multiresconv.ops.cpu import batch_norm
 from multiresconv.ops.cpu import block as blocks
 from multiresconv.ops.cpu import operator as convolution
 from multiresconv.ops.layout import empty_like
+from multiresconv.ops.transforms import refuse_tangents
 
 
 def multires_conv_cpu(x: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]) -> Tensor:
@@ -51,7 +52,7 @@ def moments(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def normalise(
-    x: Tensor, lengths: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, share: Tensor, shared: bool
+    x: Tensor, lengths: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor, share: Tensor, group: str
 ) -> Tensor:
     """Compute (x - mean) * scale * weight + bias at the valid steps and 0 in the padding. Differentiable once.
 
@@ -63,12 +64,19 @@ def normalise(
         scale: (D,) float64, reciprocal standard deviation of x.
         share: () float64, the share of one step in mean and variance, 1 / (number of valid steps); 0 if mean and
             variance are constants.
-        shared: True if mean and variance are taken over the batches of all `torch.distributed` processes.
+        group: name of the `torch.distributed` group over whose batches mean and variance are taken, or "".
 
     Returns:
         (B, D, L) in the dtype of x.
     """
-    return torch.ops.multiresconv.normalise.default(x, lengths, weight, bias, mean, scale, share, shared)
+    return torch.ops.multiresconv.normalise.default(x, lengths, weight, bias, mean, scale, share, group)
+
+
+def process_group(name: str) -> Any:
+    """Return the `torch.distributed` group of this name. Names can be copied, pickled and passed to operators."""
+    from torch._C._distributed_c10d import _resolve_process_group  # absent from builds without distributed
+
+    return _resolve_process_group(name)  # pyright: ignore[reportArgumentType]
 
 
 def find_observers() -> tuple[Callable[[], bool], ...] | None:
@@ -103,8 +111,12 @@ def _register(
     gradients: Callable[..., Any],
     save: Callable[..., None] | None = None,
 ) -> None:
+    def run_checked(*args: Any) -> Any:
+        refuse_tangents(name)
+        return run(*args)
+
     torch.library.define(f"multiresconv::{name}", schema)
-    torch.library.impl(f"multiresconv::{name}", "cpu", run)
+    torch.library.impl(f"multiresconv::{name}", "cpu", run_checked)
     torch.library.register_fake(f"multiresconv::{name}", shapes)
     torch.library.register_autograd(f"multiresconv::{name}", gradients, setup_context=save)
 
@@ -235,7 +247,7 @@ _register(
 
 
 def _save_norm(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, lengths, weight, _, mean, scale, share, ctx.shared = inputs
+    x, lengths, weight, _, mean, scale, share, ctx.group = inputs
     ctx.save_for_backward(x, lengths, weight, mean, scale, share)
 
 
@@ -244,8 +256,8 @@ def _norm_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     total, along = torch.ops.multiresconv.gradient_sums.default(grad, x, lengths, mean)
     grad_weight, grad_bias = (along * scale).to(weight.dtype), total.to(weight.dtype)
     sums = torch.stack([total, along])
-    if ctx.shared:  # the loss of every process depends on these statistics
-        dist.all_reduce(sums)
+    if ctx.group:  # the loss of every process of the group depends on these statistics
+        dist.all_reduce(sums, group=process_group(ctx.group))
     constant, slope = sums[0] * share, sums[1] * share * scale.square()
     backward = torch.ops.multiresconv.normalise_backward.default
     grad_x = backward(grad, x, lengths, mean, scale * weight, constant, slope)
@@ -261,7 +273,7 @@ _register(
 )
 _register(
     "normalise",
-    "(Tensor x, Tensor lengths, Tensor weight, Tensor bias, Tensor mean, Tensor scale, Tensor share, bool shared)"
+    "(Tensor x, Tensor lengths, Tensor weight, Tensor bias, Tensor mean, Tensor scale, Tensor share, str group)"
     " -> Tensor",
     batch_norm.normalise,
     lambda x, *others: x.new_empty(x.shape),

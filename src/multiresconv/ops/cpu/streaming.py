@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multiresconv.ops.cpu.arrays import array
 from multiresconv.ops.cpu.threads import parallel
 
 
@@ -19,12 +20,8 @@ def advance_cpu(
     batch, length, channels = x.shape
     y = torch.empty(batch, length, channels, dtype=x.dtype, device="cpu")
     rows = [lines.data_ptr(), lines.stride(0) * lines.element_size(), lines.shape[1]]
-    parameters = [_array(h0), _array(h1), _array(w), np.array(memory, np.int64)]
+    parameters = [array(h0), array(h1), array(w), np.array(memory, np.int64)]
     units = batch * -(-channels // streaming_kernels.BLOCK)
     work = 2 * x.numel() * h0.shape[1] * w.shape[1]
-    parallel(streaming_kernels.advance, units, work, [_array(x), y.numpy(), *rows, _array(position), *parameters])
+    parallel(streaming_kernels.advance, units, work, [array(x), array(y), *rows, array(position), *parameters])
     return y
-
-
-def _array(t: Tensor) -> np.ndarray:
-    return t.detach().contiguous().numpy()
