@@ -58,7 +58,7 @@ def _training(run: str) -> str:
 
 def _scores(evaluation: dict[str, Any]) -> list[str]:
     """Return what was scored, its number of rows, the score and its interval."""
-    where = f"`{evaluation['file']}`" if "file" in evaluation else f"{evaluation['data']} rows"
+    where = f"`{Path(evaluation['file']).name}`" if "file" in evaluation else f"{evaluation['data']} rows"
     if "majority_rate" in evaluation:
         where += f" (majority {100 * evaluation['majority_rate']:.2f} %)"
     if "accuracy" in evaluation:
