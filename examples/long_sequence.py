@@ -181,7 +181,9 @@ def main() -> None:
     torch.manual_seed(0)
     model = NextValue(write_recording(options.folder / "recording.npy", steps + 1))
     untrained = copy.deepcopy(model).double()
-    train(copy.deepcopy(model), 2, 1)  # loads what the first step loads, which is left out below
+    small = copy.deepcopy(model)
+    train(small, 1 << 10, 1 << 10)  # loads what the first steps load, which is left out below
+    small.whole(1 << 10).backward()
     losses: list[float] = []
     extra = peak_extra_memory(lambda: losses.extend(train(model, steps, length)))
     print(f"{steps:,} steps in chunks of {length:,}: error {losses[0]:.3f} of the first, {losses[-1]:.3f} of the last")
