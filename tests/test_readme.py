@@ -17,7 +17,7 @@ from multiresconv.cli import main
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("archives", "explain", "export", "files", "hub", "own-data", "performance", "reliability")
+PAGES = ("archives", "explain", "export", "files", "hub", "own-data", "performance", "reliability", "scale")
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^ +multiresconv (.+)$", README, re.MULTILINE)]
 
 NETWORK = "--model.n_layers 1 --model.d_model 4 --trainer.epochs 1 --trainer.batch_size 6 --trainer.log_every 2"
@@ -67,6 +67,12 @@ def test_what_make_does_in_the_readme_is_there() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     named = re.findall(r"make (\w+)", README)
     assert {"demo", "test"} <= set(named) <= set(targets)
+
+
+def test_the_sizes_on_the_page_on_scale_are_those_that_its_lines_print(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scale.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, "scale.md", "exec"), {})
+    assert capsys.readouterr().out == block.splitlines(keepends=True)[-1].removeprefix("# ")
 
 
 @pytest.mark.parametrize(
