@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +37,8 @@ from multiresconv.ops import default_depth
 
 THREADS = (1, 2)
 PROCESSES = (1, 2)
+# Seconds for all runs of one size, so that the whole takes minutes
+_BUDGET = 3.0
 
 
 def operator_sizes(quick: bool) -> list[Size]:
@@ -101,7 +104,7 @@ def timed(
     times = [max(1, at_least // (of.batch * of.length)) for of in sizes]
     steps = [make(of) for of in sizes]
     cells = {(t, i): on_threads(t, steps[i], times[i]) for t in THREADS for i in range(len(sizes))}
-    taken = take_turns({f"{t} {i}": call for (t, i), call in cells.items()}, repeats=repeats, budget=20)
+    taken = take_turns({f"{t} {i}": call for (t, i), call in cells.items()}, repeats=repeats, budget=_BUDGET)
     report = {}
     for threads in THREADS:
         costs = [taken[f"{threads} {i}"].median / times[i] for i in range(len(sizes))]
@@ -170,12 +173,20 @@ def split(of: Size, repeats: int) -> dict[str, Any]:
     return {**asdict(of), "points": points}
 
 
+def say(part: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {part}", file=sys.stderr, flush=True)
+
+
 def measure(quick: bool, repeats: int) -> dict[str, Any]:
     sizes, at_least = memory_sizes(quick), 1 if quick else 1 << 14
     report: dict[str, Any] = {"machine": describe_machine(), "repeats": repeats, "quick": quick}
+    say("operator")
     report["operator"] = timed(OPERATOR, operator_step, operator_sizes(quick), repeats, at_least)
+    say("network")
     report["network"] = timed(NETWORK, network_step, network_sizes(quick), repeats, at_least)
+    say("memory")
     report["memory"] = fitted(MEMORY, sizes, [memory_of(of) for of in sizes])
+    say("split")
     report["split"] = split(split_size(quick), repeats)
     return report
 
