@@ -60,6 +60,7 @@ bench: $(INSTALLED)  ## run the CPU benchmarks on this machine
 	$(BIN)/multiresconv bench --repeats 5 --limit 10
 	$(BIN)/python benchmarks/bench_conv.py
 	$(BIN)/python benchmarks/bench_length.py --repeats 9
+	$(BIN)/python benchmarks/bench_scale.py
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_sample.py
 

@@ -20,6 +20,8 @@ PICTURES = {
     "finetune_ecg": "roc.png",
     "forecast_temperature": "forecasts.png",
     "label_ecg": "superclasses.png",
+    "long_sequence": "long.png",
+    "split_sequence": "split.png",
     "spoken_digits": "explanation.png",
     "stream_activities": "stream.png",
 }

@@ -80,6 +80,12 @@ def test_what_make_does_in_the_readme_is_there() -> None:
     assert {"demo", "test"} <= set(named) <= set(targets)
 
 
+def test_the_sizes_on_the_page_on_scale_are_those_that_its_lines_print(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scale.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, "scale.md", "exec"), {})
+    assert capsys.readouterr().out == block.splitlines(keepends=True)[-1].removeprefix("# ")
+
+
 @pytest.mark.parametrize(
     "name",
     ["README.md", "CONTRIBUTING.md", "benchmarks/results/README.md", *PAGES],

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from multiresconv import fading, multires_conv, uniform
 from multiresconv.ops import Backend, State, multires_conv_chunk, multires_conv_init, multires_conv_step
+from multiresconv.ops.tree import reach
 
 DOUBLE = torch.float64
 BACKENDS: tuple[Backend, ...] = ("cpu", "reference")
@@ -167,6 +168,43 @@ def test_the_lines_hold_what_is_still_looked_at_and_no_more() -> None:
         state = start(args)
         state["lines"][0, slot] = 1
         assert multires_conv_chunk(silent, state, *parameters)[0].any(), slot
+
+
+@law
+@given(st.data())
+def test_chunks_of_any_length_have_outputs_states_and_gradients_of_the_reference(data: st.DataObject) -> None:
+    kernel_size, channels = data.draw(st.integers(2, 5)), data.draw(st.sampled_from([1, 3, 17]))
+    memory = data.draw(st.sampled_from([(1, 1), (2, 0), (0, 3, 1), (1, 1, 1, 1), (0, 0, 1), (0, 0)]))
+    length = data.draw(st.integers(1, 6 * reach(kernel_size, memory)))
+    args = arguments(2, channels, length, kernel_size, memory, seed=data.draw(st.integers(0, 2**16)))
+    found = []
+    for backend in ("auto", "reference"):
+        state = random_state(args)
+        state["position"] %= 1000
+        tensors = [t.detach().requires_grad_() for t in (*args[:4], state["lines"])]
+        y, after = multires_conv_chunk(
+            tensors[0], {**state, "lines": tensors[4]}, *tensors[1:4], memory, backend=backend
+        )
+        random = torch.Generator().manual_seed(1)
+        grads = [torch.randn(t.shape, generator=random, dtype=DOUBLE) for t in (y, after["lines"])]
+        gradients = torch.autograd.grad([y, after["lines"]], tensors, grads, materialize_grads=True)
+        found.append([y.detach(), after["lines"].detach(), after["position"], *gradients])
+    for got, wanted in zip(*found, strict=True):
+        assert_close(got, wanted, 1e-10)
+
+
+def test_long_chunks_with_gradients_run_in_the_kernels() -> None:
+    memory, wanted = fading(3), []
+    for length in (27, 28):  # the past reaches 7 steps
+        x, h0, h1, w, _ = arguments(1, 2, length, 2, memory)
+        y, _ = multires_conv_chunk(x, start((x, h0, h1, w, memory)), h0.requires_grad_(), h1, w, memory)
+        nodes, names = [y.grad_fn], set()
+        while nodes:
+            node = nodes.pop()
+            names.add(type(node).__name__)
+            nodes += [after for after, _ in node.next_functions if after is not None]
+        wanted.append(any("_Convolution" in name for name in names))
+    assert wanted == [False, True]
 
 
 @pytest.mark.parametrize("memory", [fading(4), uniform(4, 3, 12), (0, 3, 0, 1)])

@@ -27,6 +27,9 @@ class RidgeChunks(nn.Module):
     """
 
     names = ("lines", "totals", "position")
+    weights: Tensor
+    of_missing: Tensor
+    constant: Tensor
 
     def __init__(self, model: MultiresRidge) -> None:
         super().__init__()

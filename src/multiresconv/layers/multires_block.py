@@ -79,7 +79,7 @@ class MultiresBlock(Streamable):
 
     def stream_parts(self) -> StreamParts | str:
         """Return the tensors for the streaming kernel, or the reason why it cannot run; see `Streamable`."""
-        self._check_streams()
+        self.check_streams()
         of_conv = self.conv.stream_parts()
         if reason := why_not_fused(self):
             return reason
@@ -127,7 +127,7 @@ class MultiresBlock(Streamable):
             y = self.conv(z, lengths=lengths) if self.conv.bidirectional else self.conv(z)
             return self._after_conv(x, y, lengths)
         refuse_lengths(lengths)
-        self._check_streams()
+        self.check_streams()
         y, after = self.conv(z, state=state)
         return self._after_conv(x, y, None), after
 
@@ -162,7 +162,7 @@ class MultiresBlock(Streamable):
         y = multires_block(x, parameters, (self.dropout.scale(x), self.dropout.scale(x)), lengths, dtype)
         return y if layer_norm else norm.fused(y, lengths)
 
-    def _check_streams(self) -> None:
+    def check_streams(self) -> None:
         """Raise RuntimeError if active dropout or training batch norm makes steps differ from the whole sequence."""
         if self.dropout.training and self.dropout.p > 0:
             raise RuntimeError("streaming: dropout is active; call eval() first")

@@ -18,7 +18,6 @@ from multiresconv.ops import (
     multires_conv,
     multires_conv_chunk,
     multires_conv_init,
-    receptive_field,
     scale_energies,
     wavelet_taps,
     weight_size,
@@ -26,6 +25,7 @@ from multiresconv.ops import (
 from multiresconv.ops.conv import check_backend
 from multiresconv.ops.cpu.network import BlockTensors, NetworkTensors
 from multiresconv.ops.streaming import state_size
+from multiresconv.ops.tree import reach
 
 
 class MultiresLayer(Streamable):
@@ -140,11 +140,7 @@ class MultiresLayer(Streamable):
     @property
     def receptive_field(self) -> int:
         """Number of steps that an output can depend on, the current one included."""
-        reach = [receptive_field(self.depth, self.kernel_size)]
-        for scale, kept in enumerate(reversed(self.memory), start=1):
-            if kept:
-                reach.append((kept - 1) * 2**scale + receptive_field(scale, self.kernel_size))
-        return max(reach)
+        return reach(self.kernel_size, self.memory) + 1
 
     @property
     def config(self) -> dict[str, Any]:

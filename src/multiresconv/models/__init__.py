@@ -14,6 +14,7 @@ from multiresconv.models.regressor import MultiresRegressor
 from multiresconv.models.ridge import MultiresRidge
 from multiresconv.models.sampling import sample
 from multiresconv.models.sequence_model import SequenceModel
+from multiresconv.models.sequence_parallel import sequence_parallel
 
 __all__ = [
     "Input",
@@ -34,4 +35,5 @@ __all__ = [
     "load_published",
     "sample",
     "save",
+    "sequence_parallel",
 ]

@@ -199,7 +199,7 @@ class MultiresNet(Streamable):
             # Clear the padding before the first product: a gradient of 0 times NaN would still be NaN.
             valid = valid_steps(lengths, x.shape[1])
             x = x.where(valid if x.ndim == 3 else valid.squeeze(2), 0)
-        x = self._encode(x)
+        x = self.encode(x)
         for block in self.blocks:
             x = block(x, lengths)
         return x if self.norm is None else apply_norm(self.norm, x, lengths)
@@ -207,7 +207,7 @@ class MultiresNet(Streamable):
     def _chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         conv = cast(MultiresBlock, self.blocks[0]).conv
         check_state(state, (x.shape[0], len(self.blocks), conv.state_size, conv.d_model), conv.h0)
-        x = self._encode(x)
+        x = self.encode(x)
         lines, position = [], state["position"]
         for block, line in zip(cast(Sequence[MultiresBlock], self.blocks), state["lines"].unbind(1), strict=True):
             x, after = block(x, state={"lines": line, "position": position})
@@ -216,7 +216,12 @@ class MultiresNet(Streamable):
             x = apply_norm(self.norm, x, None)
         return x, {"lines": torch.stack(lines, dim=1), "position": position + x.shape[1]}
 
-    def _encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> Tensor:
+        """Standardise and encode samples (B, L, d_input), or embed tokens (B, L); returns (B, L, d_model).
+
+        Raises:
+            ValueError: a token outside 0..n_tokens-1.
+        """
         if self.standardise is not None:
             return self.encoder(self.standardise(x))
         try:

@@ -14,14 +14,20 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from multiresconv.ops.conv import Backend, check_arguments, check_backend, without_autocast
+from multiresconv.ops.cpu.registration import multires_conv_cpu
 from multiresconv.ops.cpu.streaming import advance_cpu
 from multiresconv.ops.streaming_reference import chunk_reference, line_sizes
 from multiresconv.ops.transforms import refuse_tracing, refuse_transforms, why_seen
+from multiresconv.ops.tree import reach
 
 State = dict[str, Tensor]
+
+# A chunk that is this many times as long as the reach of the past is computed by the kernels, also with gradients.
+_LONG = 4
 
 # Bytes. A larger state can only come from a depth given by mistake.
 _LARGEST_STATE = 1 << 40
@@ -112,7 +118,8 @@ def multires_conv_chunk(
         x: (B, D, L) the next steps of each row, L >= 1.
         state: from `multires_conv_init` or from the previous step or chunk; it is not modified.
         h0, h1, w, memory, backend: see `multires_conv`. If any argument or the state requires a gradient, "auto"
-            chooses "reference", the only backend that streams with gradients.
+            chooses "reference", the only backend that streams with gradients. On a CPU, it leaves most of a chunk that
+            is long beside the receptive field to the kernels; the chunk is then differentiable once.
 
     Returns:
         y (B, D, L) in the dtype of x, and the state after the chunk.
@@ -131,13 +138,32 @@ def multires_conv_chunk(
         )
     position = state["position"]
     wide, h0, h1, w = (t.to(state["lines"].dtype) for t in (x, h0, h1, w))
-    if _use_kernel(backend, x) and not tracked:
+    kernel = _use_kernel(backend, x)
+    if kernel and not tracked:
         lines = state["lines"].detach().clone(memory_format=torch.contiguous_format)
         y = advance_cpu(wide.transpose(1, 2), lines, position, h0, h1, w, memory).transpose(1, 2)
     else:
+        run = _chunk_long if kernel and x.shape[2] >= _LONG * reach(h0.shape[1], memory) else chunk_reference
         with without_autocast(x.device.type):
-            y, lines = chunk_reference(wide, state["lines"], position, h0, h1, w, memory)
+            y, lines = run(wide, state["lines"], position, h0, h1, w, memory)
     return y.to(x.dtype), {"lines": lines, "position": position + x.shape[2]}
+
+
+def _chunk_long(
+    x: Tensor, lines: Tensor, position: Tensor, h0: Tensor, h1: Tensor, w: Tensor, memory: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """As `chunk_reference`, for a chunk on a CPU that is longer than the past reaches; most of it runs in the kernels.
+
+    The operator is linear: y is the output of x without a past, plus that of the past without x, which ends after
+    `reach` steps. The lines afterwards depend on as many last steps of x.
+    """
+    steps, length = reach(h0.shape[1], memory), x.shape[2]
+    silence = x.new_zeros(*x.shape[:2], steps)
+    of_past, _ = chunk_reference(silence, lines, position, h0, h1, w, memory)
+    y = multires_conv_cpu(x, h0, h1, w, memory) + F.pad(of_past, (0, length - steps))
+    last, before = x[:, :, length - steps :], torch.zeros_like(lines)
+    _, later = chunk_reference(last, before, position + (length - steps), h0, h1, w, memory)
+    return y, later
 
 
 def check_state(state: State, lines: tuple[int, ...], x: Tensor) -> None:

@@ -29,6 +29,15 @@ def receptive_field(depth: int, kernel_size: int) -> int:
     return (kernel_size - 1) * (2**depth - 1) + 1
 
 
+def reach(kernel_size: int, memory: Sequence[int]) -> int:
+    """Return how many earlier steps an output depends on: the largest over a_J and all kept coefficients b_j."""
+    steps = [receptive_field(len(memory), kernel_size) - 1]
+    for scale, kept in enumerate(reversed(memory), start=1):
+        if kept:
+            steps.append((kept - 1) * 2**scale + receptive_field(scale, kernel_size) - 1)
+    return max(steps)
+
+
 def fading(depth: int) -> tuple[int, ...]:
     """Return a memory whose resolution fades with time: the newest coefficient of each scale (the paper's default)."""
     _check(depth >= 1, f"depth: expected at least 1, got {depth}")
