@@ -170,7 +170,7 @@ def set_process_group(module: nn.Module, group: ProcessGroup) -> None:
     A module that other processes do not train needs "own": else it waits for them.
 
     Args:
-        module: any module; its `MaskedBatchNorm`s are set.
+        module: any module; each `MaskedBatchNorm` in it is set.
         group: "all", "own" or a `torch.distributed` group that this process is in.
 
     Raises:
