@@ -15,6 +15,8 @@ compares both with the gradient of the whole sequence where that fits.
     python examples/long_sequence.py
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/long_sequence.png"
+
 import argparse
 import copy
 from collections.abc import Callable, Sequence

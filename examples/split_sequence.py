@@ -13,6 +13,8 @@ It starts the processes itself. On several machines `torchrun` starts them, and 
 further arguments finds what torchrun says about the others.
 """
 
+# sphinx_gallery_thumbnail_path = "examples/pictures/split_sequence.png"
+
 import argparse
 import tempfile
 from collections.abc import Callable
