@@ -1,17 +1,12 @@
-"""Write the commands of all runs into docs/results.md, from the README.md of each folder here.
+"""The commands of all runs, from the README.md of each folder of results.
 
-    python results/commands.py
-
-They stand there between the lines BEGIN and END. A folder's commands are the first indented block of its README.md that
-names this package or a script of this repository.
+A folder's commands are the first indented block that names this package or a script of this repository.
 """
 
 import re
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "results.md"
-BEGIN, END = "<!-- written by results/commands.py -->", "<!-- end of the commands -->"
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 BLOCK = re.compile(r"(?:^    .+\n)+", re.MULTILINE)
 NAMED = re.compile(r"^    (python |multiresconv |results/)", re.MULTILINE)
 
@@ -22,23 +17,10 @@ def commands(readme: str) -> str:
     return blocks[0] if blocks else ""
 
 
-def section() -> str:
+def of_all_runs() -> str:
     parts = []
-    for path in sorted(HERE.glob("*/README.md")):
+    for path in sorted(RESULTS.glob("*/README.md")):
         text = path.read_text(encoding="utf-8")
         title = text.partition("\n")[0].removeprefix("# ")
         parts.append(f"[{path.parent.name}](../results/{path.parent.name}): {title}\n\n{commands(text)}")
-    return "\n".join(parts)
-
-
-def with_commands(text: str) -> str:
-    """Return the text of the page with the commands of today."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE.name}: expected a section between {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{section()}\n{END}{after}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(with_commands(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    return "\n".join(parts).rstrip("\n")

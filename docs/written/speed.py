@@ -1,19 +1,10 @@
-"""Write the tables of docs/which-model.md, from what the benchmarks wrote into benchmarks/results.
-
-    python benchmarks/summary.py
-
-Each stands between two comments that name its source.
-"""
+"""The tables of speed and memory that docs/which-model.md shows, from what the benchmarks wrote."""
 
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "which-model.md"
-END = "<!-- end of the table -->"
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 # Of layers.json: those that mix channels, then those that do not
 LAYERS = ("block", "gru", "lstm", "attention", "tcn", "cpu", "s4d", "fft")
@@ -50,20 +41,6 @@ def features() -> str:
     return "\n".join(lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"layers.json": layers, "features.json": features}
-
-
-def with_tables(text: str) -> str:
-    """Return the text of the page with the tables of today."""
-    for source, table in TABLES.items():
-        begin = f"<!-- written by benchmarks/summary.py from {source} -->"
-        pattern = f"{re.escape(begin)}.*?{re.escape(END)}"
-        text, count = re.subn(pattern, lambda _, b=begin, t=table: f"{b}\n\n{t()}\n\n{END}", text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"{PAGE.name}: expected one table between {begin!r} and {END!r}, found {count}")
-    return text
-
-
 def _cell(cell: dict[str, Any], unit: float) -> str:
     if "missing" in cell:
         return cell["missing"].partition(":")[0]
@@ -72,8 +49,4 @@ def _cell(cell: dict[str, Any], unit: float) -> str:
 
 
 def _read(name: str) -> dict[str, Any]:
-    return json.loads((HERE / "results" / name).read_text(encoding="utf-8"))
-
-
-if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))

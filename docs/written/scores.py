@@ -1,17 +1,10 @@
-"""Write the table of results into README.md and docs/results.md, from the files that `evaluate` wrote.
-
-    python results/table.py
-
-It stands there between the lines BEGIN and END.
-"""
+"""The table of results, from the files that `evaluate` wrote."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- written by results/table.py -->", "<!-- end of the table -->"
-PAGES = {"README.md": "results", "docs/results.md": "../results"}  # page -> the path from it to this folder
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 TITLES = {
     "smnist": "sequential MNIST",
     "smnist-3-epochs": "sequential MNIST",
@@ -26,24 +19,17 @@ TITLES = {
 
 
 def table(path: str) -> str:
-    """Return the table in Markdown; `path` leads from the page to this folder."""
+    """Return the table in Markdown; `path` leads from the page to the folder of results."""
     lines = ["| run | trained on | scored on | n | score | 95 % interval |", "|---|---|---|---|---|---|"]
     for run, title in TITLES.items():
-        for file in sorted((HERE / run).glob("evaluation-*.json"), reverse=True):
+        for file in sorted((RESULTS / run).glob("evaluation-*.json"), reverse=True):
             cells = [f"[{title}]({path}/{run}), {_network(run)}", _training(run), *_scores(_read(file))]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def with_table(page: str, text: str) -> str:
-    """Return the text of a page with the table of today."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(PAGES[page])}\n{END}{after}"
+    return "\n".join(lines)
 
 
 def _network(run: str) -> str:
-    model = _read(HERE / run / "model" / "config.json")
+    model = _read(RESULTS / run / "model" / "config.json")
     sizes = model["arguments"]
     if model["class"] == "MultiresRidge":
         return f"{sizes['n_filters']} untrained filters"
@@ -51,8 +37,8 @@ def _network(run: str) -> str:
 
 
 def _training(run: str) -> str:
-    rows = _read(HERE / run / "run.json")["data"]["train"]["rows"]
-    epochs = {json.loads(line).get("epoch", 0) for line in (HERE / run / "metrics.jsonl").read_text().splitlines()}
+    rows = _read(RESULTS / run / "run.json")["data"]["train"]["rows"]
+    epochs = {json.loads(line).get("epoch", 0) for line in (RESULTS / run / "metrics.jsonl").read_text().splitlines()}
     return f"{rows:,} rows" + (f", {max(epochs)} epochs" if max(epochs) else "")
 
 
@@ -79,13 +65,3 @@ def _interval(evaluation: dict[str, Any], name: str) -> tuple[float, float, floa
 
 def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def main() -> None:
-    for page in PAGES:
-        path = HERE.parent / page
-        path.write_text(with_table(page, path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
