@@ -35,8 +35,7 @@ stage() {
 
 parts listops-parts-100 10 100 400000
 parts listops-parts-500 100 500 150000
-parts listops-parts-1000 300 1000 80000
 stage 1-to-100 listops-parts-100 0.003 2 8192
 stage 2-to-500 listops-parts-500 0.002 2 16384 --model.init "$(model 1-to-100)"
-stage 3-to-1000 listops-parts-1000 0.0015 2 16384 --model.init "$(model 2-to-500)"
-stage 4-full listops 0.001 6 32768 --model.init "$(model 3-to-1000)"
+stage 3-full listops 0.0015 1 16384 --model.init "$(model 2-to-500)"
+stage 4-full listops 0.001 3 32768 --model.init "$(model 3-full)"
