@@ -1,8 +1,8 @@
-"""What the launches of one forward and backward pass compile to, for a GPU that need not be there.
+"""What the launches of forward and backward passes compile to, for a GPU that need not be there.
 
-    python tests/ops/triton/compiled.py "[90, 64, 256, 1024, 2, 10, false]"
+    python tests/ops/triton/compiled.py "[[90, 64, 256, 1024, 2, 10, false]]"
 
-Capability, batch, channels, length, K, depth, channels last -> JSON, one entry for each launch.
+For each pass: capability, batch, channels, length, K, depth, channels last -> JSON, one entry for each launch.
 """
 
 import json
@@ -72,7 +72,7 @@ def assemble(ptx: str) -> str:
     return subprocess.run(command, input=ptx, check=True, capture_output=True, text=True).stderr
 
 
-def main(
+def launches(
     capability: int, batch: int, channels: int, length: int, taps: int, depth: int, channels_last: bool
 ) -> list[dict]:
     x = torch.empty(batch, length, channels, device="meta", dtype=torch.bfloat16).transpose(1, 2)
@@ -93,4 +93,4 @@ def main(
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*json.loads(sys.argv[1])), indent=1))
+    print(json.dumps([launches(*case) for case in json.loads(sys.argv[1])], indent=1))

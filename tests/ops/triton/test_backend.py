@@ -93,19 +93,18 @@ def ptxas() -> Path:
 # compute capability, batch, channels, length, K, depth, channels last: the most that a thread may spill, in bytes
 COMPILED = {
     "sCIFAR": ((90, 64, 256, 1024, 2, 10, True), 64),
-    "short, on Ampere": ((80, 8, 16, 200, 4, 6, False), 0),
+    "short, on Ampere": ((80, 8, 16, 100, 4, 5, False), 0),
     "scale by scale": ((90, 2, 24, 3000, 40, 2, True), 0),
 }
 
 
 @pytest.mark.skipif(not ptxas().exists(), reason="no assembler for GPUs in this Triton")
-@pytest.mark.parametrize("name", COMPILED)
-def test_compiles_within_the_limits_of_a_multiprocessor(name: str, tmp_path: Path) -> None:
-    case, most = COMPILED[name]
-    kernels = json.loads(run(python_module("compiled", json.dumps(case)), tmp_path))
-    names = {kernel["kernel"] for kernel in kernels}
-    assert names == ({"filter_scale", "filter_scale_taps"} if name == "scale by scale" else {"forward", "backward"})
-    for kernel in kernels:
-        assert kernel["spilled"] <= most, kernel
-        assert kernel["shared"] <= 227 * 1024, kernel
-        assert kernel["registers"] * 32 * kernel["num_warps"] <= 65536, kernel
+def test_compiles_within_the_limits_of_a_multiprocessor(tmp_path: Path) -> None:
+    said = run(python_module("compiled", json.dumps([case for case, _ in COMPILED.values()])), tmp_path)
+    for (name, (_, most)), kernels in zip(COMPILED.items(), json.loads(said), strict=True):
+        names = {kernel["kernel"] for kernel in kernels}
+        assert names == ({"filter_scale", "filter_scale_taps"} if name == "scale by scale" else {"forward", "backward"})
+        for kernel in kernels:
+            assert kernel["spilled"] <= most, (name, kernel)
+            assert kernel["shared"] <= 227 * 1024, (name, kernel)
+            assert kernel["registers"] * 32 * kernel["num_warps"] <= 65536, (name, kernel)
