@@ -8,6 +8,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,19 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
     """Seed what a fixture draws from where several tests share it, whichever of them comes first."""
     if fixturedef.scope != "function":
         seed_all(seed_of(request.node.nodeid, fixturedef.argname))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsers_built_once() -> Iterator[None]:
+    """The command line builds its parsers once for each set of tasks, which takes longer than most commands."""
+    from multiresconv.cli import dispatch
+    from multiresconv.cli.parsers import build_parsers
+    from multiresconv.cli.tasks import TASKS
+
+    built = cache(lambda tasks: build_parsers())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "build_parsers", lambda: built(tuple(TASKS.items())))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,13 @@ from small_models import SIGNAL, classifier, signal
 from tiny_run import N_TEST, N_TRAIN, N_VAL
 
 from multiresconv import load, save
-from multiresconv.cli import dispatch, main
-from multiresconv.cli.parsers import build_parsers
+from multiresconv.cli import main
 from multiresconv.models import Input, MultiresForecaster, Output
 from multiresconv.runs.card import model_card
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.runs.facts import evaluations
 
 NAME = "owner/beats"
-
-
-parsers = cache(build_parsers)  # building them takes longer than most of these tests
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "build_parsers", parsers)
 
 
 @pytest.fixture

@@ -4,15 +4,13 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from small_models import save_models
 
-from multiresconv.cli import dispatch, main
-from multiresconv.cli.parsers import build_parsers
+from multiresconv.cli import main
 
 
 class Outcome(NamedTuple):
@@ -23,8 +21,6 @@ class Outcome(NamedTuple):
 
 Predict = Callable[..., Outcome]
 
-parsers = cache(build_parsers)  # building them takes longer than a prediction
-
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -33,8 +29,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def predicted(models: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Predict:
-    monkeypatch.setattr(dispatch, "build_parsers", parsers)
-
     def run(model: str, *arguments: object, stdin: str | None = None) -> Outcome:
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
