@@ -226,7 +226,7 @@ def test_of_many_layers_and_channels_some_are_drawn(figures: dict[str, Figure], 
     assert np.asarray(figures["energy-per-scale.png"].axes[0].images[0].get_array()).shape == (48, 4)
 
 
-@pytest.mark.parametrize(("n_layers", "layer"), [(1, {"depth": 20}), (5, {"kernel_size": 4, "depth": 1})])
+@pytest.mark.parametrize(("n_layers", "layer"), [(1, {"depth": 20}), (3, {"kernel_size": 4, "depth": 1})])
 def test_nothing_that_is_written_overlaps(
     n_layers: int, layer: dict[str, Any], figures: dict[str, Figure], tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from stream_cases import (
 
 from multiresconv import MultiresAR
 
-law = examples(40)
+law = examples(25)
 
 
 @law

@@ -1,7 +1,8 @@
 """The tasks on images: what they read, how they split, train, score, predict and stream."""
 
+import io
 import json
-import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from seeded import python_module
 from tiny_images import cifar_records, write_cifar, write_mnist
 
 from multiresconv.cli import main
@@ -151,13 +151,13 @@ def test_predict_reads_pictures_arrays_and_tables_alike(
         torch.testing.assert_close(torch.tensor(probabilities), expected)
 
 
-def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, mnist: Path) -> None:
+def test_a_stream_ends_with_the_prediction_for_the_whole(
+    run: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     image = open_mnist(mnist, "test").pixels[:1]
-    command = python_module("multiresconv.cli", "predict", run, "--stream", "--json")
-    text = "".join(f"{value}\n" for value in image.flatten())
-    result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stderr
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{value}\n" for value in image.flatten())))
+    assert main(["predict", str(run), "--stream", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 785))
     for steps in (1, 100, 784):
         expected = own_logits(run, image[:, :steps]).softmax(1)[0]

@@ -1,15 +1,15 @@
 """The task on PTB-XL: trained, scored, applied to records of others and to a stream, with and without the data."""
 
+import io
 import json
 import shutil
-import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from seeded import python_module
 from sklearn.metrics import roc_auc_score
 from tiny_ptbxl import make_ptbxl, name_of
 
@@ -96,13 +96,14 @@ def test_predict_reads_records_arrays_and_tables_alike_without_the_data(
         torch.testing.assert_close(torch.tensor([row[name] for name in CLASSES]), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_stream_ends_with_the_prediction_for_the_whole(run: Path, folder: Path) -> None:
+def test_a_stream_ends_with_the_prediction_for_the_whole(
+    run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     signal = read_wfdb(folder / name_of(20), LEADS)[0][:300]
     text = "\n".join(" ".join(f"{value:.9g}" for value in sample) for sample in signal)
-    command = python_module("multiresconv.cli", "predict", run, "--stream", "--json")
-    result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stderr
-    rows = [json.loads(line)["probabilities"] for line in result.stdout.splitlines()]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert main(["predict", str(run), "--stream", "--json"]) == 0
+    rows = [json.loads(line)["probabilities"] for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == 300
     for steps in (1, 150, 300):
         expected = own_logits(run, folder, signal[None, :steps]).sigmoid()[0]
