@@ -26,8 +26,11 @@ DATA = {
     "ptbxl": partial(make_ptbxl, n=20),
 }
 OWN = {"classify": "kind", "label": "tags", "regress": "speed,back", "forecast": None}  # task -> its targets
-# What takes minutes on a CPU even for two steps; the rest of the recipe stays.
-SMALLER = {("cifar-density", "paper"): ["--model.n_layers", "1", "--model.d_model", "16"]}
+# What takes a CPU many seconds or minutes even for two steps; the rest of the recipe stays.
+SMALLER = {
+    ("cifar-density", "paper"): ["--model.n_layers", "1", "--model.d_model", "16"],
+    ("scifar", "paper"): ["--model.n_layers", "1"],
+}
 
 
 def test_every_task_has_its_recipes() -> None:
