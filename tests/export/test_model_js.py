@@ -14,7 +14,7 @@ from exported import randomised
 from small_models import signal
 from web_runtime import write_runtime
 
-from multiresconv import MultiresAR, MultiresClassifier, MultiresForecaster, load
+from multiresconv import MultiresClassifier, load
 from multiresconv.export import export_folder
 from multiresconv.models import Input, Output
 from multiresconv.models.sequence_model import SequenceModel
@@ -120,14 +120,14 @@ def test_what_run_py_refuses_is_refused(folders: tuple[Path, Path], node: Callab
     assert found[8]["error"].startswith("step 1, V1: expected a number before the first missing value")
 
 
-def test_distributions_of_a_density_model_are_those_of_pytorch(tmp_path: Path, node: Callable[..., list[Any]]) -> None:
-    torch.manual_seed(2)
-    input = Input("image", ("red", "green", "blue"), side=3, order=(8, 0, 1, 2, 3, 4, 5, 6, 7))
-    model = MultiresAR(4, 1, n_mixtures=2, depth=2, input=input)
+def test_distributions_of_a_density_model_are_those_of_pytorch(
+    density: tuple[Path, Path], node: Callable[..., list[Any]]
+) -> None:
+    model = load(density[0])
     pixels = torch.randint(256, (9, 3), dtype=torch.uint8)
-    [found] = node(exported(model, tmp_path / "new", 4), ("predict", pixels.flatten().tolist()))
+    [found] = node(density[1], ("predict", pixels.flatten().tolist()))
     with torch.inference_mode():
-        expected = model.eval()(pixels[list(input.order or ())][None])[0]
+        expected = model(pixels[list(model.input.order or ())][None])[0]
     assert len(found) == 9
     for one, params in zip(found, expected.double().numpy(), strict=True):
         assert one["logits"] == pytest.approx(params[:2], abs=1e-4)
@@ -161,18 +161,15 @@ def test_tokens_and_labels_of_a_model_of_whole_sequences(tmp_path: Path, node: C
 
 
 def test_forecasts_have_a_list_of_the_next_values_for_each_quantile(
-    tmp_path: Path, node: Callable[..., list[Any]]
+    forecaster: tuple[Path, Path], node: Callable[..., list[Any]]
 ) -> None:
-    torch.manual_seed(1)
-    input, quantiles = Input("signal", ("a", "b"), missing="mask"), (0.1, 0.5, 0.9)
-    options = {"season": 2, "depth": 2, "mask_missing": True}
-    model = MultiresForecaster(3, 4, 1, d_input=2, quantiles=quantiles, input=input, **options)
+    model = load(forecaster[0])
     x = np.random.default_rng(0).normal(size=(20, 2)).round(3)
     gaps = [None if i in (7, 30) else value for i, value in enumerate(x.ravel().tolist())]
-    [found] = node(exported(model, tmp_path / "new", 500), ("gaps", gaps))
+    [found] = node(forecaster[1], ("gaps", gaps))
     x[[3, 15], [1, 0]] = np.nan
     with torch.inference_mode():
-        expected = model.eval()(torch.from_numpy(x).float()[None])[0].numpy()  # (horizon, channels, quantiles)
+        expected = model(torch.from_numpy(x).float()[None])[0].numpy()  # (horizon, channels, quantiles)
     assert [name for name, _ in found] == list(model.output.names)
     for i, (_, of_channel) in enumerate(found):
         values = [of_channel[f"{q:g}"] for q in model.output.quantiles]

@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exported import randomised
 from web_runtime import write_runtime
 
-from multiresconv import MultiresAR
-from multiresconv.export import to_onnx
+from multiresconv import load
 from multiresconv.export.page import WEB
 from multiresconv.models.logistic_mixture import draw_pixels
 
@@ -44,14 +42,13 @@ console.log(JSON.stringify({ images, noise }));
 """
 
 
-def test_every_pixel_is_drawn_from_the_distribution_of_pytorch(tmp_path: Path) -> None:
+def test_every_pixel_is_drawn_from_the_distribution_of_pytorch(density: tuple[Path, Path], tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
     write_runtime(tmp_path)
-    torch.manual_seed(0)
-    model = randomised(MultiresAR(4, 1, n_mixtures=MIXTURES, depth=2)).eval()
-    to_onnx(model, tmp_path / "model.onnx", chunk=10)
+    model = load(density[0])
+    shutil.copy(density[1] / "model.onnx", tmp_path)
     for name in ("model.js", "sampling.js", "random.js"):
         shutil.copy(WEB / name, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
