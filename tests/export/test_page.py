@@ -46,7 +46,7 @@ def test_a_page_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_runtime(tmp_path / "runtime")  # skips without it
-    save(classifier(SIGNAL), tmp_path / "model")
+    save(classifier(SIGNAL, depth=1), tmp_path / "model")
     (tmp_path / "ecg.CSV").write_text("I,II,V1\n1,2,3\n")
     arguments = ["export", str(tmp_path / "model"), "--to", "web", str(tmp_path / "page")]
     assert main([*arguments, "--example", str(tmp_path / "ecg.CSV")]) == 0
