@@ -13,7 +13,7 @@ from multiresconv.models.sequence_model import SequenceModel
 
 MODELS: dict[str, Callable[[], SequenceModel]] = {
     "missing": lambda: MultiresClassifier(
-        3, 4, 2, d_input=2, depth=3, kernel_size=3, norm="batch", mask_missing=True, dropout=0.3
+        3, 4, 2, d_input=2, depth=1, kernel_size=3, norm="batch", mask_missing=True, dropout=0.3
     ),
     "both-ways": lambda: MultiresRegressor(
         2, 4, 1, n_tokens=5, memory=(3, 2), norm_first=True, pooling="max", bidirectional=True
