@@ -33,6 +33,8 @@ def predict(
     rows_of_part: int | None = None,
     window: float | None = None,
     hop: float | None = None,
+    half_life: float | None = None,
+    warm_up: float | None = None,
 ) -> int:
     """Predict rows of files with a trained model: print labels and probabilities, values, or forecasts.
 
@@ -61,14 +63,20 @@ def predict(
         workers: recordings of how many parts are predicted at the same time; default one for each processor.
         address: of the Ray cluster, as Ray takes it; default the variable RAY_ADDRESS, else Ray is started here.
         rows_of_part: rows of the table that are predicted and written together; default 1000.
-        window: cut each recording of the table into windows of so many seconds, as in training.
-        hop: seconds from the beginning of a window to that of the next; default the window.
+        window: cut each recording of the table into windows of so many seconds, as in training. In a stream, predict
+            from the last so many seconds only. Samples if the model does not know its sampling rate.
+        hop: seconds from the beginning of a window to that of the next; default the window. In a stream the answers are
+            those of the last window - hop to window seconds, and the default is a quarter of the window.
+        half_life: in a stream, seconds after which a sample counts half; for models that take the mean over the steps.
+        warm_up: in a stream, seconds before which nothing is printed.
     """
     from torch import from_numpy
 
     from multiresconv.data.readers.remarks import Remarks
     from multiresconv.data.readers.text import STANDARD_INPUT, limited_lines
+    from multiresconv.data.recordings.labelled import steps_of
     from multiresconv.devices import choose_device
+    from multiresconv.models import begin_stream
     from multiresconv.runs.inputs import read_events, read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
     from multiresconv.runs.predict import predict_stream
@@ -77,6 +85,16 @@ def predict(
         raise ValueError("predict: expected files, or --stream, or --table, and one of them alone")
     of_table = TableOptions(out, engine, workers, address, rows_of_part, window, hop)
     of_table.check(table)
+    of_stream = {"half_life": half_life, "warm_up": warm_up}
+    if not stream and (given := [name for name, value in of_stream.items() if value is not None]):
+        raise ValueError(f"--{given[0]}: expected with --stream")
+    if not stream and table is None and (window, hop) != (None, None):
+        raise ValueError(f"--{'hop' if window is None else 'window'}: expected with --table or --stream")
+    for name, size in {"window": window, "hop": hop, **of_stream}.items():
+        if size is not None and not 0 < size < float("inf"):
+            raise ValueError(f"--{name}: expected more than 0, got {size:g}")
+    if hop is not None and window is None:
+        raise ValueError("--hop: expected --window too")
     if table is not None and json:
         raise ValueError("--json: expected no --table, whose predictions are written to --out")
     if stream and (device == "cuda" or batch_size is not None):
@@ -109,8 +127,18 @@ def predict(
     if stream:
         lines = limited_lines(sys.stdin, "standard input")
         steps = read_steps(trained, lines, missing=missing, tell=lambda remark: tell(remark, "standard input"))
-        for number, probabilities in enumerate(predict_stream(trained, steps, where="standard input"), start=1):
-            show(number, probabilities)
+        rate = 1.0 if trained.input.rate is None else trained.input.rate
+        running = begin_stream(
+            trained,
+            window=None if window is None else steps_of(window, rate),
+            hop=None if hop is None else steps_of(hop, rate),
+            half_life=None if half_life is None else half_life * rate,
+        )
+        silent = 0 if warm_up is None else round(warm_up * rate)
+        answers = predict_stream(trained, steps, where="standard input", stream=running)
+        for number, probabilities in enumerate(answers, start=1):
+            if number >= silent:
+                show(number, probabilities)
     for file in files:
         remarks = Remarks()
         path = STANDARD_INPUT if str(file) == "-" else file
