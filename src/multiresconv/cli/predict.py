@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from multiresconv.data.readers.surroundings import WantedEvents
     from multiresconv.models import Output
 
+PRESENT = 0.5  # least probability of a label that is printed as present
+NONE = "-"  # what is printed in place of labels if none is present
+
 
 def predict(
     model: Path,
@@ -38,6 +41,8 @@ def predict(
 ) -> int:
     """Predict rows of files with a trained model: print labels and probabilities, values, or forecasts.
 
+    Of a model of classes the most probable one is printed, of labels all with a probability of at least 0.5, most
+    probable first, or - if there is none; then the next few. With several files the name of the file comes first.
     With a table of recordings the predictions become a folder of Parquet files. The same command goes on where it was
     interrupted. The exit code is 1 if a recording could not be predicted.
 
@@ -119,7 +124,8 @@ def predict(
             print(dumps({**place, **_as_json(kind, answer)}), flush=stream)
         else:
             start = f"{number}\t" if stream else f"{where['time']:.10g}\t{where['event']}\t" if "time" in where else ""
-            print("\n".join(f"{start}{line}" for line in _lines(trained.output, answer)), flush=stream)
+            of_file = f"{where['file']}\t" if len(files) > 1 else ""
+            print("\n".join(f"{of_file}{start}{line}" for line in _lines(trained.output, answer)), flush=stream)
 
     def tell(remark: object, where: object) -> None:
         print(f"multiresconv: {where}: {remark}", file=sys.stderr, flush=True)
@@ -179,16 +185,20 @@ def _wanted(
 def _as_json(kind: str, answer: dict[str, Any]) -> dict[str, Any]:
     if kind in ("class", "labels"):
         label, probability = next(iter(answer.items()))
-        return {"label": label, "probability": probability, "probabilities": answer}
+        given = {"labels": [name for name, value in answer.items() if value >= PRESENT]} if kind == "labels" else {}
+        return {"label": label, "probability": probability, **given, "probabilities": answer}
     return {"forecast" if kind == "forecast" else "values": answer}
 
 
 def _lines(output: "Output", answer: dict[str, Any]) -> list[str]:
     """Return an answer as text: one line, for a forecast one for each of the next time steps."""
     if output.kind in ("class", "labels"):
-        (label, probability), *others = answer.items()
-        runners_up = " ".join(f"{name}:{value:.3f}" for name, value in others[:3])
-        return [f"{label}\t{probability:.3f}\t{runners_up}"]
+        ranked = list(answer.items())  # the most probable first
+        count = 1 if output.kind == "class" else sum(value >= PRESENT for _, value in ranked)
+        labels = ";".join(name for name, _ in ranked[:count]) or NONE
+        probabilities = ";".join(f"{value:.3f}" for _, value in ranked[:count]) or NONE
+        others = " ".join(f"{name}:{value:.3f}" for name, value in ranked[count : count + 3])
+        return [f"{labels}\t{probabilities}\t{others}"]
     units = dict(zip(output.names, output.units, strict=True)) if output.units else {}
     if output.kind == "value":
         named = (f"{name}:{value:.6g} {units.get(name, '')}".rstrip() for name, value in answer.items())
