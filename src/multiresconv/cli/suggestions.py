@@ -29,9 +29,7 @@ def _alike(name: str, options: Iterable[str]) -> list[str]:
     exact = [option for option in options if _plain(option)[-1] == last]
     if exact:
         return exact[:3]
-    by_name = {"".join(_plain(option)): option for option in options} | {
-        _plain(option)[-1]: option for option in options
-    }
+    by_name = {name: option for option in options for name in (_plain(option)[-1], "".join(_plain(option)))}
     near = difflib.get_close_matches("".join(_plain(name)), by_name, cutoff=ALIKE)
     return list(dict.fromkeys(by_name[found] for found in near))
 
