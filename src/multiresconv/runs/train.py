@@ -126,7 +126,7 @@ def fit_at_once(task: Any, recorder: RunRecorder, trainer: TrainerOptions, seed:
     start = time.monotonic()
     recorder.start(RunState())
     model = task.fit_at_once(("train",), seed)
-    scores = score(task, model, task.open("val"), trainer.eval_batch_size, torch.device("cpu"))
+    scores = score(task, model, [task.open("val")], trainer.eval_batch_size, torch.device("cpu"))
     if not math.isfinite(scores[task.monitor]):
         raise ValueError(NO_VALUE.format(task.monitor))
     model = task.fit_at_once(("train", "val"), seed)
