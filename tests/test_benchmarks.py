@@ -83,3 +83,18 @@ def test_a_setting_is_scored_on_rows_that_did_not_train(choice, differences: boo
     accuracy, _ = choice.score(choice.Data(x, y, np.arange(40), 20), setting, seed=0)
     shuffled, _ = choice.score(choice.Data(x, generator.permutation(y), np.arange(40), 20), setting, seed=0)
     assert shuffled < 0.85 < 0.95 <= accuracy
+
+
+def test_a_development_set_is_read_with_the_split_of_the_study(choice, tmp_path: Path) -> None:
+    from bench_features import from_npz  # pyright: ignore[reportMissingImports]
+
+    x = np.arange(40 * 6, dtype=np.float32).reshape(40, 1, 6)
+    lengths, y = 2 + np.arange(40) % 5, np.arange(40) % 4
+    np.savez(tmp_path / "some.npz", x=x, lengths=lengths, y=y, groups=np.arange(40), n_train=24)
+    rows = from_npz(tmp_path / "some.npz", seed=1)
+    train, test = choice.split(choice.read(tmp_path / "some.npz"), choice.FIRST_SEED + 1)
+    for found, labels, expected in ((rows.x, rows.y, train), (rows.x_test, rows.y_test, test)):
+        np.testing.assert_array_equal(labels, y[expected])
+        for row, i in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(row, x[i, :, : lengths[i]])
+    del sys.modules["bench_features"]
