@@ -1,16 +1,19 @@
 """Accuracy and seconds of `SequenceRidgeClassifier` on data sets of your own, beside aeon's ROCKET family.
 
-    python benchmarks/bench_features.py FOLDER [--seeds 3] [--threads 1] [--ours-only] [--out benchmarks/results]
+    python benchmarks/bench_features.py FOLDER [--seeds 3] [--threads 1] [--classifiers NAME ...] [--processes 1]
+        [--out benchmarks/results] [--name features]
 
 FOLDER holds NAME_TRAIN.ts and NAME_TEST.ts of the UCR/UEA archives (aeon reads them), or NAME.npz with X_train,
 y_train, X_test, y_test; X is (n, channels, time) or (n, time), and the optional arrays lengths_train and lengths_test
-say how many steps of each padded sequence are valid. Where aeon can be imported, its classifiers run in the same
-process: ROCKET, MiniRocket and, with PyTorch, MultiRocket-Hydra, with their default parameters, and the nearest
-neighbour by dynamic time warping without a window. They get shorter sequences padded with zeros, since the first three
-need equal lengths.
+say how many steps of each padded sequence are valid. It may also be a folder of `development_sets.py`; each seed draws
+its own split there, that of `choose_features.py`. Where aeon can be imported, its classifiers run too: ROCKET,
+MiniRocket, MultiRocket and, with PyTorch, MultiRocket-Hydra, with their default parameters, and the nearest neighbour
+by dynamic time warping without a window. They get shorter sequences padded with zeros, since those of the ROCKET family
+need equal lengths of at least 9.
 
-Seconds are processor time of fit and of predict, summed over the data sets; the first fit and predict of a classifier
-on a data set, in which kernels may be compiled, are not counted. Accuracies are means over the seeds.
+Seconds are processor time of fit and of predict, summed over the data sets; one fit and predict of a classifier on the
+first data set of one channel and on the first of several, in which kernels may be compiled, are not counted. Accuracies
+are means over the seeds.
 """
 
 import argparse
@@ -19,14 +22,19 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from choose_features import FIRST_SEED, read, split
 
 from multiresconv.bench.machine import describe_machine
 from multiresconv.estimators import SequenceRidgeClassifier
+
+ROCKETS = ("RocketClassifier", "MiniRocketClassifier", "MultiRocketClassifier", "MultiRocketHydraClassifier")
 
 
 class Split(NamedTuple):
@@ -38,9 +46,13 @@ class Split(NamedTuple):
     y_test: Any
 
 
-def from_npz(path: Path) -> Split:
+def from_npz(path: Path, seed: int) -> Split:
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
+    if "n_train" in arrays:
+        data = read(path)
+        train, test = split(data, FIRST_SEED + seed)
+        return Split([data.x[i] for i in train], data.y[train], [data.x[i] for i in test], data.y[test])
     parts: list[Any] = []
     for part in ("train", "test"):
         x = arrays[f"X_{part}"]
@@ -60,25 +72,23 @@ def from_ts(path: Path) -> Split:
     return Split(*parts)
 
 
-def padded(split: Split) -> Split:
-    """Return the data set as arrays (n, channels, time), padded with zeros to the longest sequence."""
-    longest = max(row.shape[1] for row in (*split.x, *split.x_test))
+def padded(rows: Split) -> Split:
+    """Return the data set as arrays (n, channels, time), padded with zeros to the longest sequence, 9 steps or more."""
+    longest = max(9, *(row.shape[1] for row in (*rows.x, *rows.x_test)))
 
     def pad(x: list[Any]) -> Any:
         return np.stack([np.pad(row, ((0, 0), (0, longest - row.shape[1]))) for row in x])
 
-    return Split(pad(split.x), split.y, pad(split.x_test), split.y_test)
+    return Split(pad(rows.x), rows.y, pad(rows.x_test), rows.y_test)
 
 
 def made(classifier: Any, threads: int, seed: int) -> Any:
     return classifier(random_state=seed, n_jobs=threads)
 
 
-def contenders(threads: int, ours_only: bool) -> dict[str, Callable[[int], Any]]:
+def contenders(threads: int) -> dict[str, Callable[[int], Any]]:
     """Return name -> function from a seed to a classifier."""
     named: dict[str, Callable[[int], Any]] = {"ours": lambda seed: SequenceRidgeClassifier(random_state=seed)}
-    if ours_only:
-        return named
     try:
         from aeon.classification import convolution_based as theirs  # pyright: ignore[reportMissingImports]
         from aeon.classification.distance_based import (  # pyright: ignore[reportMissingImports]
@@ -87,25 +97,39 @@ def contenders(threads: int, ours_only: bool) -> dict[str, Callable[[int], Any]]
     except ImportError:
         print("aeon cannot be imported: ours alone")
         return named
-    for name in ("RocketClassifier", "MiniRocketClassifier", "MultiRocketHydraClassifier"):
+    for name in ROCKETS:
         named[name] = functools.partial(made, getattr(theirs, name), threads)
     named["1-NN DTW"] = lambda seed: KNeighborsTimeSeriesClassifier(distance="dtw", n_neighbors=1, n_jobs=threads)
     return named
 
 
-def measure(make: Callable[[int], Any], split: Split, seeds: int) -> dict[str, float]:
-    """Return accuracy and processor seconds of fit and predict, means over the seeds."""
-    accuracies, fits, predicts = [], [], []
-    for seed in (0, *range(seeds)):  # the first run warms up
-        start = time.process_time()
-        classifier = make(seed).fit(split.x, split.y)
-        between = time.process_time()
-        found = classifier.predict(split.x_test)
-        fits.append(between - start)
-        predicts.append(time.process_time() - between)
-        accuracies.append(float(np.mean(found == split.y_test)))
-    numbers = {"accuracy": accuracies, "fit": fits, "predict": predicts}
-    return {name: float(np.mean(values[1:])) for name, values in numbers.items()}
+def measure(make: Callable[[int], Any], rows: Split, seed: int) -> dict[str, float]:
+    """Return accuracy and processor seconds of fit and predict."""
+    start = time.process_time()
+    classifier = make(seed).fit(rows.x, rows.y)
+    between = time.process_time()
+    found = classifier.predict(rows.x_test)
+    end = time.process_time()
+    return {"accuracy": float(np.mean(found == rows.y_test)), "fit": between - start, "predict": end - between}
+
+
+def measure_all(sets: dict[str, Path], seeds: int, threads: int, name: str) -> dict[str, dict[str, float]]:
+    """Return the means over the seeds of a classifier on each data set."""
+    torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore", module="aeon|sklearn")
+    make, warm, results = contenders(threads)[name], set[bool](), {}
+    for one, path in sets.items():
+        runs = []
+        for seed in range(seeds):
+            rows = from_npz(path, seed) if path.suffix == ".npz" else from_ts(path)
+            rows = rows if name == "ours" else padded(rows)
+            if (several := len(rows.x[0]) > 1) not in warm:
+                measure(make, rows, seed)
+                warm.add(several)
+            runs.append(measure(make, rows, seed))
+        results[one] = {what: float(np.mean([run[what] for run in runs])) for what in runs[0]}
+        print(name, one, results[one], flush=True)
+    return results
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -134,26 +158,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sets", nargs="*", help="names of data sets; default all")
-    parser.add_argument("--ours-only", action="store_true")
+    parser.add_argument("--classifiers", nargs="*", help="such as ours or MiniRocketClassifier; default all")
+    parser.add_argument("--processes", type=int, default=1, help="classifiers that run at the same time")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--name", default="features", help="of the files that are written")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    warnings.filterwarnings("ignore", module="aeon|sklearn")
-    paths = {path.stem: (from_npz, path) for path in sorted(args.folder.glob("*.npz"))}
-    paths |= {path.stem[:-6]: (from_ts, path) for path in sorted(args.folder.rglob("*_TRAIN.ts"))}
+    paths = {path.stem: path for path in sorted(args.folder.glob("*.npz"))}
+    paths |= {path.stem[:-6]: path for path in sorted(args.folder.rglob("*_TRAIN.ts"))}
     chosen = {name: paths[name] for name in args.sets or paths}
     if not chosen:
         parser.error(f"{args.folder}: no NAME.npz and no NAME_TRAIN.ts")
-    results: dict[str, dict[str, Any]] = {}
-    for name, make in contenders(args.threads, args.ours_only).items():
-        for one, (read, path) in chosen.items():
-            split = read(path)
-            results.setdefault(name, {})[one] = measure(make, split if name == "ours" else padded(split), args.seeds)
-            print(name, one, results[name][one], flush=True)
+    names = args.classifiers or list(contenders(args.threads))
+    with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+        measured = pool.map(functools.partial(measure_all, chosen, args.seeds, args.threads), names)
+        results = dict(zip(names, measured, strict=True))
     report = {"machine": describe_machine(), "seeds": args.seeds, "threads": args.threads, "results": results}
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "features.json").write_text(json.dumps(report, indent=2) + "\n")
-    (args.out / "features.md").write_text(markdown(report))
+    (args.out / f"{args.name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    (args.out / f"{args.name}.md").write_text(markdown(report))
     print(markdown(report))
 
 

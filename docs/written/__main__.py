@@ -18,7 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = {
     "README.md": {"results": partial(scores.table, "results")},
     "docs/results.md": {"results": partial(scores.table, "../results"), "commands": commands.of_all_runs},
-    "docs/which-model.md": {"layers": speed.layers, "features": speed.features},
+    "docs/which-model.md": {
+        "layers": speed.layers,
+        "features on development sets": partial(speed.features, "features_development"),
+        "features": partial(speed.features, "features"),
+    },
 }
 
 

@@ -29,14 +29,14 @@ def layers() -> str:
     return "\n".join(lines)
 
 
-def features() -> str:
-    """Return the table of classifiers from untrained features: means over the data sets, sums of seconds."""
-    results = _read("features.json")["results"]
+def features(name: str) -> str:
+    """Return the table of classifiers of bench_features.py: means over the data sets, sums of seconds."""
+    results = _read(f"{name}.json")["results"]
     lines = ["| classifier | data sets | mean accuracy | fit, s | predict, s |", "|---|---|---|---|---|"]
-    for name, sets in results.items():
+    for classifier, sets in results.items():
         accuracy = sum(of["accuracy"] for of in sets.values()) / len(sets)
         seconds = [f"{sum(of[part] for of in sets.values()):.2f}" for part in ("fit", "predict")]
-        title = "`SequenceRidgeClassifier`" if name == "ours" else name
+        title = "`SequenceRidgeClassifier`" if classifier == "ours" else classifier
         lines.append(f"| {title} | {len(sets)} | {accuracy:.4f} | {' | '.join(seconds)} |")
     return "\n".join(lines)
 

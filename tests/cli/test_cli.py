@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -94,6 +95,24 @@ def test_another_data_set_has_a_report_of_its_own(
         assert (out / f"confusion-{name}.png").is_file()
     assert (run / "evaluation-test.json").read_bytes() == before
     assert not list(run.glob("*of-other*"))
+    arguments = ["--split", "all", "--folder", str(tmp_path / "other"), "--out", str(out), "--device", "cpu"]
+    assert main(["evaluate", str(run), *arguments]) == 0
+    rows = [row for split in ("train", "val", "test") for row in read_listops(split_path(tmp_path / "other", split))]
+    report = json.loads((out / "evaluation-all-of-other.json").read_text())
+    assert report["n"] == len(rows)
+    found = [
+        label for split in ("train", "val", "test") for label in predictions(run, split_path(tmp_path / "other", split))
+    ]
+    assert report["accuracy"] == np.mean([label == row.label for label, row in zip(found, rows, strict=True)])
+
+
+@pytest.mark.parametrize("folder", [None, "data"])
+def test_all_splits_of_the_own_data_are_refused(
+    folder: str | None, run: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [] if folder is None else ["--folder", str(data)]
+    assert main(["evaluate", str(run), "--split", "all", *arguments, "--device", "cpu"]) == 2
+    assert "--split all: expected --folder with other data" in capsys.readouterr().err
 
 
 def test_the_table_comes_before_what_cannot_be_written(

@@ -82,6 +82,18 @@ def test_it_learns_and_streams_what_it_predicts(fitted: SequenceClassifier) -> N
 
 
 @pytest.mark.slow
+def test_a_stream_of_a_window_predicts_from_its_last_steps(fitted: SequenceClassifier) -> None:
+    X, _ = tones()
+    x = np.concatenate(X[:2], axis=1)
+    stream, end = fitted.stream(window=20, hop=5), 0
+    for chunk in np.array_split(x, [3, 4, 11, 38], axis=1):
+        answer, end = stream(chunk), end + chunk.shape[1]
+        begin = max(0, -(-(end - 20) // 5) * 5)
+        wanted = fitted.predict_proba([x[:, begin:end]])[0]
+        np.testing.assert_allclose(answer.probabilities, wanted, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_an_early_decision_stays(fitted: SequenceClassifier) -> None:
     X, _ = tones()
     stream = fitted.stream(threshold=0.6, patience=3)
@@ -275,3 +287,7 @@ def test_a_threshold_is_a_probability() -> None:
         classifier.stream(threshold=0.5, patience=0)
     with pytest.raises(ValueError, match="min_steps: expected at least 1, got 0"):
         classifier.stream(threshold=0.5, min_steps=0)
+    with pytest.raises(ValueError, match="window: expected at least 1 step, got 0"):
+        classifier.stream(window=0)
+    with pytest.raises(ValueError, match="hop: expected a window too"):
+        classifier.stream(hop=3)

@@ -65,6 +65,11 @@ def test_a_classifier_learns_and_its_stream_ends_with_its_prediction() -> None:
         np.testing.assert_allclose(judgement.scores, score, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(judgement.probabilities, probability, rtol=1e-5, atol=1e-5)
         assert judgement.label == classifier.classes_[score.argmax()]
+    stream = classifier.stream(window=30, hop=10)
+    for step in new[0].T:
+        judgement = stream(step)
+    begin = -(-(new[0].shape[1] - 30) // 10) * 10
+    np.testing.assert_allclose(judgement.scores, classifier.decision_function([new[0][:, begin:]])[0], atol=1e-5)
 
 
 def test_probabilities_are_neither_certain_nor_blind() -> None:
@@ -91,6 +96,7 @@ def test_a_regressor_learns_and_streams(outputs: int) -> None:
     for start in range(0, 50, 7):
         last = stream(x[60, :, start : start + 7])
     np.testing.assert_allclose(last, found[0], rtol=1e-5)
+    np.testing.assert_allclose(regressor.stream(window=20, hop=20)(x[60]), regressor.predict(x[60:61, :, 40:])[0], 1e-5)
 
 
 def test_pickle_pipeline_and_grid_search() -> None:

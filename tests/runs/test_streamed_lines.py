@@ -80,3 +80,47 @@ def test_bad_tokens_and_pixels_end_the_stream(model: str, lines: list[str], plac
     seen = predicted(model, "--stream", stdin=stream(lines))
     assert (seen.code, len(seen.said)) == (2, 1)
     assert f"standard input, {place}" in seen.said[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [
+        (["--window", 0.02, "--hop", 0.01], [0, 0, 1, 2, 3, 4]),
+        (["--window", 0.04], [0, 0, 0, 0, 1, 2]),
+        (["--window", 0.04, "--hop", 0.04], [0, 0, 0, 0, 4, 4]),
+    ],
+)
+def test_a_window_predicts_from_the_last_samples(options: list[Any], begins: list[int], predicted: Any) -> None:
+    seen = predicted("signal", "--stream", *options, stdin=stream(LINES))
+    for row, begin, end in zip(seen.rows, begins, range(1, 7), strict=True):
+        alone = predicted("signal", "--stream", stdin=stream(LINES[begin:end]))
+        assert row == pytest.approx(alone.rows[-1], abs=1e-5)
+
+
+def test_a_half_life_forgets_and_a_warm_up_says_nothing(predicted: Any) -> None:
+    plain, fading, long, late = (
+        predicted("signal", "--stream", *options, stdin=stream(LINES))
+        for options in ([], ["--half_life", 0.02], ["--half_life", 1e9], ["--warm_up", 0.04])
+    )
+    assert fading.rows[0] == pytest.approx(plain.rows[0], abs=1e-6)
+    assert fading.rows[5] != pytest.approx(plain.rows[5], abs=1e-4)
+    assert all(row == pytest.approx(other, abs=1e-5) for row, other in zip(long.rows, plain.rows, strict=True))
+    assert late.rows == plain.rows[3:]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--stream", "--window", 0.02, "--half_life", 0.02], "window, half_life: expected one of them"),
+        (["--stream", "--hop", 0.02], "--hop: expected --window too"),
+        (["--stream", "--window", -1], "--window: expected more than 0, got -1"),
+        (["--stream", "--window", 0.001], "expected at least one sample, got 0.001 s at 100 samples a second"),
+        (["--stream", "--warm_up", 0], "--warm_up: expected more than 0, got 0"),
+        (["x.csv", "--half_life", 1], "--half_life: expected with --stream"),
+        (["x.csv", "--window", 1], "--window: expected with --table or --stream"),
+    ],
+)
+def test_options_of_a_stream_are_checked(options: list[Any], fault: str, predicted: Any) -> None:
+    seen = predicted("signal", *options, stdin=stream(LINES))
+    assert (seen.code, seen.rows, len(seen.said)) == (2, [], 1)
+    assert fault in seen.said[0]

@@ -2,12 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiresconv.cli.own_task import with_own_task
-from multiresconv.cli.parsers import build_parsers
+from multiresconv.cli.parsers import Command, build_parsers
+from multiresconv.cli.suggestions import with_suggestions
 from multiresconv.cli.tasks import option_groups, recipe_folder
 from multiresconv.runs.directory import RunDirectory
 from multiresconv.training.options import CHANGEABLE_ON_RESUME
@@ -20,7 +21,10 @@ def dispatch(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name and return its exit code."""
     arguments = with_own_task(arguments)
     parser, commands = build_parsers()
-    name, options = chosen(parser.parse_args(arguments))
+    try:
+        name, options = chosen(parser.parse_args(arguments))
+    except argparse.ArgumentError as error:
+        raise with_suggestions(error, options_of(arguments, commands)) from error
     if options.get("resume") is not None:
         _, given = chosen(parser.parse_args(arguments, defaults=False))
         options = options_of_resumed_run(name.split()[1], commands[name].parser, given)
@@ -35,6 +39,14 @@ def dispatch(arguments: Sequence[str]) -> int:
     if name.startswith("train"):
         values["groups"] = {group: values.pop(group) for group in option_groups(name.split()[1])}
     return command.function(**values)
+
+
+def options_of(arguments: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
+    """Return the options of the command that the arguments begin with, such as --optimizer.lr."""
+    command = commands.get(" ".join(arguments[:2])) or commands.get(arguments[0])
+    actions = [] if command is None else command.parser._actions  # argparse has no public list of them
+    options = [option for action in actions for option in action.option_strings if option.startswith("--")]
+    return [option for option in options if not any(other.startswith(f"{option}.") for other in options)]
 
 
 def instantiated(parser: "ArgumentParser", options: "Namespace") -> "Namespace":

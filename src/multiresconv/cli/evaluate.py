@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Literal
 
 from multiresconv.cli.tasks import restore
+from multiresconv.data.splits import Split
 from multiresconv.runs.directory import RunDirectory
 
 
 def evaluate(
     run: Path,
-    split: Literal["val", "test"] | None = None,
+    split: Literal["val", "test", "all"] | None = None,
     file: Path | None = None,
     folder: Path | None = None,
     cache_folder: Path | None = None,
@@ -22,7 +23,8 @@ def evaluate(
 
     Args:
         run: the run directory.
-        split: split to score, also used as NAME in the output files; default test.
+        split: split to score, also used as NAME in the output files; default test. all takes the rows of all splits
+            together, for a folder of data that the run has not learned from.
         file: labelled rows in the file format of the run's data, instead of a split. NAME is then file-STEM, where
             STEM is the file name without its suffix.
         folder: folder of the data; default as in the run. If it holds other data than those of the run, NAME is
@@ -45,17 +47,21 @@ def evaluate(
     split = split or "test"
     if split == "val" and file is None:
         check_validation(directory)
-    name, source = split, {}
+    name, source, other = split, {}, folder is not None and holds_other_data(built, directory)
+    if split == "all" and not other:
+        raise ValueError("--split all: expected --folder with other data; the run learned from rows of its own")
     if file is not None:
         name, source = f"file-{file.stem}", {"file": str(file)}
     elif folder is not None:
         source = {"folder": str(folder.resolve())}
-        name = f"{split}-of-{folder.resolve().name}" if holds_other_data(built, directory) else split
+        name = f"{split}-of-{folder.resolve().name}" if other else split
+    splits: tuple[Split, ...] = ("train", "val", "test") if split == "all" else (split,)
+    parts = [built.open_file(file)] if file is not None else [built.open(part) for part in splits]
     evaluation = evaluate_run(
         built,
         directory,
         name=name,
-        rows=built.open(split) if file is None else built.open_file(file),
+        parts=parts,
         source=source,
         batch_size=trainer.eval_batch_size if batch_size is None else batch_size,
         device=choose_device(device),

@@ -76,7 +76,7 @@ def loss_of_rounding(model: "SequenceModel", directory: RunDirectory, folder: Pa
     task, trainer = restore(directory, folder=folder)
     rows = task.open("test")
     before, after = (
-        task.report(score(task, one, rows, trainer.eval_batch_size, cpu)) for one in (model, rounded(model))
+        task.report(score(task, one, [rows], trainer.eval_batch_size, cpu)) for one in (model, rounded(model))
     )
     scores = [name for name, value in before.items() if isinstance(value, float)]
     lines = [f"  {name:<24} {before[name]:>9.4f} {after[name]:>9.4f}" for name in scores]

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from multiresconv.data.readers.surroundings import WantedEvents
     from multiresconv.models import Output
 
+PRESENT = 0.5  # least probability of a label that is printed as present
+NONE = "-"  # what is printed in place of labels if none is present
+
 
 def predict(
     model: Path,
@@ -33,9 +36,13 @@ def predict(
     rows_of_part: int | None = None,
     window: float | None = None,
     hop: float | None = None,
+    half_life: float | None = None,
+    warm_up: float | None = None,
 ) -> int:
     """Predict rows of files with a trained model: print labels and probabilities, values, or forecasts.
 
+    Of a model of classes the most probable one is printed, of labels all with a probability of at least 0.5, most
+    probable first, or - if there is none; then the next few. With several files the name of the file comes first.
     With a table of recordings the predictions become a folder of Parquet files. The same command goes on where it was
     interrupted. The exit code is 1 if a recording could not be predicted.
 
@@ -61,14 +68,20 @@ def predict(
         workers: recordings of how many parts are predicted at the same time; default one for each processor.
         address: of the Ray cluster, as Ray takes it; default the variable RAY_ADDRESS, else Ray is started here.
         rows_of_part: rows of the table that are predicted and written together; default 1000.
-        window: cut each recording of the table into windows of so many seconds, as in training.
-        hop: seconds from the beginning of a window to that of the next; default the window.
+        window: cut each recording of the table into windows of so many seconds, as in training. In a stream, predict
+            from the last so many seconds only. Samples if the model does not know its sampling rate.
+        hop: seconds from the beginning of a window to that of the next; default the window. In a stream the answers are
+            those of the last window - hop to window seconds, and the default is a quarter of the window.
+        half_life: in a stream, seconds after which a sample counts half; for models that take the mean over the steps.
+        warm_up: in a stream, seconds before which nothing is printed.
     """
     from torch import from_numpy
 
     from multiresconv.data.readers.remarks import Remarks
     from multiresconv.data.readers.text import STANDARD_INPUT, limited_lines
+    from multiresconv.data.recordings.labelled import steps_of
     from multiresconv.devices import choose_device
+    from multiresconv.models import begin_stream
     from multiresconv.runs.inputs import read_events, read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
     from multiresconv.runs.predict import predict_stream
@@ -77,6 +90,16 @@ def predict(
         raise ValueError("predict: expected files, or --stream, or --table, and one of them alone")
     of_table = TableOptions(out, engine, workers, address, rows_of_part, window, hop)
     of_table.check(table)
+    of_stream = {"half_life": half_life, "warm_up": warm_up}
+    if not stream and (given := [name for name, value in of_stream.items() if value is not None]):
+        raise ValueError(f"--{given[0]}: expected with --stream")
+    if not stream and table is None and (window, hop) != (None, None):
+        raise ValueError(f"--{'hop' if window is None else 'window'}: expected with --table or --stream")
+    for name, size in {"window": window, "hop": hop, **of_stream}.items():
+        if size is not None and not 0 < size < float("inf"):
+            raise ValueError(f"--{name}: expected more than 0, got {size:g}")
+    if hop is not None and window is None:
+        raise ValueError("--hop: expected --window too")
     if table is not None and json:
         raise ValueError("--json: expected no --table, whose predictions are written to --out")
     if stream and (device == "cuda" or batch_size is not None):
@@ -101,7 +124,8 @@ def predict(
             print(dumps({**place, **_as_json(kind, answer)}), flush=stream)
         else:
             start = f"{number}\t" if stream else f"{where['time']:.10g}\t{where['event']}\t" if "time" in where else ""
-            print("\n".join(f"{start}{line}" for line in _lines(trained.output, answer)), flush=stream)
+            of_file = f"{where['file']}\t" if len(files) > 1 else ""
+            print("\n".join(f"{of_file}{start}{line}" for line in _lines(trained.output, answer)), flush=stream)
 
     def tell(remark: object, where: object) -> None:
         print(f"multiresconv: {where}: {remark}", file=sys.stderr, flush=True)
@@ -109,8 +133,18 @@ def predict(
     if stream:
         lines = limited_lines(sys.stdin, "standard input")
         steps = read_steps(trained, lines, missing=missing, tell=lambda remark: tell(remark, "standard input"))
-        for number, probabilities in enumerate(predict_stream(trained, steps, where="standard input"), start=1):
-            show(number, probabilities)
+        rate = 1.0 if trained.input.rate is None else trained.input.rate
+        running = begin_stream(
+            trained,
+            window=None if window is None else steps_of(window, rate),
+            hop=None if hop is None else steps_of(hop, rate),
+            half_life=None if half_life is None else half_life * rate,
+        )
+        silent = 0 if warm_up is None else round(warm_up * rate)
+        answers = predict_stream(trained, steps, where="standard input", stream=running)
+        for number, probabilities in enumerate(answers, start=1):
+            if number >= silent:
+                show(number, probabilities)
     for file in files:
         remarks = Remarks()
         path = STANDARD_INPUT if str(file) == "-" else file
@@ -151,16 +185,20 @@ def _wanted(
 def _as_json(kind: str, answer: dict[str, Any]) -> dict[str, Any]:
     if kind in ("class", "labels"):
         label, probability = next(iter(answer.items()))
-        return {"label": label, "probability": probability, "probabilities": answer}
+        given = {"labels": [name for name, value in answer.items() if value >= PRESENT]} if kind == "labels" else {}
+        return {"label": label, "probability": probability, **given, "probabilities": answer}
     return {"forecast" if kind == "forecast" else "values": answer}
 
 
 def _lines(output: "Output", answer: dict[str, Any]) -> list[str]:
     """Return an answer as text: one line, for a forecast one for each of the next time steps."""
     if output.kind in ("class", "labels"):
-        (label, probability), *others = answer.items()
-        runners_up = " ".join(f"{name}:{value:.3f}" for name, value in others[:3])
-        return [f"{label}\t{probability:.3f}\t{runners_up}"]
+        ranked = list(answer.items())  # the most probable first
+        count = 1 if output.kind == "class" else sum(value >= PRESENT for _, value in ranked)
+        labels = ";".join(name for name, _ in ranked[:count]) or NONE
+        probabilities = ";".join(f"{value:.3f}" for _, value in ranked[:count]) or NONE
+        others = " ".join(f"{name}:{value:.3f}" for name, value in ranked[count : count + 3])
+        return [f"{labels}\t{probabilities}\t{others}"]
     units = dict(zip(output.names, output.units, strict=True)) if output.units else {}
     if output.kind == "value":
         named = (f"{name}:{value:.6g} {units.get(name, '')}".rstrip() for name, value in answer.items())

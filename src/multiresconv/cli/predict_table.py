@@ -15,7 +15,7 @@ ROWS_OF_PART = 1_000
 
 
 class TableOptions(NamedTuple):
-    """Options of `predict` that only a table takes; None is the default."""
+    """Options of `predict` that only a table takes, but for window and hop; None is the default."""
 
     out: Path | None
     engine: Literal["local", "ray"] | None
@@ -28,7 +28,8 @@ class TableOptions(NamedTuple):
     def check(self, table: Path | None) -> None:
         """Raise ValueError for options without a table, out of range, or that contradict each other."""
         if table is None:
-            if given := [name for name, value in self._asdict().items() if value is not None]:
+            own = self._replace(window=None, hop=None)._asdict()
+            if given := [name for name, value in own.items() if value is not None]:
                 raise ValueError(f"--{given[0]}: expected with --table, which lists the recordings")
             return
         if self.out is None or self.out.suffix.lower() in (".csv", ".tsv"):
@@ -37,11 +38,6 @@ class TableOptions(NamedTuple):
         for name, count in (("workers", self.workers), ("rows_of_part", self.rows_of_part)):
             if count is not None and count < 1:
                 raise ValueError(f"--{name}: expected at least 1, got {count}")
-        for name, size in (("window", self.window), ("hop", self.hop)):
-            if size is not None and not 0 < size < float("inf"):
-                raise ValueError(f"--{name}: expected more than 0, got {size:g}")
-        if self.hop is not None and self.window is None:
-            raise ValueError("--hop: expected --window too")
         if self.address is not None and self.engine != "ray":
             raise ValueError("--address: expected with --engine ray")
 

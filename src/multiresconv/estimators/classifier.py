@@ -109,7 +109,15 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
 
-    def stream(self, *, threshold: float | None = None, patience: int = 1, min_steps: int = 1) -> PredictionStream:
+    def stream(
+        self,
+        *,
+        threshold: float | None = None,
+        patience: int = 1,
+        min_steps: int = 1,
+        window: int | None = None,
+        hop: int | None = None,
+    ) -> PredictionStream:
         """Return an object that classifies one sequence after every step or chunk.
 
         Args:
@@ -117,9 +125,12 @@ class SequenceClassifier(ClassifierMixin, CombinedEstimator):
             patience: number of calls in a row that must agree before a decision.
             min_steps: time steps before which nothing is decided. The probabilities were calibrated on whole sequences:
                 after a few steps they are often too certain.
+            window: most time steps that an answer depends on; None for all since the beginning. See `SlidingWindow`.
+            hop: an answer depends on at least window - hop + 1 steps, once there are as many; default a quarter of the
+                window. A step costs ``ceil(window / hop)`` times as much.
         """
         options: dict[str, Any] = {"threshold": threshold, "patience": patience, "min_steps": min_steps}
-        return PredictionStream(self._stream(), self.classes_, **options)
+        return PredictionStream(self._stream(window, hop), self.classes_, **options)
 
     def _task(self, plan: Plan, y: NDArray[Any]) -> tuple[Classify, Targets]:
         weights: Any = self.class_weights

@@ -149,10 +149,10 @@ class CombinedEstimator(BaseEstimator):
         sequences = read_sequences(X, channels=self.n_channels_in_)
         return np.mean([self._answers_of(outputs_of(model, sequences)) for model in self._models], axis=0)
 
-    def _stream(self) -> Callable[[ArrayLike], NDArray[np.float64]]:
+    def _stream(self, window: int | None, hop: int | None) -> Callable[[ArrayLike], NDArray[np.float64]]:
         """Return a function from a step (channels,) or a chunk (channels, t) to the answer (k,) after it."""
         check_is_fitted(self)
-        streams = [running(model) for model in self._models]
+        streams = [running(model, window, hop) for model in self._models]
         return lambda x: np.mean([self._answers_of(stream(x)) for stream in streams], axis=0)
 
     def _fit_ridge(self, sequences: Sequences, targets: Targets, seed: int) -> MultiresRidge:

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from multiresconv.data.batches import LengthBuckets, padded_length
 from multiresconv.estimators.sequences import Sequences, read_chunk
-from multiresconv.models import MultiresRidge, SequenceModel
+from multiresconv.layers.sliding_window import window_and_hop
+from multiresconv.models import MultiresRidge, SequenceModel, begin_stream
 
 TOGETHER = 1 << 18  # time steps that are computed together, padding included
 BATCH = 64  # sequences that are computed together
@@ -32,11 +33,18 @@ def outputs_of(model: Any, sequences: Sequences) -> NDArray[np.float64]:
     return np.stack(found)
 
 
-def running(model: SequenceModel) -> Callable[[ArrayLike], NDArray[np.float64]]:
-    """Return a function from a step (channels,) or a chunk (channels, t) of one sequence to the outputs after it."""
+def running(
+    model: SequenceModel, window: int | None = None, hop: int | None = None
+) -> Callable[[ArrayLike], NDArray[np.float64]]:
+    """Return a function from a step (channels,) or a chunk (channels, t) of one sequence to the outputs after it.
+
+    Args:
+        model: the model.
+        window, hop: what the outputs depend on; see `begin_stream`.
+    """
     if isinstance(model, MultiresRidge):
-        return _running_ridge(model)
-    stream = model.stream(1)
+        return _running_ridge(model, window, hop)
+    stream = begin_stream(model, window=window, hop=hop)
 
     def answer(x: ArrayLike) -> NDArray[np.float64]:
         chunk = read_chunk(x, model.input.size)
@@ -46,17 +54,32 @@ def running(model: SequenceModel) -> Callable[[ArrayLike], NDArray[np.float64]]:
     return answer
 
 
-def _running_ridge(model: MultiresRidge) -> Callable[[ArrayLike], NDArray[np.float64]]:
+def _running_ridge(
+    model: MultiresRidge, window: int | None, hop: int | None
+) -> Callable[[ArrayLike], NDArray[np.float64]]:
     """As `running`, in NumPy, which takes a fraction of the time of as many small calls of PyTorch."""
-    counter, scale = model.net.counter(), model.target_standardise
+    if window is not None:
+        window, hop = window_and_hop(window, hop)
+    elif hop is not None:
+        raise ValueError("hop: expected a window too")
+    counters, scale = [model.net.counter()], model.target_standardise  # the oldest first
     weight, bias, centre, mean, std = (
         t.detach().cpu().float().numpy().copy()
         for t in (model.head.weight, model.head.bias, model.centre, scale.mean, scale.std)
     )
 
     def answer(x: ArrayLike) -> NDArray[np.float64]:
-        counter.advance(read_chunk(x, model.net.n_inputs))
-        return ((weight @ (counter.features() - centre) + bias) * std + mean).astype(np.float64)
+        chunk = read_chunk(x, model.net.n_inputs)
+        while chunk.shape[1]:
+            if counters[-1].steps == hop:
+                counters.append(model.net.counter())
+            size = chunk.shape[1] if hop is None else hop - counters[-1].steps
+            for counter in counters:
+                counter.advance(chunk[:, :size])
+            while window is not None and counters[0].steps > window:
+                del counters[0]
+            chunk = chunk[:, size:]
+        return ((weight @ (counters[0].features() - centre) + bias) * std + mean).astype(np.float64)
 
     return answer
 

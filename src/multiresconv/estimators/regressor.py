@@ -92,12 +92,17 @@ class SequenceRegressor(RegressorMixin, CombinedEstimator):
         answers = self._answers(X)
         return self._shaped(answers)
 
-    def stream(self) -> Callable[[ArrayLike], Any]:
+    def stream(self, *, window: int | None = None, hop: int | None = None) -> Callable[[ArrayLike], Any]:
         """Return a function that takes a step (channels,) or a chunk (channels, t) of one sequence.
 
         It returns the prediction for the sequence so far, a number or (n_targets,).
+
+        Args:
+            window: most time steps that an answer depends on; None for all since the beginning. See `SlidingWindow`.
+            hop: an answer depends on at least window - hop + 1 steps, once there are as many; default a quarter of the
+                window. A step costs ``ceil(window / hop)`` times as much.
         """
-        answer = self._stream()
+        answer = self._stream(window, hop)
         return lambda x: self._shaped(answer(x))
 
     def _shaped(self, answers: NDArray[np.float64]) -> Any:

@@ -1,6 +1,6 @@
 """`SequenceRidgeClassifier` and `SequenceRidgeRegressor`: `SequenceFeatures` and ridge regression, also as a stream."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, NamedTuple, Self
 
@@ -126,10 +126,16 @@ class SequenceRidgeClassifier(ClassifierMixin, _SequenceRidge):
         """Return probabilities (n, n_classes): a softmax of the scores times `sharpness_`; see `fit_ridge_model`."""
         return softmax(self._outputs(X), axis=1)
 
-    def stream(self) -> "ClassifierStream":
-        """Return an object that judges one sequence after every step or chunk."""
+    def stream(self, *, window: int | None = None, hop: int | None = None) -> "ClassifierStream":
+        """Return an object that judges one sequence after every step or chunk.
+
+        Args:
+            window: most time steps that an answer depends on; None for all since the beginning. See `SlidingWindow`.
+            hop: an answer depends on at least window - hop + 1 steps, once there are as many; default a quarter of the
+                window. A step costs ``ceil(window / hop)`` times as much.
+        """
         check_is_fitted(self)
-        return ClassifierStream(self)
+        return ClassifierStream(self, running(self.model_, window, hop))
 
 
 class SequenceRidgeRegressor(RegressorMixin, _SequenceRidge):
@@ -162,10 +168,14 @@ class SequenceRidgeRegressor(RegressorMixin, _SequenceRidge):
         """Return the predictions, shaped like y in `fit`."""
         return self.shaped(self._outputs(X))
 
-    def stream(self) -> "RegressorStream":
-        """Return an object that predicts from one sequence after every step or chunk."""
+    def stream(self, *, window: int | None = None, hop: int | None = None) -> "RegressorStream":
+        """Return an object that predicts from one sequence after every step or chunk.
+
+        Args:
+            window, hop: see `SequenceRidgeClassifier.stream`.
+        """
         check_is_fitted(self)
-        return RegressorStream(self)
+        return RegressorStream(self, running(self.model_, window, hop))
 
     def shaped(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return outputs (..., k), without the last axis if `fit` saw one target per sequence."""
@@ -182,15 +192,17 @@ class ClassifierStream:
 
     Args:
         classifier: the fitted classifier; it may not be fitted again while the stream is used.
+        outputs: the outputs of its model after a step or chunk.
     """
 
-    def __init__(self, classifier: SequenceRidgeClassifier) -> None:
-        self._classifier = classifier
-        self._answer = running(classifier.model_)
+    def __init__(
+        self, classifier: SequenceRidgeClassifier, outputs: Callable[[ArrayLike], NDArray[np.float64]]
+    ) -> None:
+        self._classifier, self._outputs = classifier, outputs
 
     def __call__(self, x: ArrayLike) -> Judgement:
         """Take a step (channels,) or a chunk (channels, t) and judge the sequence so far."""
-        logits = self._answer(x)
+        logits = self._outputs(x)
         label = self._classifier.classes_[logits.argmax()]
         return Judgement(label, logits / self._classifier.sharpness_, softmax(logits))
 
@@ -200,12 +212,12 @@ class RegressorStream:
 
     Args:
         regressor: the fitted regressor; it may not be fitted again while the stream is used.
+        outputs: the outputs of its model after a step or chunk.
     """
 
-    def __init__(self, regressor: SequenceRidgeRegressor) -> None:
-        self._regressor = regressor
-        self._answer = running(regressor.model_)
+    def __init__(self, regressor: SequenceRidgeRegressor, outputs: Callable[[ArrayLike], NDArray[np.float64]]) -> None:
+        self._regressor, self._outputs = regressor, outputs
 
     def __call__(self, x: ArrayLike) -> Any:
         """Take a step (channels,) or a chunk (channels, t); return the prediction, a number or (n_outputs,)."""
-        return self._regressor.shaped(self._answer(x))
+        return self._regressor.shaped(self._outputs(x))

@@ -29,6 +29,8 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 LARGEST = 1e18  # the square of a larger value is no float32
+PRESENT = 0.5  # least probability of a label that is printed as present
+NONE = "-"  # what is printed in place of labels if none is present
 Array = NDArray[Any]
 Answer = dict[str, Any]
 
@@ -309,8 +311,12 @@ def shown(runner: Runner, answer: Answer, as_json: bool) -> str:
     if kind == "value":
         units = dict(zip(answer, runner.output.get("units", []), strict=False))
         return "\t".join(f"{name}:{value:.6g} {units.get(name, '')}".rstrip() for name, value in answer.items())
-    (label, probability), *others = answer.items()
-    return f"{label}\t{probability:.3f}\t{' '.join(f'{name}:{value:.3f}' for name, value in others[:3])}"
+    ranked = list(answer.items())  # the most probable first
+    count = 1 if kind == "class" else sum(value >= PRESENT for _, value in ranked)
+    labels = ";".join(name for name, _ in ranked[:count]) or NONE
+    probabilities = ";".join(f"{value:.3f}" for _, value in ranked[:count]) or NONE
+    others = " ".join(f"{name}:{value:.3f}" for name, value in ranked[count : count + 3])
+    return f"{labels}\t{probabilities}\t{others}"
 
 
 def main() -> int:
@@ -326,7 +332,8 @@ def main() -> int:
         runner = Runner()
         for file in options.files:
             for answer in runner.predict(file):
-                print(shown(runner, answer, options.json))
+                of_file = f"{file}\t" if len(options.files) > 1 and not options.json else ""
+                print(of_file + shown(runner, answer, options.json))
         if options.stream:
             stream, where = runner.stream(), "standard input"
             if runner.input["kind"] == "tokens":

@@ -8,6 +8,7 @@ from multiresconv.layers.multires_block import MultiresBlock
 from multiresconv.layers.multires_layer import MultiresLayer
 from multiresconv.layers.norm import MaskedBatchNorm, Norm, apply_norm, make_norm, norm_name, set_process_group
 from multiresconv.layers.pooling import Pooling, check_pooling, pool, pool_chunk, pooled_before
+from multiresconv.layers.sliding_window import SlidingWindow
 from multiresconv.layers.standardise import Standardise
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "MultiresLayer",
     "Norm",
     "Pooling",
+    "SlidingWindow",
     "Standardise",
     "apply_norm",
     "check_lengths",

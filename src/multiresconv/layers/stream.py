@@ -161,11 +161,11 @@ class Stream:
             return self._advance_ragged(x, rows, lengths)
         if self._fused is None:
             return self._advance_module(x, rows)
-        return self._fused.advance(x, None if rows is None else self._rows(rows), self._state)
+        return self._fused.advance(x, None if rows is None else checked_rows(rows, self.batch_size), self._state)
 
     def reset(self, rows: Sequence[int] | Tensor | None = None) -> None:
         """Restart the sequences with the indices `rows`, by default all."""
-        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else self._rows(rows)
+        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else checked_rows(rows, self.batch_size)
         with torch.inference_mode(False), torch.no_grad():
             for name, fresh in self._module.init_state(1).items():
                 self._state[name][chosen.to(fresh.device)] = fresh
@@ -179,7 +179,7 @@ class Stream:
         if x.ndim != (2 if self._module.takes_tokens else 3):
             raise ValueError(f"lengths: expected a chunk of steps as x, got shape {tuple(x.shape)}")
         counts = check_lengths(lengths, x).cpu()
-        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else self._rows(rows)
+        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else checked_rows(rows, self.batch_size)
         if len(chosen) != len(counts):
             raise ValueError(f"x: expected a row for each of {len(chosen)} sequences, got shape {tuple(x.shape)}")
         before, outputs = self.state(), []
@@ -202,19 +202,20 @@ class Stream:
         if rows is None:
             y, self._state = self._module.advance(x.unsqueeze(1) if step else x, self._state)
         else:
-            chosen = self._rows(rows).to(self._state["position"].device)
+            chosen = checked_rows(rows, self.batch_size).to(self._state["position"].device)
             before = {name: tensor[chosen] for name, tensor in self._state.items()}
             y, after = self._module.advance(x.unsqueeze(1) if step else x, before)
             for name, tensor in after.items():
                 self._state[name][chosen] = tensor
         return y.squeeze(1) if step else y
 
-    def _rows(self, rows: Sequence[int] | Tensor) -> Tensor:
-        """Check that `rows` are distinct indices into the batch and return them as a CPU tensor (n,)."""
-        numbers = [index(row) for row in (rows.tolist() if isinstance(rows, Tensor) else rows)]
-        if len(set(numbers)) < len(numbers) or not all(0 <= row < self.batch_size for row in numbers):
-            raise ValueError(f"rows: expected different numbers in 0..{self.batch_size - 1}, got {numbers}")
-        return torch.tensor(numbers, dtype=torch.int64, device="cpu")
+
+def checked_rows(rows: Sequence[int] | Tensor, batch_size: int) -> Tensor:
+    """Check that `rows` are distinct indices into a batch and return them as a CPU tensor (n,)."""
+    numbers = [index(row) for row in (rows.tolist() if isinstance(rows, Tensor) else rows)]
+    if len(set(numbers)) < len(numbers) or not all(0 <= row < batch_size for row in numbers):
+        raise ValueError(f"rows: expected different numbers in 0..{batch_size - 1}, got {numbers}")
+    return torch.tensor(numbers, dtype=torch.int64, device="cpu")
 
 
 class _Fused:

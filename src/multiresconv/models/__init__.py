@@ -1,9 +1,11 @@
 """Complete models, sampling, and model folders."""
 
 from multiresconv.models.autoregressive import MultiresAR
+from multiresconv.models.begin_stream import begin_stream
 from multiresconv.models.classifier import MultiresClassifier
 from multiresconv.models.config import NetConfig
 from multiresconv.models.description import Input, Missing, Output
+from multiresconv.models.fading_mean import FadingMean
 from multiresconv.models.features import MultiresFeatures
 from multiresconv.models.files import load, load_model, save
 from multiresconv.models.forecaster import MultiresForecaster
@@ -17,6 +19,7 @@ from multiresconv.models.sequence_model import SequenceModel
 from multiresconv.models.sequence_parallel import sequence_parallel
 
 __all__ = [
+    "FadingMean",
     "Input",
     "Missing",
     "MultiresAR",
@@ -29,6 +32,7 @@ __all__ = [
     "NetConfig",
     "Output",
     "SequenceModel",
+    "begin_stream",
     "init_from",
     "load",
     "load_model",

@@ -31,7 +31,8 @@ from multiresconv.ops.streaming import check_state_tensor
 class PooledModel(SequenceModel):
     """A `MultiresNet`, pooling over the valid steps, and a linear map: (B, L, ...) -> (B, d_output).
 
-    In a stream the outputs after each step are those of the sequence so far. A subclass overrides `_usual_output`.
+    In a stream the outputs after each step are those of the sequence so far; `FadingMean` and `SlidingWindow` forget. A
+    subclass overrides `_usual_output`.
 
     Args:
         d_output: number of outputs.
@@ -155,6 +156,10 @@ class PooledModel(SequenceModel):
             features, state = self.net(part, state=state)
             yield features
 
+    def from_pooled(self, pooled: Tensor) -> Tensor:
+        """Return the outputs (..., d_output) for pooled features (..., d_model)."""
+        return self.head(pooled)
+
     def stream_parts(self) -> StreamParts | str:
         parts = super().stream_parts()
         if isinstance(parts, str):
@@ -166,16 +171,18 @@ class PooledModel(SequenceModel):
         return pooled_before(self.pooling, batch_size, self.net.like)
 
     def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        return self.from_pooled(self._pooled(x, lengths))
+
+    def _pooled(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         features = self.net(x, lengths)
-        lengths = None if lengths is None else lengths.to(features.device)
-        return self.head(pool(features, lengths, self.pooling))
+        return pool(features, None if lengths is None else lengths.to(features.device), self.pooling)
 
     def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
         for name, expected in self._start(1).items():
             shape = (state["lines"].shape[0], *expected.shape[1:])
             check_state_tensor(name, state[name], shape, expected.dtype, expected.device)
         pooled, part = pool_chunk(features, state, state["position"], self.pooling)
-        return self.head(pooled), part
+        return self.from_pooled(pooled), part
 
 
 def _first_maxima(parts: Iterator[Tensor], counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ from multiresconv.layers.lengths import Lengths, to_lengths
 from multiresconv.layers.stream import StreamParts
 from multiresconv.models.description import Output, numbered
 from multiresconv.models.pooled import PooledModel
-from multiresconv.ops import State
 
 
 class MultiresRegressor(PooledModel):
@@ -40,7 +39,10 @@ class MultiresRegressor(PooledModel):
     def standardised(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """Return the outputs (B, d_output) of whole sequences in standard deviations from the mean of the targets."""
         self._check(x, time=("length >= 1",))
-        return super()._whole(x, None if lengths is None else to_lengths(lengths))
+        return self.head(self._pooled(x, None if lengths is None else to_lengths(lengths)))
+
+    def from_pooled(self, pooled: Tensor) -> Tensor:
+        return self.target_standardise.undo(self.head(pooled))
 
     def stream_parts(self) -> StreamParts | str:
         parts = super().stream_parts()
@@ -54,10 +56,3 @@ class MultiresRegressor(PooledModel):
     @staticmethod
     def _usual_output(d_output: int) -> Output:
         return Output("value", numbered("value", d_output))
-
-    def _whole(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        return self.target_standardise.undo(super()._whole(x, lengths))
-
-    def _chunk(self, x: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:
-        y, part = super()._chunk(x, features, state)
-        return self.target_standardise.undo(y), part

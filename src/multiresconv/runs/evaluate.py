@@ -1,7 +1,8 @@
 """Evaluate the best model of a run."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,19 +44,19 @@ def evaluate(
     directory: RunDirectory,
     *,
     name: str,
-    rows: Any,
+    parts: Sequence[Any],
     batch_size: int,
     device: torch.device,
     source: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """Score the run's best model on `rows`; nothing is written yet.
+    """Score the run's best model on the rows of all `parts` together; nothing is written yet.
 
     The report states the epoch and step of the model and, if the rows are not of the run's data, their `source`, such
-    as {"file": its path}.
+    as {"file": its path}. Examples are drawn from the last part.
     """
     check_batch_size(batch_size)
     model = best_model(task, directory, device)
-    scores = score(task, model, rows, batch_size, device)
+    scores = score(task, model, parts, batch_size, device)
     best = [line for line in directory.read_metrics(task.monitor) if line.get("best")][-1:]
     report = {
         "task": task.name,
@@ -66,7 +67,7 @@ def evaluate(
         **task.report(scores),
     }
     title = f"{task.name}, {name}"
-    return Evaluation(name, report, lambda: {**task.figures(scores, title), **task.examples(model, rows, title)})
+    return Evaluation(name, report, lambda: {**task.figures(scores, title), **task.examples(model, parts[-1], title)})
 
 
 def check_validation(directory: RunDirectory) -> None:
@@ -106,13 +107,17 @@ def best_model(task: Task, directory: RunDirectory, device: torch.device) -> Seq
 
 
 @torch.inference_mode()
-def score(task: Task, model: nn.Module, rows: Any, batch_size: int, device: torch.device) -> dict[str, Tensor]:
-    """Compute the task's scores for a model in eval mode; the returned tensors are on the CPU."""
-    scores = task.scores().to(device)
-    batches = LengthBuckets(rows.lengths, batch_size, shuffle=False)
-    loader = DataLoader(rows, batch_sampler=batches, collate_fn=task.collate)
-    with tqdm(total=len(rows), unit=" samples", desc="evaluate", disable=None) as bar:  # None: only on a terminal
-        for batch in loader:
+def score(
+    task: Task, model: nn.Module, parts: Sequence[Any], batch_size: int, device: torch.device
+) -> dict[str, Tensor]:
+    """Compute the task's scores of a model in eval mode for the rows of all parts; the tensors are on the CPU."""
+    scores, count = task.scores().to(device), sum(map(len, parts))
+    loaders = (
+        DataLoader(rows, batch_sampler=LengthBuckets(rows.lengths, batch_size, shuffle=False), collate_fn=task.collate)
+        for rows in parts
+    )
+    with tqdm(total=count, unit=" samples", desc="evaluate", disable=None) as bar:  # None: only on a terminal
+        for batch in chain.from_iterable(loaders):
             batch = on_device(batch, device)
             outcome = task.run(model, batch)
             scores.update(outcome, batch)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from multiresconv.layers import SlidingWindow
+from multiresconv.layers.stream import Stream
 from multiresconv.models import SequenceModel
 
 LONG = 1 << 16  # steps; a longer sequence goes through the model in chunks, because whole it takes about 2 KB per step
@@ -74,13 +76,25 @@ def outputs(
 
 
 @torch.inference_mode()
-def predict_stream(model: SequenceModel, steps: Iterable[Tensor], *, where: str = "stream") -> Iterator[dict[str, Any]]:
-    """Yield the answer after each time step (1, channels) or token (1,), given all steps so far; see `answer`.
+def predict_stream(
+    model: SequenceModel,
+    steps: Iterable[Tensor],
+    *,
+    where: str = "stream",
+    stream: Stream | SlidingWindow | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer after each time step (1, channels) or token (1,); see `answer`.
+
+    Args:
+        model: a model in eval mode.
+        steps: the time steps.
+        where: name of the steps in error messages.
+        stream: from `begin_stream`; default one that forgets nothing.
 
     Raises:
         ValueError: the model gives an output that is not finite; the message names the step.
     """
-    stream = model.stream()
+    stream = model.stream() if stream is None else stream
     for number, x in enumerate(steps, start=1):
         yield answer(model, stream(x)[0], f"{where}, step {number}")
 

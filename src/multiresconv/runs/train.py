@@ -14,7 +14,7 @@ import torch
 from multiresconv.data.say import say_remarks
 from multiresconv.devices import choose_device
 from multiresconv.figures import save_figure
-from multiresconv.models import load
+from multiresconv.models import load, load_model
 from multiresconv.runs.about import about, other_threads
 from multiresconv.runs.checkpoints import load_checkpoint
 from multiresconv.runs.directory import RunDirectory
@@ -63,6 +63,8 @@ def train(
         elif is_first:
             directory.check_is_free()
         resumed = load_last(directory) if resume else None
+        if is_first and not resume:
+            check_options(task, trainer)
         if is_first:
             task.prepare(may_generate=not resume)  # here too: an error before other processes start is shown once
         decided = task.decided()
@@ -124,7 +126,7 @@ def fit_at_once(task: Any, recorder: RunRecorder, trainer: TrainerOptions, seed:
     start = time.monotonic()
     recorder.start(RunState())
     model = task.fit_at_once(("train",), seed)
-    scores = score(task, model, task.open("val"), trainer.eval_batch_size, torch.device("cpu"))
+    scores = score(task, model, [task.open("val")], trainer.eval_batch_size, torch.device("cpu"))
     if not math.isfinite(scores[task.monitor]):
         raise ValueError(NO_VALUE.format(task.monitor))
     model = task.fit_at_once(("train", "val"), seed)
@@ -172,6 +174,15 @@ def last_best(task: Task, directory: RunDirectory) -> Best | None:
         return None
     best = [line for line in directory.read_metrics(task.monitor) if line.get("best")][-1:]
     return Best(best[0]["step"], best[0]["epoch"], best[0][task.monitor], {}) if best else None
+
+
+def check_options(task: Task, trainer: TrainerOptions) -> None:
+    """Raise ValueError or OSError for what does not need the data to be known as wrong, before any are made."""
+    if trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise ValueError("trainer.accelerator: gpu was named, but torch finds no GPU")
+    task.model.check()
+    if task.model.init is not None:
+        load_model(task.model.init)
 
 
 def check_model(task: Task, directory: RunDirectory, resumed: Checkpoint | None) -> None:

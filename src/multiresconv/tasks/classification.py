@@ -48,21 +48,23 @@ def classify(logits: Tensor, labels: Tensor) -> Outcome:
 
 def classification_report(scores: Mapping[str, Tensor], classes: Sequence[str]) -> dict[str, Any]:
     """Report the accuracy with its 95 % interval (Wilson), the majority-class rate, the loss and the confusion."""
-    from scipy.stats import binomtest  # not at the top: slow to import, and `--help` imports this module
-
     confusion = scores["confusion"]
-    n, hits = int(confusion.sum()), int(confusion.diagonal().sum())
-    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
     of_class = confusion.sum(1)
     return {
-        "n": n,
-        "accuracy": hits / n,
-        "accuracy_95": [float(interval.low), float(interval.high)],
+        **(shares := share_of_hits(int(confusion.diagonal().sum()), int(confusion.sum()))),
         "loss": float(scores["loss"]),
         "majority_class": classes[int(of_class.argmax())],
-        "majority_rate": int(of_class.max()) / n,
+        "majority_rate": int(of_class.max()) / shares["n"],
         "confusion": confusion.tolist(),
     }
+
+
+def share_of_hits(hits: int, n: int) -> dict[str, Any]:
+    """Report the number of rows and the accuracy with its 95 % interval (Wilson); n >= 1."""
+    from scipy.stats import binomtest  # not at the top: slow to import, and `--help` imports this module
+
+    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return {"n": n, "accuracy": hits / n, "accuracy_95": [float(interval.low), float(interval.high)]}
 
 
 def classification_table(report: Mapping[str, Any]) -> str:

@@ -2,12 +2,13 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from multiresconv.data import Batch, collate
 from multiresconv.data.listops import (
@@ -21,12 +22,15 @@ from multiresconv.data.listops import (
 )
 from multiresconv.data.splits import Split, fingerprint
 from multiresconv.models import Input, MultiresClassifier, Output
-from multiresconv.tasks.classification import Classification, classify
+from multiresconv.tasks.classification import Classification, classify, share_of_hits
 from multiresconv.tasks.model_options import PooledModelOptions
+from multiresconv.tasks.tables import columns
 from multiresconv.tasks.task import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from multiresconv.tasks.listops_scores import ListOpsScores
 
 
 LISTOPS_INPUT = Input(
@@ -119,8 +123,59 @@ class ListOps(Classification):
     def run(self, model: nn.Module, batch: Batch) -> Outcome:
         return classify(model(batch.tokens, batch.lengths), batch.labels)
 
+    def scores(self) -> "ListOpsScores":
+        from multiresconv.tasks.listops_scores import ListOpsScores  # torchmetrics takes seconds to import
+
+        return ListOpsScores(len(self.classes))
+
+    def report(self, scores: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Return the report of a classification, and accuracies "by_length" and "by_depth" of groups of rows."""
+        return {**super().report(scores), **by_length_and_depth(scores)}
+
+    def table(self, report: Mapping[str, Any]) -> str:
+        groups = [
+            [_named(group), str(group["n"]), f"{group['accuracy']:.2%}"]
+            for group in (*report["by_length"], *report["by_depth"])
+        ]
+        return f"{super().table(report)}\n{columns([['rows', 'n', 'accuracy'], *groups], '<>>')}"
+
+    def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
+        from multiresconv.tasks.listops_picture import draw_by_length_and_depth
+
+        groups = by_length_and_depth(scores)
+        picture = draw_by_length_and_depth(groups["by_length"], groups["by_depth"], title)
+        return {**super().figures(scores, title), "by-length-and-depth": picture}
+
     def examples(self, model: nn.Module, rows: ListOpsSplit, title: str) -> dict[str, "Figure"]:
         return {}
+
+
+def by_length_and_depth(scores: Mapping[str, Tensor]) -> dict[str, list[dict[str, Any]]]:
+    """Report the accuracy of groups of rows, those without rows left out.
+
+    Returns:
+        "by_length": the fewest and most "tokens" of a group, the end token included; "by_depth": the "depth" of its
+        operators, the last for all that are deeper. Each with n, accuracy and accuracy_95.
+    """
+    from multiresconv.tasks.listops_scores import LONGEST
+
+    tokens = zip((1, *(most + 1 for most in LONGEST)), LONGEST, strict=False)
+    named = {
+        "by_length": [{"tokens": list(ends)} for ends in tokens],
+        "by_depth": [{"depth": depth} for depth in range(len(scores["by_depth"]))],
+    }
+    return {
+        name: [
+            {**group, **share_of_hits(hits, misses + hits)}
+            for group, (misses, hits) in zip(groups, scores[name].tolist(), strict=True)
+            if misses + hits
+        ]
+        for name, groups in named.items()
+    }
+
+
+def _named(group: Mapping[str, Any]) -> str:
+    return f"tokens {group['tokens'][0]} to {group['tokens'][1]}" if "tokens" in group else f"depth {group['depth']}"
 
 
 def is_vacant(folder: Path) -> bool:

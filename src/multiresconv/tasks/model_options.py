@@ -4,10 +4,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from multiresconv.layers import Pooling
-from multiresconv.models import NetConfig, SequenceModel
+from multiresconv.models import MultiresNet, NetConfig, SequenceModel
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,14 @@ class ModelOptions(NetConfig):
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the model's constructor."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "init"}
+
+    def check(self) -> None:
+        """Raise ValueError if no network can have these options, whatever the data; allocates nothing."""
+        options = {field.name: getattr(self, field.name) for field in fields(NetConfig)}
+        if self.depth is None and self.max_length is None and not isinstance(self.memory, tuple):
+            options |= {"depth": 1, "memory": "fading"}  # the data decide the depth
+        with torch.device("meta"):
+            MultiresNet(d_input=1, **{**options, "n_layers": 1})
 
 
 @dataclass(frozen=True)

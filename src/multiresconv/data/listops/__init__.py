@@ -6,7 +6,17 @@ from multiresconv.data.listops.files import Row, numbered_sources, read_listops,
 from multiresconv.data.listops.generate import generate_listops
 from multiresconv.data.listops.parts import cut_listops
 from multiresconv.data.listops.verify import verify_listops
-from multiresconv.data.listops.vocabulary import END, MAX_TOKENS, N_TOKENS, PADDING, TOKENS, decode, encode, token_ids
+from multiresconv.data.listops.vocabulary import (
+    END,
+    MAX_TOKENS,
+    N_TOKENS,
+    PADDING,
+    TOKENS,
+    decode,
+    depths,
+    encode,
+    token_ids,
+)
 
 __all__ = [
     "END",
@@ -18,6 +28,7 @@ __all__ = [
     "Row",
     "cut_listops",
     "decode",
+    "depths",
     "encode",
     "evaluate_listops",
     "generate_listops",

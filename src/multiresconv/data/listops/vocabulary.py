@@ -49,6 +49,11 @@ def is_expression(ids: NDArray[np.uint8]) -> bool:
     return bool(depth[-1] == 0 and (depth[:-1] > 0).all() and (steps[:-1] - steps[1:]).max(initial=0) < 2)
 
 
+def depths(ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the deepest nesting of operators (...) of token numbers (..., n); of a digit alone 0."""
+    return _DEPTH[ids].cumsum(-1, dtype=np.int64).max(-1, initial=0)
+
+
 def token_ids(source: str) -> NDArray[np.uint8]:
     """Return the token numbers (n,) of a text, without truncation and end token; see `encode`."""
     words = source.replace("(", " ").replace(")", " ").split()
