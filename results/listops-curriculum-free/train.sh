@@ -18,7 +18,7 @@ rows() {
   [ "$common" = 0 ] || { echo "data/$1: $common rows are validation or test rows of data/listops" >&2; exit 1; }
 }
 
-# stage NAME FOLDER LR EPOCHS TOKENS [OPTION...]
+# stage NAME FOLDER LR EPOCHS TOKENS WARMUP [OPTION...]
 stage() {
   local run=$runs/$1
   if [ -f "$run/run.json" ]; then
@@ -26,15 +26,19 @@ stage() {
   else
     "$multiresconv" train listops --run "$run" --data.folder "data/$2" --optimizer.lr "$3" --trainer.epochs "$4" \
       --trainer.batch_size null --trainer.batch_tokens "$5" --model.norm layer --model.pooling last \
-      --model.dropout 0 --optimizer.clip 1 --optimizer.warmup_epochs 0.05 --trainer.eval_batch_size 100 "${@:6}"
+      --model.dropout 0 --optimizer.clip 1 --optimizer.warmup_epochs "$6" --trainer.eval_batch_size 100 "${@:7}"
   fi
 }
 
-rows listops-free-100 20 100 600000 1
-rows listops-free-500 100 500 200000 2
-rows listops-free-1000 300 1000 100000 3
-rows listops-free-2000 500 2000 192000 4
-stage 1-to-100 listops-free-100 0.003 2 8192
-stage 2-to-500 listops-free-500 0.002 2 16384 --model.init "$runs/1-to-100/model"
-stage 3-to-1000 listops-free-1000 0.0015 2 16384 --model.init "$runs/2-to-500/model"
-stage 4-full listops-free-2000 0.001 4 32768 --model.init "$runs/3-to-1000/model"
+rows listops-free-6 2 6 4400 1
+rows listops-free-7 2 7 44400 2
+rows listops-free-20 2 20 600000 3
+rows listops-free-100 10 100 600000 4
+rows listops-free-500 100 500 200000 5
+rows listops-free-2000 500 2000 192000 6
+stage 1-under-6 listops-free-6 0.003 60 2048 1
+stage 2-under-7 listops-free-7 0.002 5 2048 0.1 --model.init "$runs/1-under-6/model"
+stage 3-under-20 listops-free-20 0.002 2 4096 0.05 --model.init "$runs/2-under-7/model"
+stage 4-under-100 listops-free-100 0.002 1 8192 0.05 --model.init "$runs/3-under-20/model"
+stage 5-under-500 listops-free-500 0.0015 1 16384 0.05 --model.init "$runs/4-under-100/model"
+stage 6-full listops-free-2000 0.001 2 32768 0.05 --model.init "$runs/5-under-500/model"

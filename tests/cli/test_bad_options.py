@@ -5,15 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from multiresconv.cli import dispatch, main
-from multiresconv.cli.parsers import build_parsers
-
-PARSERS = build_parsers()
-
-
-@pytest.fixture(autouse=True)
-def _parsers_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "build_parsers", lambda: PARSERS)
+from multiresconv.cli import main
 
 
 def error_of(arguments: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -11,16 +11,8 @@ import torch
 from small_models import SIGNAL, classifier, signal
 
 from multiresconv import save
-from multiresconv.cli import dispatch, main
-from multiresconv.cli.parsers import build_parsers
+from multiresconv.cli import main
 from multiresconv.models import Output
-
-PARSERS = build_parsers()
-
-
-@pytest.fixture(autouse=True)
-def _parsers_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "build_parsers", lambda: PARSERS)
 
 
 def labels_model(folder: Path, logits: list[float]) -> Path:
