@@ -5,7 +5,8 @@ Decide early, along a long recording
 A classifier of this library reads a stream: it takes one sample after another and always has an answer. With a
 threshold it decides as soon as it is certain enough. This example joins test recordings of BasicMotions, ten seconds
 each, to one long recording of a watch, in which a person stands, walks, runs and plays badminton. A stream reads it
-until it has decided; then a new stream begins, since a stream answers for all that it has read and forgets nothing::
+until it has decided; then a new stream begins, since a stream answers for all that it has read and forgets nothing,
+unless it has a window::
 
     python examples/stream_activities.py
 """
@@ -66,6 +67,19 @@ for end in ends:
 right = [decided == order[(end - 1) // (10 * RATE)] for end, decided in decisions]
 waits = np.diff([0, *(end for end, _ in decisions)]) / RATE
 print(f"{len(decisions)} decisions, {sum(right)} of them right, after {np.mean(waits):.1f} seconds on average")
+
+# %%
+# Or forget
+# ---------
+# A stream with a window needs no decision and no new beginning: it answers for the last seconds alone. A longer window
+# changes its mind later, a shorter one has less to go by.
+
+truth = np.array([order[(end - 1) // (10 * RATE)] for end in ends])
+for window in (None, 10 * RATE, 6 * RATE, 4 * RATE, 2 * RATE):
+    stream = classifier.stream(window=window)
+    labels_found = np.array([stream(recording[:, end - CHUNK : end]).label for end in ends])
+    name = "without a window" if window is None else f"with a window of {window // RATE} seconds"
+    print(f"{name}, {np.mean(labels_found == truth):.1%} of the answers are right")
 
 # %%
 # The picture
