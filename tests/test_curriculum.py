@@ -46,7 +46,7 @@ def test_a_curriculum_is_made_of_commands_that_exist(name: str, tmp_path: Path) 
     for command in [*first, *again]:
         parser.parse_args(command)
     stages = [command for command in first if command[0] == "train"]
-    assert len(stages) == 6
+    assert len(stages) == 9
     for before, stage in itertools.pairwise(stages):
         assert stage[stage.index("--model.init") + 1] == before[before.index("--run") + 1] + "/model"
     runs = [stage[stage.index("--run") + 1] for stage in stages]

@@ -32,13 +32,19 @@ stage() {
 
 rows listops-free-6 2 6 4400 1
 rows listops-free-7 2 7 44400 2
-rows listops-free-20 2 20 600000 3
-rows listops-free-100 10 100 600000 4
-rows listops-free-500 100 500 200000 5
-rows listops-free-2000 500 2000 192000 6
+rows listops-free-8 2 8 100000 3
+rows listops-free-10 2 10 100000 4
+rows listops-free-13 2 13 100000 5
+rows listops-free-20 2 20 600000 6
+rows listops-free-100 10 100 600000 7
+rows listops-free-500 100 500 200000 8
+rows listops-free-2000 500 2000 192000 9
 stage 1-under-6 listops-free-6 0.003 60 2048 1
 stage 2-under-7 listops-free-7 0.002 5 2048 0.1 --model.init "$runs/1-under-6/model"
-stage 3-under-20 listops-free-20 0.002 2 4096 0.05 --model.init "$runs/2-under-7/model"
-stage 4-under-100 listops-free-100 0.002 1 8192 0.05 --model.init "$runs/3-under-20/model"
-stage 5-under-500 listops-free-500 0.0015 1 16384 0.05 --model.init "$runs/4-under-100/model"
-stage 6-full listops-free-2000 0.001 2 32768 0.05 --model.init "$runs/5-under-500/model"
+stage 3-under-8 listops-free-8 0.002 2 2048 0.1 --model.init "$runs/2-under-7/model"
+stage 4-under-10 listops-free-10 0.002 2 2048 0.1 --model.init "$runs/3-under-8/model"
+stage 5-under-13 listops-free-13 0.002 2 4096 0.1 --model.init "$runs/4-under-10/model"
+stage 6-under-20 listops-free-20 0.002 1 4096 0.05 --model.init "$runs/5-under-13/model"
+stage 7-under-100 listops-free-100 0.002 1 8192 0.05 --model.init "$runs/6-under-20/model"
+stage 8-under-500 listops-free-500 0.0015 1 16384 0.05 --model.init "$runs/7-under-100/model"
+stage 9-full listops-free-2000 0.001 2 32768 0.05 --model.init "$runs/8-under-500/model"

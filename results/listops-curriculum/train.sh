@@ -36,12 +36,18 @@ stage() {
 
 parts listops-parts-6 2 6 400000
 parts listops-parts-7 2 7 400000
+parts listops-parts-8 2 8 100000
+parts listops-parts-10 2 10 100000
+parts listops-parts-13 2 13 100000
 parts listops-parts-20 2 20 400000
 parts listops-parts-100 10 100 400000
 parts listops-parts-500 100 500 150000
 stage 1-under-6 listops-parts-6 0.003 60 2048 1
 stage 2-under-7 listops-parts-7 0.002 5 2048 0.1 --model.init "$(model 1-under-6)"
-stage 3-under-20 listops-parts-20 0.002 2 4096 0.05 --model.init "$(model 2-under-7)"
-stage 4-under-100 listops-parts-100 0.002 1 8192 0.05 --model.init "$(model 3-under-20)"
-stage 5-under-500 listops-parts-500 0.0015 1 16384 0.05 --model.init "$(model 4-under-100)"
-stage 6-full listops 0.001 2 32768 0.05 --model.init "$(model 5-under-500)"
+stage 3-under-8 listops-parts-8 0.002 2 2048 0.1 --model.init "$(model 2-under-7)"
+stage 4-under-10 listops-parts-10 0.002 2 2048 0.1 --model.init "$(model 3-under-8)"
+stage 5-under-13 listops-parts-13 0.002 2 4096 0.1 --model.init "$(model 4-under-10)"
+stage 6-under-20 listops-parts-20 0.002 1 4096 0.05 --model.init "$(model 5-under-13)"
+stage 7-under-100 listops-parts-100 0.002 1 8192 0.05 --model.init "$(model 6-under-20)"
+stage 8-under-500 listops-parts-500 0.0015 1 16384 0.05 --model.init "$(model 7-under-100)"
+stage 9-full listops 0.001 2 32768 0.05 --model.init "$(model 8-under-500)"
