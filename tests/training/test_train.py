@@ -31,6 +31,7 @@ def test_a_run_holds_its_files_and_nothing_else(run: Path) -> None:
     names = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
     assert names == [
         ".lock",
+        "by-length-and-depth.png",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "config.yaml",
@@ -244,7 +245,7 @@ def test_a_folder_without_data_gets_them_and_one_with_other_files_does_not(
     ("option", "value", "said"),
     [
         ("trainer__epochs", 0, "trainer.epochs: expected null or at least 1, got 0"),
-        pytest.param("trainer__accelerator", "gpu", "trainer: ", marks=WITHOUT_GPU),
+        pytest.param("trainer__accelerator", "gpu", "trainer.accelerator: ", marks=WITHOUT_GPU),
         ("trainer__devices", 4, "trainer.batch_size: expected a multiple of the 4 processes, got 6"),
         ("trainer__devices", 0, "trainer.devices"),
         ("trainer__batch_size", "null", "trainer.batch_size: expected a number; this task chooses none, got None"),

@@ -29,6 +29,8 @@ class ModelOptions(NetConfig):
     def check(self) -> None:
         """Raise ValueError if no network can have these options, whatever the data; allocates nothing."""
         options = {field.name: getattr(self, field.name) for field in fields(NetConfig)}
+        if options["d_model"] is None:  # the data decide the width
+            options["d_model"] = 1
         if self.depth is None and self.max_length is None and not isinstance(self.memory, tuple):
             options |= {"depth": 1, "memory": "fading"}  # the data decide the depth
         with torch.device("meta"):
