@@ -175,7 +175,8 @@ def main() -> None:
     report = {"machine": describe_machine(), "seeds": args.seeds, "threads": args.threads, "results": results}
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / f"{args.name}.json").write_text(json.dumps(report, indent=2) + "\n")
-    (args.out / f"{args.name}.md").write_text(markdown(report))
+    title = "" if args.name == "features" else f"# Untrained features beside others: {args.name}\n\n"
+    (args.out / f"{args.name}.md").write_text(title + markdown(report))
     print(markdown(report))
 
 

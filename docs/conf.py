@@ -35,6 +35,7 @@ root_doc = "docs/index"
 include_patterns = [
     "docs/**",
     "results/README.md",
+    "results/models.md",
     "results/**/README.md",
     "benchmarks/results/*.md",
     "build/gallery/**",

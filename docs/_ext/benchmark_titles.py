@@ -14,7 +14,8 @@ def add_title(app: Sphinx, name: str, source: list[str]) -> None:
     """Put the script's docstring before a table, its first clause as the title; a page with a title stays as it is."""
     if not name.startswith(FOLDER) or source[0].startswith("#"):
         return
-    script = Path(app.srcdir) / "benchmarks" / f"bench_{name.removeprefix(FOLDER)}.py"
+    table, folder = name.removeprefix(FOLDER), Path(app.srcdir) / "benchmarks"
+    script = next(path for path in (folder / f"bench_{table}.py", folder / f"{table}.py") if path.is_file())
     purpose = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
     title = re.split("[.:;,]", purpose, maxsplit=1)[0]
     source[0] = f"# {title}\n\n{purpose}\n\n{source[0]}"
