@@ -1,6 +1,7 @@
 """Run every model that is kept here through predict, explain, export and the exported folder, and tabulate it.
 
-    python results/try_models.py        # writes results/models.md; takes minutes, needs the extra "export"
+    python results/try_models.py            # writes results/models.md; takes minutes, needs the extra "export"
+    python results/try_models.py NAME ...   # these models only; the rows of the others stay as they are
 
 Predictions are those of the command line. A folder that was exported has to print the same line as `predict`, without
 PyTorch; the program ends with an error at the first that does not.
@@ -22,6 +23,7 @@ from multiresconv import load
 from multiresconv.cli import main
 
 RESULTS = Path(__file__).parent
+LIST = RESULTS / "models.md"
 EXAMPLES = RESULTS.parent / "examples"
 EXPRESSION = "[MAX 2 [MIN 4 7 ] [SM 3 8 [MED 1 5 9 ] ] 0 ]"
 LEAST_DIGITS = 2e-3  # of probabilities with three digits, which may be rounded to either side
@@ -30,6 +32,12 @@ LEAST_DIGITS = 2e-3  # of probabilities with three digits, which may be rounded 
 def models() -> list[Path]:
     """Return the model folders in `results/`."""
     return sorted(path.parent for path in RESULTS.rglob("model/config.json"))
+
+
+def named(path: Path) -> str:
+    """Return the first cell of the row of a model."""
+    name = path.parent.relative_to(RESULTS)
+    return f"[{name}]({name})"
 
 
 def example_for(model: Any, folder: Path) -> Path:
@@ -63,7 +71,7 @@ def printed(*arguments: object) -> str:
 def tried(path: Path, folder: Path) -> list[str]:
     """Return a row of the table for the model in `path`."""
     model = load(path)
-    name = f"[{path.parent.relative_to(RESULTS)}]({path.parent.relative_to(RESULTS)})"
+    name = named(path)
     size = f"{sum(file.stat().st_size for file in path.iterdir()) / 1e6:.2f} MB"
     exported = folder / "exported"
     if model.output.kind == "density":
@@ -100,10 +108,17 @@ def _size(folder: Path) -> str:
 if __name__ == "__main__":
     header = ["model", "its files", "`predict`", "`explain`", "ONNX file", "`run.py` prints"]
     rows = [header, ["---"] * len(header)]
+    old = [
+        line.strip("|\n ").split(" | ") for line in LIST.read_text(encoding="utf-8").splitlines() if line[:3] == "| ["
+    ]
+    known = {row[0]: row for row in old}
     for path in models():
-        with TemporaryDirectory() as folder:
-            rows.append(tried(path, Path(folder)))
-        print(" | ".join(rows[-1]), flush=True)
+        row = known.get(named(path))
+        if row is None or not sys.argv[1:] or str(path.parent.relative_to(RESULTS)) in sys.argv[1:]:
+            with TemporaryDirectory() as folder:
+                row = tried(path, Path(folder))
+            print(" | ".join(row), flush=True)
+        rows.append(row)
     text = "# Every kept model, run\n\nWritten by `python results/try_models.py`, which says what it does.\n\n"
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    (RESULTS / "models.md").write_text(text + table, encoding="utf-8")
+    LIST.write_text(text + table, encoding="utf-8")
