@@ -3,10 +3,11 @@
     python results/try_models.py            # writes results/models.md; takes minutes, needs the extra "export"
     python results/try_models.py NAME ...   # these models only; the rows of the others stay as they are
 
-Predictions are those of the command line. A folder that was exported has to print the same line as `predict`, without
-PyTorch; the program ends with an error at the first that does not.
+Predictions are those of the command line. A folder that was exported has to print the same line as `predict`, by ONNX
+Runtime; the program ends with an error at the first that does not.
 """
 
+import argparse
 import io
 import subprocess
 import sys
@@ -106,15 +107,21 @@ def _size(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [str(path.parent.relative_to(RESULTS)) for path in models()]
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a folder of results/; default all")
+    chosen = parser.parse_args().names
+    if unknown := set(chosen).difference(names):
+        parser.error(f"{', '.join(sorted(unknown))}: expected some of {', '.join(names)}")
     header = ["model", "its files", "`predict`", "`explain`", "ONNX file", "`run.py` prints"]
     rows = [header, ["---"] * len(header)]
     old = [
         line.strip("|\n ").split(" | ") for line in LIST.read_text(encoding="utf-8").splitlines() if line[:3] == "| ["
     ]
     known = {row[0]: row for row in old}
-    for path in models():
+    for name, path in zip(names, models(), strict=True):
         row = known.get(named(path))
-        if row is None or not sys.argv[1:] or str(path.parent.relative_to(RESULTS)) in sys.argv[1:]:
+        if row is None or not chosen or name in chosen:
             with TemporaryDirectory() as folder:
                 row = tried(path, Path(folder))
             print(" | ".join(row), flush=True)

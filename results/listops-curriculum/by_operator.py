@@ -1,4 +1,4 @@
-"""Count what models of ListOps get right by the outermost operator, alone or with others inside, and which rows are known.
+"""Count what models of ListOps get right, by the outermost operator, alone or around others.
 
     python results/listops-curriculum/by_operator.py VALIDATION.tsv [TRAINING.tsv] --models MODEL [MODEL ...]
 

@@ -47,7 +47,8 @@ def evaluate(
     split = split or "test"
     if split == "val" and file is None:
         check_validation(directory)
-    name, source, other = split, {}, folder is not None and holds_other_data(built, directory)
+    name, source = split, {}
+    other = file is None and folder is not None and holds_other_data(built, directory)
     if split == "all" and not other:
         raise ValueError("--split all: expected --folder with other data; the run learned from rows of its own")
     if file is not None:

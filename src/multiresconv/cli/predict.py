@@ -5,6 +5,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from multiresconv.cli.predict_stream import StreamOptions
 from multiresconv.cli.predict_table import TableOptions, model_folder, predict_table
 from multiresconv.cli.tasks import model_of
 
@@ -79,27 +80,17 @@ def predict(
 
     from multiresconv.data.readers.remarks import Remarks
     from multiresconv.data.readers.text import STANDARD_INPUT, limited_lines
-    from multiresconv.data.recordings.labelled import steps_of
     from multiresconv.devices import choose_device
-    from multiresconv.models import begin_stream
     from multiresconv.runs.inputs import read_events, read_rows, read_steps
     from multiresconv.runs.predict import predict as predict_rows
     from multiresconv.runs.predict import predict_stream
 
     if [stream, bool(files), table is not None].count(True) != 1:
         raise ValueError("predict: expected files, or --stream, or --table, and one of them alone")
-    of_table = TableOptions(out, engine, workers, address, rows_of_part, window, hop)
+    of_table = TableOptions(out, engine, workers, address, rows_of_part)
     of_table.check(table)
-    of_stream = {"half_life": half_life, "warm_up": warm_up}
-    if not stream and (given := [name for name, value in of_stream.items() if value is not None]):
-        raise ValueError(f"--{given[0]}: expected with --stream")
-    if not stream and table is None and (window, hop) != (None, None):
-        raise ValueError(f"--{'hop' if window is None else 'window'}: expected with --table or --stream")
-    for name, size in {"window": window, "hop": hop, **of_stream}.items():
-        if size is not None and not 0 < size < float("inf"):
-            raise ValueError(f"--{name}: expected more than 0, got {size:g}")
-    if hop is not None and window is None:
-        raise ValueError("--hop: expected --window too")
+    of_stream = StreamOptions(window, hop, half_life, warm_up)
+    of_stream.check(stream=stream, table=table is not None)
     if table is not None and json:
         raise ValueError("--json: expected no --table, whose predictions are written to --out")
     if stream and (device == "cuda" or batch_size is not None):
@@ -115,7 +106,16 @@ def predict(
     size = 50 if batch_size is None else batch_size
     if table is not None:
         return predict_table(
-            path, trained, table, of_table, wanted=wanted, missing=missing, batch_size=size, device=device
+            path,
+            trained,
+            table,
+            of_table,
+            window=window,
+            hop=hop,
+            wanted=wanted,
+            missing=missing,
+            batch_size=size,
+            device=device,
         )
 
     def show(number: int, answer: dict[str, Any], **where: str | float) -> None:
@@ -133,17 +133,10 @@ def predict(
     if stream:
         lines = limited_lines(sys.stdin, "standard input")
         steps = read_steps(trained, lines, missing=missing, tell=lambda remark: tell(remark, "standard input"))
-        rate = 1.0 if trained.input.rate is None else trained.input.rate
-        running = begin_stream(
-            trained,
-            window=None if window is None else steps_of(window, rate),
-            hop=None if hop is None else steps_of(hop, rate),
-            half_life=None if half_life is None else half_life * rate,
-        )
-        silent = 0 if warm_up is None else round(warm_up * rate)
+        running, first = of_stream.begin(trained), of_stream.first_shown(trained)
         answers = predict_stream(trained, steps, where="standard input", stream=running)
         for number, probabilities in enumerate(answers, start=1):
-            if number >= silent:
+            if number >= first:
                 show(number, probabilities)
     for file in files:
         remarks = Remarks()

@@ -15,21 +15,18 @@ ROWS_OF_PART = 1_000
 
 
 class TableOptions(NamedTuple):
-    """Options of `predict` that only a table takes, but for window and hop; None is the default."""
+    """Options of `predict` that only a table takes; None is the default."""
 
     out: Path | None
     engine: Literal["local", "ray"] | None
     workers: int | None
     address: str | None
     rows_of_part: int | None
-    window: float | None
-    hop: float | None
 
     def check(self, table: Path | None) -> None:
         """Raise ValueError for options without a table, out of range, or that contradict each other."""
         if table is None:
-            own = self._replace(window=None, hop=None)._asdict()
-            if given := [name for name, value in own.items() if value is not None]:
+            if given := [name for name, value in self._asdict().items() if value is not None]:
                 raise ValueError(f"--{given[0]}: expected with --table, which lists the recordings")
             return
         if self.out is None or self.out.suffix.lower() in (".csv", ".tsv"):
@@ -48,6 +45,8 @@ def predict_table(
     table: Path,
     options: TableOptions,
     *,
+    window: float | None,
+    hop: float | None,
     wanted: "WantedEvents | None",
     missing: "Missing | None",
     batch_size: int,
@@ -60,6 +59,7 @@ def predict_table(
         model: the model in it.
         table: the table.
         options: how to go over it.
+        window, hop: of the windows that recordings are cut into, see `Work`.
         wanted: events to predict the windows around.
         missing: treatment of missing values.
         batch_size: sequences that are computed together.
@@ -74,7 +74,7 @@ def predict_table(
     from multiresconv.runs.archive.on_ray import on_ray
     from multiresconv.runs.archive.work import Work
 
-    _check_model(model, options, wanted, missing)
+    _check_model(model, window, wanted, missing)
     assert options.out is not None
     rows_of_part = ROWS_OF_PART if options.rows_of_part is None else options.rows_of_part
     if options.engine == "ray":
@@ -89,8 +89,8 @@ def predict_table(
         Path(),
         table.resolve().parent,
         missing,
-        options.window,
-        options.hop,
+        window,
+        hop,
         wanted,
         batch_size,
         device,
@@ -98,8 +98,8 @@ def predict_table(
     )
     decisive: dict[str, Any] = {
         "missing": missing,
-        "window": options.window,
-        "hop": options.hop,
+        "window": window,
+        "hop": hop,
         "events": None if wanted is None else [wanted.events, wanted.before, wanted.after, wanted.keep],
     }
     with engine as run:
@@ -124,18 +124,18 @@ def model_folder(path: Path) -> Path:
 
 
 def _check_model(
-    model: "SequenceModel", options: TableOptions, wanted: "WantedEvents | None", missing: "Missing | None"
+    model: "SequenceModel", window: float | None, wanted: "WantedEvents | None", missing: "Missing | None"
 ) -> None:
     """Raise ValueError if the model does not suit the options."""
     from multiresconv.runs.inputs import channels_of
 
     if model.input.kind == "signal":
         channels_of(model, missing)
-    elif options.window is not None:
+    elif window is not None:
         raise ValueError(f"--window: expected none with a model of {model.input.kind}")
     if wanted is None:
         return
-    if options.window is not None:
+    if window is not None:
         raise ValueError("--window: expected none with --events, which have windows of their own")
     if model.input.kind != "signal" or model.input.reading != "select":
         raise ValueError("--events: expected a model that was trained on recordings of your own")

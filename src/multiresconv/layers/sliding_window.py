@@ -53,11 +53,11 @@ class SlidingWindow:
             x: one step (B, d_input) or (B,) tokens, or a chunk (B, L, d_input) or (B, L) tokens.
             rows: indices of the sequences to advance; default all. x then has one row for each index.
         """
-        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else checked_rows(rows, self.batch_size)
-        if len(x) != len(chosen):
-            raise ValueError(f"x: expected a row for each of {len(chosen)} sequences, got shape {tuple(x.shape)}")
         if x.ndim == self._step_dims:
             return self(x.unsqueeze(1), rows).squeeze(1)
+        chosen = checked_rows(rows, self.batch_size)
+        if len(x) != len(chosen):
+            raise ValueError(f"x: expected a row for each of {len(chosen)} sequences, got shape {tuple(x.shape)}")
         cycle, begun = self._starts * self.hop, self._positions[chosen]
         phases = begun.where(begun < cycle, cycle + begun % cycle)
         outputs = [
@@ -73,7 +73,7 @@ class SlidingWindow:
 
     def reset(self, rows: Sequence[int] | Tensor | None = None) -> None:
         """Restart the sequences with the indices `rows`, by default all."""
-        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else checked_rows(rows, self.batch_size)
+        chosen = checked_rows(rows, self.batch_size)
         self._positions[chosen] = 0
 
     def _advance(self, x: Tensor, chosen: Tensor) -> Tensor:

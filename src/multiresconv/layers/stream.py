@@ -165,7 +165,7 @@ class Stream:
 
     def reset(self, rows: Sequence[int] | Tensor | None = None) -> None:
         """Restart the sequences with the indices `rows`, by default all."""
-        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else checked_rows(rows, self.batch_size)
+        chosen = checked_rows(rows, self.batch_size)
         with torch.inference_mode(False), torch.no_grad():
             for name, fresh in self._module.init_state(1).items():
                 self._state[name][chosen.to(fresh.device)] = fresh
@@ -179,7 +179,7 @@ class Stream:
         if x.ndim != (2 if self._module.takes_tokens else 3):
             raise ValueError(f"lengths: expected a chunk of steps as x, got shape {tuple(x.shape)}")
         counts = check_lengths(lengths, x).cpu()
-        chosen = torch.arange(self.batch_size, device="cpu") if rows is None else checked_rows(rows, self.batch_size)
+        chosen = checked_rows(rows, self.batch_size)
         if len(chosen) != len(counts):
             raise ValueError(f"x: expected a row for each of {len(chosen)} sequences, got shape {tuple(x.shape)}")
         before, outputs = self.state(), []
@@ -210,8 +210,10 @@ class Stream:
         return y.squeeze(1) if step else y
 
 
-def checked_rows(rows: Sequence[int] | Tensor, batch_size: int) -> Tensor:
-    """Check that `rows` are distinct indices into a batch and return them as a CPU tensor (n,)."""
+def checked_rows(rows: Sequence[int] | Tensor | None, batch_size: int) -> Tensor:
+    """Check that `rows` are distinct indices into a batch, None for all, and return them as a CPU tensor (n,)."""
+    if rows is None:
+        return torch.arange(batch_size, device="cpu")
     numbers = [index(row) for row in (rows.tolist() if isinstance(rows, Tensor) else rows)]
     if len(set(numbers)) < len(numbers) or not all(0 <= row < batch_size for row in numbers):
         raise ValueError(f"rows: expected different numbers in 0..{batch_size - 1}, got {numbers}")

@@ -142,7 +142,7 @@ class ListOps(Classification):
     def figures(self, scores: Mapping[str, Tensor], title: str) -> dict[str, "Figure"]:
         from multiresconv.tasks.listops_picture import draw_by_length_and_depth
 
-        if "by_length" not in scores:  # of a checkpoint before 0.1.0
+        if "by_length" not in scores:  # of a run of an earlier version
             return super().figures(scores, title)
         groups = by_length_and_depth(scores)
         picture = draw_by_length_and_depth(groups["by_length"], groups["by_depth"], title)
